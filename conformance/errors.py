@@ -1,4 +1,4 @@
-"""The exceptions of the package. Every message names the value, what was expected and the remedy."""
+"""The exceptions of the package: each message names the value, what was expected, the remedy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class InvalidLedger(ConformanceError):
     """A ledger file that is damaged, not a ledger, or of a future schema."""
 
 
-class Unsupported(Exception):  # noqa: N818  (the adapter contract fixes the name)
+class Unsupported(Exception):
     """Raised by an adapter for what its engine does not have; never counted against the engine.
 
     Not a `ConformanceError`: it is an answer, not a user's mistake.

@@ -1,0 +1,121 @@
+"""The adapter contract: the one class that the author of an engine writes.
+
+Values cross as NumPy arrays. Operation and parameter names are PyTorch's, without `torch.`; array inputs
+come first, parameters are Python values. What an adapter does not define its engine does not have:
+`capabilities` is read off the class, and clauses that need an absent one are unsupported, never failed.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar
+
+from conformance.observation import Array
+
+Tensor = Any
+"""An engine's own tensor: opaque to everything but its adapter."""
+Hook = Callable[[Array], "Array | None"]
+"""A gradient hook of a program: sees the gradient as an array, returns its replacement or None."""
+
+
+class Engine:
+    """Base of all adapters.
+
+    dtypes: names of the NumPy dtypes that the engine computes in, the preferred one first; programs
+    that name no dtype run in it. operations: canonical names that the engine has, where it can list
+    them; None where only trying tells. conventions: documented departures from PyTorch, by name.
+    """
+
+    name: str = ""
+    version: str = "unknown"
+    dtypes: ClassVar[tuple[str, ...]] = ("float64",)
+    operations: ClassVar[frozenset[str] | None] = None
+    conventions: ClassVar[frozenset[str]] = frozenset()
+
+    def tensor(self, array: Array, requires_grad: bool = False) -> Tensor:
+        """Make an engine's tensor, a leaf, from a copy of `array` and in its dtype."""
+        raise NotImplementedError(f"{type(self).__name__} must define tensor(array, requires_grad)")
+
+    def numpy(self, tensor: Tensor) -> Array:
+        """Return the values of `tensor`, outside any tracking, forced if the engine is lazy."""
+        raise NotImplementedError(f"{type(self).__name__} must define numpy(tensor)")
+
+    def apply(self, op: str, *tensors: Tensor, **params: Any) -> Tensor | tuple[Tensor, ...]:  # noqa: ANN401
+        """Apply the operation; raise `Unsupported(op)` where the engine does not have it."""
+        raise NotImplementedError(f"{type(self).__name__} must define apply(op, *tensors, **params)")
+
+    def reset(self) -> None:
+        """Restore global state before a program; the default has none to restore."""
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """Return what the adapter defines: methods, `method.parameter`, `dtype:NAME`."""
+        found = {f"dtype:{name}" for name in self.dtypes}
+        for base in type(self).__mro__:
+            if base is Engine or "_contract_only" in vars(base):
+                continue
+            found.update(name for name in vars(base) if name in OPTIONAL)
+        for name in ("backward", "grad_of"):
+            if name in found:
+                parameters = inspect.signature(getattr(self, name)).parameters
+                found.update(f"{name}.{p}" for p in parameters if p in _DECLARED_PARAMETERS)
+        return frozenset(found - set(self.lacks()))
+
+    def lacks(self) -> Sequence[str]:
+        """Name capabilities that are defined but that this instance does not have."""
+        return ()
+
+
+OPTIONAL = frozenset(
+    "backward backward_many grad set_grad requires_grad set_requires_grad is_leaf grad_fn detach"
+    " detach_ data apply_ no_grad enable_grad set_grad_enabled inference_mode is_grad_enabled"
+    " retain_grad register_hook grad_of version custom_function saved_tensors_hooks vjp jvp"
+    " stop_gradient accumulates frees_graph".split()
+)
+"""Every optional method of the contract; `accumulates` and `frees_graph` come with `TapeEngine`."""
+_DECLARED_PARAMETERS = (
+    "gradient", "retain_graph", "create_graph", "inputs", "grad_outputs", "allow_unused"
+)  # fmt: skip
+
+
+class TapeEngine(Engine):
+    """An engine whose backward writes into the `.grad` of leaves.
+
+    Define `backward` and `grad`, and whichever of the others the engine has; the signatures are:
+
+        backward(tensor, gradient=None, retain_graph=False, create_graph=False[, inputs=None])
+        backward_many(tensors, gradients, retain_graph=False)      several roots in one pass
+        grad(tensor) -> tensor or None          set_grad(tensor, gradient or None)
+        requires_grad(tensor) -> bool           set_requires_grad(tensor, flag)
+        is_leaf(tensor) -> bool                 grad_fn(tensor) -> name of the node, or None
+        detach(tensor), data(tensor) -> tensor  detach_(tensor)
+        apply_(op, target, *tensors, **params)  in place; returns nothing that is used
+        no_grad(), enable_grad(), set_grad_enabled(flag), inference_mode() -> context manager
+        is_grad_enabled() -> bool               retain_grad(tensor)
+        register_hook(tensor, hook) -> handle with remove(); hook(engine tensor) -> tensor or None
+        grad_of(outputs, inputs, grad_outputs=None, retain_graph=False, create_graph=False,
+                allow_unused=False) -> list of tensors or None
+        version(tensor) -> int                  the count of in-place writes to its memory
+
+    Leave a parameter out of `backward` or `grad_of` where the engine has no such choice.
+    """
+
+    _contract_only = True
+    accumulates: ClassVar[bool] = True
+    """Whether a second backward adds to `.grad`; set it to False only where that is documented."""
+
+    def backward(self, tensor: Tensor, gradient: Tensor | None = None) -> None:
+        """Run backward from `tensor`, seeded by `gradient` (ones for a scalar)."""
+        raise NotImplementedError(f"{type(self).__name__} must define backward(tensor, gradient)")
+
+    def grad(self, tensor: Tensor) -> Tensor | None:
+        """Return the gradient that backward left on `tensor`, or None."""
+        raise NotImplementedError(f"{type(self).__name__} must define grad(tensor)")
+
+
+def mode(engine: Engine, name: str, *arguments: Any) -> AbstractContextManager[Any]:  # noqa: ANN401
+    """Return the engine's grad-mode context manager of that name."""
+    manager: AbstractContextManager[Any] = getattr(engine, name)(*arguments)
+    return manager
