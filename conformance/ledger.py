@@ -98,5 +98,7 @@ _Record = TypeVar("_Record")
 
 def _record(cls: type[_Record], form: Mapping[str, Any]) -> _Record:
     known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
-    values = {key: tuple(v) if isinstance(v, list) else v for key, v in form.items() if key in known}
+    values = {
+        key: tuple(v) if isinstance(v, list) else v for key, v in form.items() if key in known
+    }
     return cls(**values)

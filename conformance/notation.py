@@ -144,6 +144,9 @@ def _figure(node: ast.expr) -> Expect:
 
 def _expecting(node: ast.expr, expect: Expect) -> Step:
     step = _call(node, ())
+    if not VERBS[step.verb].observes:
+        observing = ", ".join(name for name, verb in VERBS.items() if verb.observes)
+        raise _fail(node, f"an observation: expected one of {observing}")
     return Step(step.verb, step.out, step.args, step.op, step.params, (), expect)
 
 

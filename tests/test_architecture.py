@@ -12,7 +12,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(
-    path for package in ("reference_engine", "conformance") for path in (ROOT / package).rglob("*.py")
+    path
+    for package in ("reference_engine", "conformance")
+    for path in (ROOT / package).rglob("*.py")
 )
 EVERYTHING = sorted(
     path
@@ -20,7 +22,17 @@ EVERYTHING = sorted(
     for path in (ROOT / folder).rglob("*.py")
 )
 NOUNS = ["program", "notation", "observation", "verdict", "ledger"]
-ENGINES = {"torch", "jax", "autograd", "mygrad", "tinygrad", "tensorflow", "paddle", "mlx", "pytensor"}
+ENGINES = {
+    "torch",
+    "jax",
+    "autograd",
+    "mygrad",
+    "tinygrad",
+    "tensorflow",
+    "paddle",
+    "mlx",
+    "pytensor",
+}
 STDLIB = set(sys.stdlib_module_names)
 
 
@@ -54,7 +66,8 @@ def offenders(paths: list[Path], forbidden: set[str], *, top_level_only: bool = 
         f"{relative(path)} imports {name}"
         for path in paths
         for name in imports(path, top_level_only=top_level_only)
-        if name.split(".")[0] in forbidden or any(name == f or name.startswith(f + ".") for f in forbidden)
+        if name.split(".")[0] in forbidden
+        or any(name == f or name.startswith(f + ".") for f in forbidden)
     ]
 
 
@@ -71,7 +84,11 @@ def test_reference_engine_knows_neither_its_judge_nor_its_tools() -> None:
         extra = allowed.get(family, set())
         if path.name == "torch_backend.py":
             extra = extra | {"torch"}
-        wrong += [f"{relative(path)} imports {n}" for n in imports(path) if n.split(".")[0] not in outside | extra]
+        wrong += [
+            f"{relative(path)} imports {n}"
+            for n in imports(path)
+            if n.split(".")[0] not in outside | extra
+        ]
     assert wrong == []
 
 
@@ -119,16 +136,21 @@ def test_clauses_import_no_adapter_and_no_verb() -> None:
         f"{relative(path)} imports {name}"
         for path in under("conformance/spec/")
         for name in imports(path)
-        if name.split(".")[0] != "conformance" and name.split(".")[0] not in STDLIB
-        or name.startswith("conformance.") and name.split(".")[1] not in allowed
+        if name.split(".")[0] != "conformance"
+        and name.split(".")[0] not in STDLIB
+        or name.startswith("conformance.")
+        and name.split(".")[1] not in allowed
     ]
     assert wrong == []
 
 
 def test_nothing_imports_the_command_line_or_the_plugin() -> None:
     others = [
-        p for p in SOURCES
-        if not relative(p).startswith(("conformance/cli", "conformance/pytest_plugin", "conformance/suite/"))
+        p
+        for p in SOURCES
+        if not relative(p).startswith(
+            ("conformance/cli", "conformance/pytest_plugin", "conformance/suite/")
+        )
         and p.name != "__main__.py"
     ]
     assert offenders(others, {"conformance.cli", "conformance.pytest_plugin"}) == []
@@ -164,7 +186,10 @@ def test_broad_except_only_where_an_error_becomes_a_refusal() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             broad = isinstance(node, ast.ExceptHandler) and (
                 node.type is None
-                or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException"))
+                or (
+                    isinstance(node.type, ast.Name)
+                    and node.type.id in ("Exception", "BaseException")
+                )
             )
             if broad:
                 found.append(relative(path))
