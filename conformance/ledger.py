@@ -5,6 +5,7 @@ Everything outside `machine` is the same for the same seed, however many process
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
@@ -14,6 +15,14 @@ from conformance.program import Json
 from conformance.verdict import ClauseResult, Kind, Level, OperationResult, Status, Violation
 
 SCHEMA = 1
+
+
+def file_stem(engine: str) -> str:
+    """Return the file name, without its suffix, under which a run of `engine` is written.
+
+    The name itself, as `reference[backend=torch]`, with `-` for what some file system refuses.
+    """
+    return re.sub(r'[\x00-\x1f<>:"/\\|?*]+', "-", engine).strip(" .-") or "engine"
 
 
 @dataclass(frozen=True, slots=True)
