@@ -63,7 +63,7 @@ class Ledger:
         return form
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401  (asdict has erased the types)
+def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -26,7 +26,7 @@ class Refusal:
 class Event:
     """What happened at one step. A step that reads a name which was never bound is skipped.
 
-    `seen` tells an observation of None (a gradient that is absent) from a step that observes nothing.
+    `seen` tells an observation of None (an absent gradient) from a step that observes nothing.
     """
 
     step: int

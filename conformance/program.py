@@ -2,8 +2,8 @@
 
 A program is a frozen list of steps in single-assignment form. A step has a verb of the table
 `VERBS`, binds names, reads names, and may carry an expectation: the exact figure that a clause
-promises, or that an error is owed. `validate` is the grammar in executable form. The text form is in
-`conformance.notation`.
+promises, or that an error is owed. `validate` is the grammar in executable form. The text form is
+in `conformance.notation`.
 """
 
 from __future__ import annotations
@@ -269,9 +269,10 @@ def _step_to_json(step: Step) -> Json:
     if step.body:
         form["body"] = [_step_to_json(s) for s in step.body]
     if step.expect is not None:
-        form["expect"] = {"value": _param_to_json(step.expect.value)}
+        figure: dict[str, Json] = {"value": _param_to_json(step.expect.value)}
         if step.expect.decimals is not None:
-            form["expect"]["decimals"] = step.expect.decimals
+            figure["decimals"] = step.expect.decimals
+        form["expect"] = figure
     if step.refused:
         form["refused"] = True
     return form

@@ -62,10 +62,11 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class ClauseResult:
-    """The verdict on one clause. `programs` counts those that truly reached what the clause is about.
+    """The verdict on one clause. `programs` counts those that reached what the clause is about.
 
-    `max_error_ulp` is the worst accepted or rejected error, in units in the last place of the dtype;
-    None where no number was compared. `note` says why a status is not `holds`, where no violation does.
+    `max_error_ulp` is the worst error, accepted or not, in units in the last place of the dtype;
+    None where no number was compared. `note` says why a status is not `holds`, where no violation
+    does.
     """
 
     id: str
@@ -97,7 +98,7 @@ class OperationResult:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many clauses have each status; `silent` counts the clauses with a silently wrong result."""
+    """How many clauses have each status; `silent`: how many have a silently wrong result."""
 
     counts: dict[Status, int] = field(default_factory=dict)
     silent: int = 0

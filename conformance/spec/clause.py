@@ -14,11 +14,12 @@ from conformance.verdict import Level
 class Clause:
     """One numbered sentence of the specification.
 
-    id: theme prefix and number, as `ACC-2`. title: the sentence. why: what goes wrong in practice when
-    it is broken. source: a page of PyTorch's documentation, a paper, or this project's own reasoning.
-    needs: capabilities beyond those that the programs' own steps imply. scenarios: directed programs
-    with exact figures. generated: names of strategies in `conformance.strategies`, whose programs are
-    judged by `oracles` at every step that carries no figure of its own.
+    id: theme prefix and number, as `ACC-2`. title: the sentence. why: what goes wrong in practice
+    when it is broken. source: a page of PyTorch's documentation, a paper, or this project's own
+    reasoning. needs: capabilities beyond those that the programs' own steps imply. scenarios:
+    directed programs with exact figures. generated: names of strategies in
+    `conformance.strategies`, whose programs are judged by `oracles` at every step that carries no
+    figure of its own.
     """
 
     id: str

@@ -47,7 +47,7 @@ LEDGER = Ledger(
 
 def test_ledger_round_trips() -> None:
     form = json.loads(json.dumps(LEDGER.to_json(), allow_nan=False))
-    assert list(form)[0] == "schema"
+    assert next(iter(form)) == "schema"
     assert form["clauses"][0]["violations"][0]["kind"] == "silently-wrong"
     assert ledger_from_json(form) == LEDGER
 
