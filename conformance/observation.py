@@ -27,6 +27,7 @@ class Event:
     """What happened at one step. A step that reads a name which was never bound is skipped.
 
     `seen` tells an observation of None (an absent gradient) from a step that observes nothing.
+    `expected` is the value, at that moment, of the tensor that the step's figure names.
     """
 
     step: int
@@ -35,6 +36,8 @@ class Event:
     seen: bool = False
     refusal: Refusal | None = None
     skipped: bool = False
+    other: Observed = None
+    expected: Array | None = None
 
     def describe(self) -> str:
         """Return the event in a few words, for messages."""
@@ -47,7 +50,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observation:
-    """The events of one run of a program, in the order in which its steps ran."""
+    """The events of one run of a program: `events[n]` is that of step number `n`."""
 
     engine: str
     dtype: str

@@ -37,6 +37,41 @@ class Level(str, Enum):
     SHOULD = "SHOULD"
 
 
+class Outcome(str, Enum):
+    """What one program says of one engine."""
+
+    HOLDS = "holds"
+    VIOLATED = "violated"
+    UNSUPPORTED = "unsupported"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The judgement on one program run by one engine: its first divergence, or that there is none.
+
+    `step` is the number of the diverging step (-1 where there is none) and `operation` the operation
+    to blame, where one can be named. `cause` is the identity key of the defect: it names no number
+    and no tensor, so that it stays the same while a program is shrunk. `oracle` is who knew better:
+    `clause` for a figure of the specification. `error_ulp` is the worst error met, in units in the
+    last place of the largest entry of its array; None where no number was compared. `checks` counts
+    the figures, errors owed and oracle answers that were compared.
+    """
+
+    outcome: Outcome
+    dtype: str
+    kind: Kind | None = None
+    step: int = -1
+    operation: str | None = None
+    expected: str = ""
+    observed: str = ""
+    message: str = ""
+    oracle: str = "clause"
+    error_ulp: float | None = None
+    cause: str = ""
+    checks: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Violation:
     """One departure, with its shrunk program and a script that shows it again.
