@@ -36,7 +36,6 @@ class Event:
     seen: bool = False
     refusal: Refusal | None = None
     skipped: bool = False
-    other: Observed = None
     expected: Array | None = None
 
     def describe(self) -> str:
