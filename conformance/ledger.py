@@ -5,6 +5,7 @@ Everything outside `machine` is the same for the same seed, however many process
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -70,6 +71,8 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, (Status, Kind, Level)):
         return value.value
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # strict JSON has no inf; an infinite error is read back by `float`
     return value
 
 
@@ -83,23 +86,45 @@ def ledger_from_json(form: Mapping[str, Any]) -> Ledger:
             tool={str(k): str(v) for k, v in form["tool"].items()},
             engine=_record(EngineFacts, form["engine"]),
             run=_record(RunFacts, form["run"]),
-            clauses=tuple(_clause(item) for item in form["clauses"]),
-            operations=tuple(
-                _record(OperationResult, {**item, "status": Status(item["status"])})
-                for item in form["operations"]
-            ),
+            clauses=tuple(clause_from_json(item) for item in form["clauses"]),
+            operations=tuple(_operation(item) for item in form["operations"]),
             machine=dict(form["machine"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidLedger(f"the ledger is damaged: {type(error).__name__}: {error}") from error
 
 
-def _clause(form: Mapping[str, Any]) -> ClauseResult:
+def _operation(form: Mapping[str, Any]) -> OperationResult:
+    parsed = {"status": Status(form["status"]), "max_error_ulp": _error(form)}
+    return _record(OperationResult, {**form, **parsed})
+
+
+def _error(form: Mapping[str, Any]) -> float | None:
+    error = form.get("max_error_ulp")
+    return None if error is None else float(error)
+
+
+def clause_to_json(result: ClauseResult) -> dict[str, Json]:
+    """Return the JSON form of one clause's result, as it stands in a ledger."""
+    form: dict[str, Json] = _plain(asdict(result))
+    return form
+
+
+def clause_from_json(form: Mapping[str, Any]) -> ClauseResult:
+    """Build a clause's result from its JSON form.
+
+    Raises KeyError, TypeError or ValueError where it is not one.
+    """
     violations = tuple(
         _record(Violation, {**item, "kind": Kind(item["kind"])}) for item in form["violations"]
     )
-    parsed = {"level": Level(form["level"]), "status": Status(form["status"])}
-    return _record(ClauseResult, {**form, **parsed, "violations": violations})
+    parsed = {
+        "level": Level(form["level"]),
+        "status": Status(form["status"]),
+        "max_error_ulp": _error(form),
+        "violations": violations,
+    }
+    return _record(ClauseResult, {**form, **parsed})
 
 
 _Record = TypeVar("_Record")
