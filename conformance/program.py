@@ -168,12 +168,7 @@ class Program:
         """Return the capabilities that an engine must have to run the program."""
         found: set[str] = set()
         for step in self.walk():
-            found.update(VERBS[step.verb].needs)
-            if step.verb == "backward":
-                found.update(_backward_needs(step))
-            elif step.verb == "leaf":
-                dtype = step.param("dtype")
-                found.update([f"dtype:{dtype}"] if dtype is not None else [])
+            found.update(step_needs(step))
         return frozenset(found)
 
     @cached_property
@@ -182,15 +177,20 @@ class Program:
         return tuple(dict.fromkeys(step.op for step in self.walk() if step.op is not None))
 
 
-def _backward_needs(step: Step) -> Iterator[str]:
-    if len(step.args) > 1:
+def step_needs(step: Step) -> Iterator[str]:
+    """Yield the capabilities that an engine must have to run `step`, its body left out."""
+    yield from VERBS[step.verb].needs
+    if step.verb == "leaf" and step.param("dtype") is not None:
+        yield f"dtype:{step.param('dtype')}"
+    if step.verb == "backward" and len(step.args) > 1:
         yield "backward_many"
-    for name in ("gradient", "inputs"):
-        if step.param(name) is not None:
-            yield f"backward.{name}"
-    for name in ("retain_graph", "create_graph"):
-        if step.param(name):
-            yield f"backward.{name}"
+    elif step.verb in ("backward", "grad_of"):
+        for name in ("gradient", "inputs", "grad_outputs", "allow_unused"):
+            if step.param(name) is not None and (step.verb, name) != ("grad_of", "inputs"):
+                yield f"{step.verb}.{name}"
+        for name in ("retain_graph", "create_graph"):
+            if step.param(name):
+                yield f"{step.verb}.{name}"
 
 
 def _walk(steps: tuple[Step, ...]) -> Iterator[Step]:

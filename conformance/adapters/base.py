@@ -1,8 +1,9 @@
 """The adapter contract: the one class that the author of an engine writes.
 
-Values cross as NumPy arrays. Operation and parameter names are PyTorch's, without `torch.`; array inputs
-come first, parameters are Python values. What an adapter does not define its engine does not have:
-`capabilities` is read off the class, and clauses that need an absent one are unsupported, never failed.
+Values cross as NumPy arrays. Operation and parameter names are PyTorch's, without `torch.`; array
+inputs come first, parameters are Python values. What an adapter does not define its engine does not
+have: `capabilities` is read off the class, and clauses that need an absent one are unsupported,
+never failed.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import Any, ClassVar
 
 from conformance.observation import Array
 
 Tensor = Any
 """An engine's own tensor: opaque to everything but its adapter."""
-Hook = Callable[[Array], "Array | None"]
-"""A gradient hook of a program: sees the gradient as an array, returns its replacement or None."""
+Hook = Callable[[Tensor], "Tensor | None"]
+"""A gradient hook: sees the gradient as an engine's tensor, returns its replacement or None."""
 
 
 class Engine:
@@ -30,9 +32,17 @@ class Engine:
 
     name: str = ""
     version: str = "unknown"
-    dtypes: ClassVar[tuple[str, ...]] = ("float64",)
-    operations: ClassVar[frozenset[str] | None] = None
-    conventions: ClassVar[frozenset[str]] = frozenset()
+    """Of the engine. (A method `version(tensor)`, the write counter, is kept as `version_of`.)"""
+    dtypes: tuple[str, ...] = ("float64",)
+    operations: frozenset[str] | None = None
+    conventions: frozenset[str] = frozenset()
+
+    def __init_subclass__(cls) -> None:
+        """Tell the two meanings of `version` apart: a method of that name becomes `version_of`."""
+        method = vars(cls).get("version")
+        if callable(method):
+            cls.version_of = method  # type: ignore[attr-defined]
+            del cls.version
 
     def tensor(self, array: Array, requires_grad: bool = False) -> Tensor:
         """Make an engine's tensor, a leaf, from a copy of `array` and in its dtype."""
@@ -42,14 +52,18 @@ class Engine:
         """Return the values of `tensor`, outside any tracking, forced if the engine is lazy."""
         raise NotImplementedError(f"{type(self).__name__} must define numpy(tensor)")
 
-    def apply(self, op: str, *tensors: Tensor, **params: Any) -> Tensor | tuple[Tensor, ...]:  # noqa: ANN401
+    def apply(self, op: str, *tensors: Tensor, **params: Any) -> Tensor | tuple[Tensor, ...]:
         """Apply the operation; raise `Unsupported(op)` where the engine does not have it."""
-        raise NotImplementedError(f"{type(self).__name__} must define apply(op, *tensors, **params)")
+        raise NotImplementedError(f"{type(self).__name__} must define apply(op, *tensors, …)")
 
     def reset(self) -> None:
-        """Restore global state before a program; the default has none to restore."""
+        """Restore global state (the grad mode) before a program; the default has none."""
 
-    @property
+    def session(self) -> Engine:
+        """Return what one program runs on: the engine itself, unless it must record first."""
+        return self
+
+    @cached_property
     def capabilities(self) -> frozenset[str]:
         """Return what the adapter defines: methods, `method.parameter`, `dtype:NAME`."""
         found = {f"dtype:{name}" for name in self.dtypes}
@@ -57,6 +71,9 @@ class Engine:
             if base is Engine or "_contract_only" in vars(base):
                 continue
             found.update(name for name in vars(base) if name in OPTIONAL)
+            found.update(["version"] if "version_of" in vars(base) else [])
+        for name in _BEHAVIOURS:
+            (found.add if getattr(self, name, False) else found.discard)(name)
         for name in ("backward", "grad_of"):
             if name in found:
                 parameters = inspect.signature(getattr(self, name)).parameters
@@ -71,10 +88,11 @@ class Engine:
 OPTIONAL = frozenset(
     "backward backward_many grad set_grad requires_grad set_requires_grad is_leaf grad_fn detach"
     " detach_ data apply_ no_grad enable_grad set_grad_enabled inference_mode is_grad_enabled"
-    " retain_grad register_hook grad_of version custom_function saved_tensors_hooks vjp jvp"
+    " retain_grad register_hook grad_of custom_function saved_tensors_hooks vjp jvp"
     " stop_gradient accumulates frees_graph".split()
 )
 """Every optional method of the contract; `accumulates` and `frees_graph` come with `TapeEngine`."""
+_BEHAVIOURS = ("accumulates", "frees_graph")
 _DECLARED_PARAMETERS = (
     "gradient", "retain_graph", "create_graph", "inputs", "grad_outputs", "allow_unused"
 )  # fmt: skip
@@ -97,14 +115,18 @@ class TapeEngine(Engine):
         register_hook(tensor, hook) -> handle with remove(); hook(engine tensor) -> tensor or None
         grad_of(outputs, inputs, grad_outputs=None, retain_graph=False, create_graph=False,
                 allow_unused=False) -> list of tensors or None
-        version(tensor) -> int                  the count of in-place writes to its memory
+        version(tensor) -> int                  the count of in-place writes to its memory; named
+                                                `version_of` where `version` is the engine's own
 
     Leave a parameter out of `backward` or `grad_of` where the engine has no such choice.
     """
 
     _contract_only = True
+    _required = ("backward", "grad")
     accumulates: ClassVar[bool] = True
     """Whether a second backward adds to `.grad`; set it to False only where that is documented."""
+    frees_graph: ClassVar[bool] = True
+    """Whether backward frees the graph, so that a second one through it owes an error."""
 
     def backward(self, tensor: Tensor, gradient: Tensor | None = None) -> None:
         """Run backward from `tensor`, seeded by `gradient` (ones for a scalar)."""
@@ -115,7 +137,7 @@ class TapeEngine(Engine):
         raise NotImplementedError(f"{type(self).__name__} must define grad(tensor)")
 
 
-def mode(engine: Engine, name: str, *arguments: Any) -> AbstractContextManager[Any]:  # noqa: ANN401
+def mode(engine: Engine, name: str, *arguments: Any) -> AbstractContextManager[Any]:
     """Return the engine's grad-mode context manager of that name."""
     manager: AbstractContextManager[Any] = getattr(engine, name)(*arguments)
     return manager

@@ -1,0 +1,53 @@
+"""PyTorch, as an engine under test and as an oracle."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from conformance.adapters.base import Tensor
+from conformance.adapters.torch_like import TorchLikeEngine
+from conformance.errors import EngineLoadError
+from conformance.observation import Array
+
+
+class TorchEngine(TorchLikeEngine):
+    """PyTorch in eager mode. device: `cpu` (default), `cuda` or `cuda:N`."""
+
+    dtypes = (
+        "float64", "float32", "float16", "bfloat16", "complex128", "complex64",
+        "int64", "int32", "int16", "int8", "uint8", "bool",
+    )  # fmt: skip
+
+    def __init__(self, device: str = "cpu") -> None:
+        import torch
+
+        if device.split(":")[0] == "cuda" and not torch.cuda.is_available():
+            raise EngineLoadError(
+                f"device {device!r} is not there: torch {torch.__version__} sees no CUDA device;"
+                " use device=cpu, or a CUDA build of torch on a machine with a GPU"
+            )
+        try:
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:
+            raise EngineLoadError(
+                f"torch refuses device {device!r}: {str(error).splitlines()[0]}; use cpu or cuda"
+            ) from error
+        super().__init__(torch, name="torch", device=None if device == "cpu" else device)
+
+    def tensor(self, array: Array, requires_grad: bool = False) -> Tensor:
+        """Make a leaf from a copy of `array`; bfloat16 crosses as its bits."""
+        if array.dtype.name == "bfloat16":
+            bits = self.module.tensor(array.view(np.int16), **self._creation)
+            tensor = bits.view(self.module.bfloat16)
+            return tensor.requires_grad_(requires_grad)
+        return super().tensor(array, requires_grad)
+
+    def numpy(self, tensor: Tensor) -> Array:
+        """Return the values of `tensor`, lazy conjugation and negation resolved."""
+        if tensor.dtype is self.module.bfloat16:
+            import ml_dtypes
+
+            bits: Array = tensor.detach().view(self.module.int16).numpy(force=True)
+            return bits.view(ml_dtypes.bfloat16)
+        array: Array = tensor.numpy(force=True)
+        return array
