@@ -18,6 +18,10 @@ __all__ = ["Clause", "Theme", "clause", "clauses", "scenario", "select", "themes
 _FILES = (
     "leaves",
     "leaf_flags",
+    "accumulation",
+    "stored_gradients",
+    "cotangents",
+    "roots",
 )
 """The files of clauses in reading order; a theme too long for one file goes on in the next."""
 
@@ -39,9 +43,9 @@ def clauses() -> tuple[Clause, ...]:
 
 
 def select(glob: str) -> tuple[Clause, ...]:
-    """Return the clauses whose id or theme matches `glob`, whatever its case: `ACC-2`, `ret-*`, `detach`.
+    """Return the clauses whose id or theme matches `glob`: `ACC-2`, `RET-*`, `detach`.
 
-    Raises `UsageError`, naming close matches, where none does.
+    Case does not matter. Raises `UsageError`, naming close matches, where none does.
     """
     pattern = glob.strip().lower()
     found = tuple(
@@ -53,7 +57,8 @@ def select(glob: str) -> tuple[Clause, ...]:
     if found:
         return found
     raise UsageError(
-        f"no clause matches {glob!r}; {_near(pattern)}run `autograd-conformance spec` to list them all"
+        f"no clause matches {glob!r}; {_near(pattern)}"
+        "run `autograd-conformance spec` to list them all"
     )
 
 

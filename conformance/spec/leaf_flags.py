@@ -9,10 +9,10 @@ from conformance.verdict import Level
 
 THEME.clause(
     8,
-    "The result of a differentiable operation must require gradients exactly when at least one of"
-    " its inputs does.",
-    why="A flag lost on the way ends learning upstream of that point without a word; a flag gained"
-    " records graphs during evaluation until memory is exhausted.",
+    "The result of a differentiable operation must require gradients exactly when at least one"
+    " of its inputs does.",
+    why="A flag lost on the way ends learning upstream of that point without a word; a flag"
+    " gained records graphs during evaluation until memory is exhausted.",
     source=sources.NOTE_REQUIRES_GRAD,
     generated=("leaves.flags",),
     scenarios=[
@@ -53,10 +53,11 @@ THEME.clause(
 
 THEME.clause(
     9,
-    "A tensor made by the user, and any tensor that does not require gradients, must be a leaf with"
-    " no grad_fn; the result of an operation on a tensor that requires gradients must not be a leaf.",
-    why="Optimizers, hooks and serialisation ask is_leaf to tell parameters from results: a wrong"
-    " answer makes them update or save the wrong tensors.",
+    "A tensor made by the user, and any tensor that does not require gradients, must be a leaf"
+    " with no grad_fn; the result of an operation on a tensor that requires gradients must not"
+    " be a leaf.",
+    why="Optimizers, hooks and serialisation ask is_leaf to tell parameters from results: a"
+    " wrong answer makes them update or save the wrong tensors.",
     source=sources.IS_LEAF,
     generated=("leaves.flags",),
     scenarios=[
@@ -101,10 +102,10 @@ THEME.clause(
 
 THEME.clause(
     10,
-    "The grad_fn of a result should be named after the operation that made it, as PyTorch names its"
-    " nodes.",
-    why="The name is what people read to see where a tensor comes from; tools that draw or filter"
-    " graphs match on it.",
+    "The grad_fn of a result should be named after the operation that made it, as PyTorch names"
+    " its nodes.",
+    why="The name is what people read to see where a tensor comes from; tools that draw or"
+    " filter graphs match on it.",
     source=sources.NODE_NAME,
     level=Level.SHOULD,
     scenarios=[
@@ -154,10 +155,10 @@ THEME.clause(
 
 THEME.clause(
     11,
-    "A tensor must not require gradients unless asked to; once asked, later operations on it must be"
-    " recorded as if it had been asked at its creation, and earlier ones must not be.",
-    why="Fine-tuning switches flags between phases: if the switch comes too late or reaches back, the"
-    " wrong layers learn.",
+    "A tensor must not require gradients unless asked to; once asked, later operations on it"
+    " must be recorded as if it had been asked at its creation, and earlier ones must not be.",
+    why="Fine-tuning switches flags between phases: if the switch comes too late or reaches"
+    " back, the wrong layers learn.",
     source=sources.REQUIRES_GRAD_,
     generated=("leaves.late",),
     scenarios=[
@@ -223,10 +224,10 @@ THEME.clause(
 
 THEME.clause(
     12,
-    "Where the parameters of a middle stage do not require gradients, they must get none, while the"
-    " stages before and after it must get theirs, through it.",
-    why="Freezing a block is how pretrained parts are reused; if freezing also stops the flow, the"
-    " stages before it silently stop learning.",
+    "Where the parameters of a middle stage do not require gradients, they must get none, while"
+    " the stages before and after it must get theirs, through it.",
+    why="Freezing a block is how pretrained parts are reused; if freezing also stops the flow,"
+    " the stages before it silently stop learning.",
     source=sources.NOTE_SETTING_REQUIRES_GRAD,
     oracles=("differential", "finite_difference"),
     generated=("leaves.frozen",),
@@ -268,8 +269,8 @@ THEME.clause(
 
 THEME.clause(
     13,
-    "Only tensors of a floating-point or complex dtype can require gradients: asking it of an integer"
-    " or boolean tensor must be refused.",
+    "Only tensors of a floating-point or complex dtype can require gradients: asking it of an"
+    " integer or boolean tensor must be refused.",
     why="An integer leaf that accepts the flag promises a gradient that can only be rounded or"
     " dropped: indices and labels look trainable and never move.",
     source=sources.REQUIRES_GRAD_,
@@ -301,10 +302,10 @@ THEME.clause(
 
 THEME.clause(
     14,
-    "Clearing requires_grad on a tensor made by a recorded operation must be refused; detach is the"
-    " way to cut a graph.",
-    why="A cleared flag on a result would contradict the graph that still hangs on it: the tensor"
-    " would look constant and yet pass gradients on.",
+    "Clearing requires_grad on a tensor made by a recorded operation must be refused; detach is"
+    " the way to cut a graph.",
+    why="A cleared flag on a result would contradict the graph that still hangs on it: the"
+    " tensor would look constant and yet pass gradients on.",
     source=sources.REQUIRES_GRAD,
     scenarios=[
         scenario(
@@ -323,8 +324,8 @@ THEME.clause(
 
 THEME.clause(
     15,
-    "Recording must not change values: an operation must yield the same values whether or not its"
-    " inputs require gradients.",
+    "Recording must not change values: an operation must yield the same values whether or not"
+    " its inputs require gradients.",
     why="A separate forward path for training, with other rounding or another formula, makes"
     " evaluation disagree with the loss that was minimised.",
     source=sources.OWN_REASONING,
@@ -347,10 +348,10 @@ THEME.clause(
 
 THEME.clause(
     16,
-    "The gradient of a leaf must have the leaf's dtype, also where leaves of different dtypes meet in"
-    " one graph.",
-    why="A float64 gradient on a float32 parameter doubles memory and breaks the update in place; a"
-    " float32 gradient on a float64 one throws away half of the digits.",
+    "The gradient of a leaf must have the leaf's dtype, also where leaves of different dtypes"
+    " meet in one graph.",
+    why="A float64 gradient on a float32 parameter doubles memory and breaks the update in"
+    " place; a float32 gradient on a float64 one throws away half of the digits.",
     source=sources.TENSOR_ATTRIBUTES,
     scenarios=[
         scenario(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from conformance.spec import sources
 from conformance.spec.clause import Theme, scenario
-from conformance.verdict import Level
 
 THEME = Theme("leaves", "LEAF", "Leaf gradients")
 _JUDGED = ("differential", "finite_difference", "adjoint")
@@ -13,8 +12,8 @@ THEME.clause(
     1,
     "Backward from a scalar root must give every leaf that requires gradients and that the root"
     " depends on the derivative of the root with respect to that leaf, in the leaf's own shape.",
-    why="A wrong derivative raises nothing: training converges more slowly or to something else, and"
-    " the cause is looked for in the model and in the data.",
+    why="A wrong derivative raises nothing: training converges more slowly or to something else,"
+    " and the cause is looked for in the model and in the data.",
     source=sources.BACKWARD,
     oracles=_JUDGED,
     generated=("leaves.gradients",),
@@ -94,10 +93,10 @@ THEME.clause(
 
 THEME.clause(
     2,
-    "Where a tensor is used more than once, its gradient must be the sum of the contributions of all"
-    " its uses, also when one operation uses it twice.",
-    why="An engine that lets one path overwrite another is right on every chain and wrong on every"
-    " residual connection, shared weight and square.",
+    "Where a tensor is used more than once, its gradient must be the sum of the contributions of"
+    " all its uses, also when one operation uses it twice.",
+    why="An engine that lets one path overwrite another is right on every chain and wrong on"
+    " every residual connection, shared weight and square.",
     source=sources.NOTE_HISTORY,
     oracles=_JUDGED,
     generated=("leaves.fan_out",),
@@ -144,10 +143,10 @@ THEME.clause(
 
 THEME.clause(
     3,
-    "Where an operation broadcasts a tensor, the tensor's gradient must be summed over the broadcast"
-    " axes back to the tensor's own shape.",
-    why="A bias whose gradient keeps the batch axis, or takes only its first row, either breaks the"
-    " update or trains the bias on one example of the batch.",
+    "Where an operation broadcasts a tensor, the tensor's gradient must be summed over the"
+    " broadcast axes back to the tensor's own shape.",
+    why="A bias whose gradient keeps the batch axis, or takes only its first row, either breaks"
+    " the update or trains the bias on one example of the batch.",
     source=sources.NOTE_BROADCASTING,
     oracles=_JUDGED,
     generated=("leaves.broadcast",),
@@ -201,8 +200,8 @@ THEME.clause(
 
 THEME.clause(
     4,
-    "A tensor that does not require gradients must get none, and must not keep other tensors from"
-    " getting theirs.",
+    "A tensor that does not require gradients must get none, and must not keep other tensors"
+    " from getting theirs.",
     why="Gradients of inputs and labels that nobody asked for cost the memory of a second batch;"
     " worse, an optimizer given all tensors would then change the data.",
     source=sources.NOTE_SETTING_REQUIRES_GRAD,
@@ -237,10 +236,10 @@ THEME.clause(
 
 THEME.clause(
     5,
-    "Backward must leave no gradient on a tensor made by a recorded operation, unless retain_grad was"
-    " called on it before.",
-    why="Gradients kept on every intermediate multiply the memory of training by the depth of the"
-    " network, and are found only when it runs out.",
+    "Backward must leave no gradient on a tensor made by a recorded operation, unless"
+    " retain_grad was called on it before.",
+    why="Gradients kept on every intermediate multiply the memory of training by the depth of"
+    " the network, and are found only when it runs out.",
     source=sources.IS_LEAF,
     needs=("retain_grad",),
     generated=("leaves.intermediates",),
@@ -275,8 +274,9 @@ THEME.clause(
 
 THEME.clause(
     6,
-    "After retain_grad, backward must leave on an intermediate tensor the derivative of the root with"
-    " respect to it, summed over all its uses; asking twice, or on a leaf, must change nothing.",
+    "After retain_grad, backward must leave on an intermediate tensor the derivative of the root"
+    " with respect to it, summed over all its uses; asking twice, or on a leaf, must change"
+    " nothing.",
     why="Retained gradients are how people inspect vanishing gradients and compute saliency: a"
     " partial sum or a doubled one looks plausible.",
     source=sources.RETAIN_GRAD,
@@ -323,10 +323,10 @@ THEME.clause(
 
 THEME.clause(
     7,
-    "A leaf on which the root does not depend must be left as it was: without a gradient where it"
-    " had none.",
-    why="Zeros instead of nothing make an optimizer with momentum or weight decay move parameters"
-    " that took no part in the step.",
+    "A leaf on which the root does not depend must be left as it was: without a gradient where"
+    " it had none.",
+    why="Zeros instead of nothing make an optimizer with momentum or weight decay move"
+    " parameters that took no part in the step.",
     source=sources.GRAD,
     generated=("leaves.unused",),
     scenarios=[
