@@ -22,6 +22,8 @@ _FILES = (
     "stored_gradients",
     "cotangents",
     "roots",
+    "retained_graphs",
+    "detach",
 )
 """The files of clauses in reading order; a theme too long for one file goes on in the next."""
 
