@@ -8,6 +8,7 @@ the seed alone, not on a NumPy version.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -91,7 +92,6 @@ def counter_words(seed: int, count: int, stream: int = 0) -> npt.NDArray[np.uint
 
 
 def _seeded(step: Step, dtype: np.dtype[np.generic]) -> Array:
-    shape = _shape(step.param("shape"))
     seed, low, high = step.param("seed", 0), step.param("low", LOW), step.param("high", HIGH)
     if (
         not isinstance(seed, int)
@@ -103,6 +103,14 @@ def _seeded(step: Step, dtype: np.dtype[np.generic]) -> Array:
             f"leaf: seed={seed!r}, low={low!r}, high={high!r}; expected an integer and a finite"
             " range with low <= high"
         )
+    numbers: Array = _grid_numbers(_shape(step.param("shape")), seed, low, high, dtype).copy()
+    return numbers
+
+
+@lru_cache(maxsize=1024)  # an oracle runs the same program again; the generator costs 30 µs
+def _grid_numbers(
+    shape: tuple[int, ...], seed: int, low: float, high: float, dtype: np.dtype[np.generic]
+) -> Array:
     grid = 1 if dtype.kind in "biu" else GRID
     first, last = math.ceil(low * grid), math.floor(high * grid)
     if last < first:
@@ -110,7 +118,8 @@ def _seeded(step: Step, dtype: np.dtype[np.generic]) -> Array:
     count = math.prod(shape)
     steps = _steps(seed, count, first, last, 0)
     if dtype.kind == "b":
-        return (steps % 2 == 1).reshape(shape)
+        odd: Array = (steps % 2 == 1).reshape(shape)
+        return odd
     values: Array = steps / grid if grid > 1 else steps
     if dtype.kind == "c":
         values = values + 1j * (_steps(seed, count, first, last, 1) / grid)

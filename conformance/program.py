@@ -207,6 +207,8 @@ def validate(steps: tuple[Step, ...]) -> None:
     read; only blocks have bodies; `raise` is the last step of a block; only observing steps carry a
     figure, and a step carries a figure or an owed error, not both.
     """
+    if any(step.verb == "raise" for step in steps):
+        raise InvalidProgram("`raise` stands outside any block; it must be the last step of one")
     bound: set[str] = set()
     for number, step in enumerate(_walk(steps)):
         where = f"step {number} ({step.verb})"

@@ -66,6 +66,9 @@ class Engine:
     @cached_property
     def capabilities(self) -> frozenset[str]:
         """Return what the adapter defines: methods, `method.parameter`, `dtype:NAME`."""
+        return frozenset(self._defined() - set(self.lacks()))
+
+    def _defined(self) -> set[str]:
         found = {f"dtype:{name}" for name in self.dtypes}
         for base in type(self).__mro__:
             if base is Engine or "_contract_only" in vars(base):
@@ -78,7 +81,7 @@ class Engine:
             if name in found:
                 parameters = inspect.signature(getattr(self, name)).parameters
                 found.update(f"{name}.{p}" for p in parameters if p in _DECLARED_PARAMETERS)
-        return frozenset(found - set(self.lacks()))
+        return found
 
     def lacks(self) -> Sequence[str]:
         """Name capabilities that are defined but that this instance does not have."""
@@ -135,6 +138,54 @@ class TapeEngine(Engine):
     def grad(self, tensor: Tensor) -> Tensor | None:
         """Return the gradient that backward left on `tensor`, or None."""
         raise NotImplementedError(f"{type(self).__name__} must define grad(tensor)")
+
+
+Pure = Callable[..., tuple[Tensor, ...]]
+"""A pure function of engine tensors, given one by one, that returns a tuple of engine tensors."""
+
+
+class FunctionalEngine(Engine):
+    """An engine that differentiates functions: JAX-like, without a tape and without `.grad`.
+
+    `tensor`, `numpy` and `apply` deal in the engine's own arrays; `tensor` may ignore
+    `requires_grad`. The base records the steps of a program and replays them as a pure function, so
+    that the engine runs the programs of tapes as far as they ask for derivatives: leaf gradients,
+    cotangents, shared subexpressions, `grad_of`, higher orders (name `grad_of.create_graph` and
+    `backward.create_graph` in `lacks()` where there is only one order). What a function transform
+    has no notion of (accumulation, freed graphs, flags, hooks, in-place writes) is no capability.
+
+    Optional: `stop_gradient(tensor)`, which gives programs `detach` and the grad modes, and
+    `jvp(fn, primals, tangents)`.
+    """
+
+    _contract_only = True
+    _required = ("vjp",)
+
+    def vjp(
+        self, fn: Pure, primals: Sequence[Tensor], cotangents: Sequence[Tensor]
+    ) -> Sequence[Tensor | None]:
+        """Return the gradient of `fn(*primals)`, a tuple seeded by `cotangents`, per primal."""
+        raise NotImplementedError(f"{type(self).__name__} must define vjp(fn, primals, cotangents)")
+
+    def session(self) -> Engine:
+        """Return a tape that records one program and asks `vjp` for its gradients."""
+        from conformance.adapters.recording import Recording
+
+        return Recording(self)
+
+    def _defined(self) -> set[str]:
+        found = super()._defined()
+        found.update(DIFFERENTIATING)
+        if "stop_gradient" in found:
+            found.update(("detach", "no_grad", "enable_grad", "set_grad_enabled"))
+        return found
+
+
+DIFFERENTIATING = frozenset(
+    "grad backward backward.gradient backward.retain_graph backward.create_graph backward.inputs"
+    " backward_many grad_of grad_of.grad_outputs grad_of.retain_graph grad_of.create_graph".split()
+)
+"""What a recorded program may ask of any functional engine."""
 
 
 def mode(engine: Engine, name: str, *arguments: Any) -> AbstractContextManager[Any]:

@@ -33,10 +33,13 @@ class TorchEngine(TorchLikeEngine):
                 f"torch refuses device {device!r}: {str(error).splitlines()[0]}; use cpu or cuda"
             ) from error
         super().__init__(torch, name="torch", device=None if device == "cpu" else device)
+        self.prelude = "import torch"
+        if self.device is not None:
+            self.prelude += f"; torch.set_default_device({device!r})"
 
     def tensor(self, array: Array, requires_grad: bool = False) -> Tensor:
         """Make a leaf from a copy of `array`; bfloat16 crosses as its bits."""
-        if array.dtype.name == "bfloat16":
+        if array.dtype.kind == "V":  # of the extension dtypes, only bfloat16 is in dtypes
             bits = self.module.tensor(array.view(np.int16), **self._creation)
             tensor = bits.view(self.module.bfloat16)
             return tensor.requires_grad_(requires_grad)

@@ -41,7 +41,8 @@ class TorchLikeEngine(TapeEngine):
 
     Operations are looked up by their path on `module` (`nn.functional.conv2d`), then as methods of
     `module.Tensor`; what the module lacks is no capability. device: passed to `module.tensor`,
-    where given. dtypes: the NumPy dtypes to run in, the preferred one first.
+    where given. dtypes: the NumPy dtypes to run in, the preferred one first. prelude: the line that
+    makes the module available as `torch` in a reproduction script.
     """
 
     dtypes: tuple[str, ...] = ("float64", "float32", "complex128", "complex64", "int64", "bool")
@@ -61,6 +62,7 @@ class TorchLikeEngine(TapeEngine):
         self.device = device
         if dtypes is not None:
             self.dtypes = tuple(dtypes)
+        self.prelude = f"import {module.__name__} as torch"
         self._creation = {} if device is None else {"device": device}
         self._resolved: dict[str, Callable[..., Any]] = {}
 
@@ -89,6 +91,8 @@ class TorchLikeEngine(TapeEngine):
         function = self._resolved.get(op) or self._resolve(op)
         if params and "dtype" in params and isinstance(params["dtype"], str):
             params["dtype"] = getattr(self.module, params["dtype"])
+        if not tensors:
+            params = {**self._creation, **params}
         if op in TAKES_A_SEQUENCE:
             return function(list(tensors), **params)
         if op == "einsum":

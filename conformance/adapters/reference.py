@@ -1,0 +1,42 @@
+"""The reference engine of this project, on either of its backends."""
+
+from __future__ import annotations
+
+from conformance.adapters.torch_like import TorchLikeEngine
+from conformance.errors import EngineLoadError
+
+BACKENDS = ("numpy", "torch")
+
+
+class ReferenceEngine(TorchLikeEngine):
+    """The reference engine. backend: `numpy` or `torch`; device: `cpu`, or with torch `cuda[:N]`."""
+
+    dtypes = (
+        "float64", "float32", "complex128", "complex64",
+        "float16", "int64", "int32", "int16", "int8", "uint8", "bool",
+    )  # fmt: skip
+
+    def __init__(self, backend: str = "", device: str = "cpu") -> None:
+        import reference_engine
+
+        backend = backend or ("numpy" if device == "cpu" else "torch")
+        if backend not in BACKENDS:
+            raise EngineLoadError(f"backend {backend!r} is unknown; use {' or '.join(BACKENDS)}")
+        if backend == "numpy" and device != "cpu":
+            raise EngineLoadError(
+                f"backend=numpy computes on the cpu, not on {device!r}; use backend=torch there"
+            )
+        if backend == "torch":
+            device = "torch" if device == "cpu" else device
+        try:
+            reference_engine.zeros(1, device=device)
+        except (RuntimeError, ImportError) as error:
+            reason = str(error).splitlines()[0]
+            raise EngineLoadError(
+                f"backend={backend}, device={device} cannot be used: {reason}"
+            ) from error
+        super().__init__(
+            reference_engine, name="reference", device=None if device == "cpu" else device
+        )
+        if self.device is not None:
+            self.prelude += f"; torch.set_default_device({device!r})"
