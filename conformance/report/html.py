@@ -1,0 +1,97 @@
+"""HTML pages from ledgers: one file each, with nothing fetched from anywhere."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from conformance.ledger import SCHEMA, Ledger
+from conformance.report.comparison import comparison
+from conformance.report.model import engine_view
+from conformance.report.outcomes import BY_KEY, OUTCOMES
+
+
+def render_engine(ledger: Ledger, index: str | None = None) -> str:
+    """Return the page of one engine; `index` is the link to the page that compares engines."""
+    return _render("engine.html", ("base.css", "engine.css"), view=engine_view(ledger), index=index)
+
+
+def render_index(ledgers: Sequence[Ledger]) -> str:
+    """Return the page that compares engines; it links to the pages that `write_reports` writes."""
+    return _render("index.html", ("base.css", "index.css"), view=comparison(ledgers))
+
+
+def _render(template: str, styles: tuple[str, ...], **context: object) -> str:
+    script = _source("report.js")
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            **context,
+            outcomes=OUTCOMES,
+            outcome=BY_KEY,
+            schema=SCHEMA,
+            styles=[Markup(_source(name)) for name in styles],
+            script=Markup(script),
+            policy=_policy(script),
+        )
+    )
+
+
+def _policy(script: str) -> str:
+    """Return a content security policy: no network at all, and no script but the page's own.
+
+    Messages come from engines; should one ever slip through escaping, it still would not run.
+    """
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("conformance.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+    )
+    environment.filters["ulp"] = _ulp
+    environment.filters["linked"] = _linked
+    environment.filters["breakable"] = _breakable
+    return environment
+
+
+@cache
+def _source(name: str) -> str:
+    loader = _environment().loader
+    assert loader is not None
+    text, _, _ = loader.get_source(_environment(), name)
+    return text.replace("\r\n", "\n").strip()
+
+
+def _ulp(error: float) -> str:
+    """Return an error in units in the last place, short."""
+    if error == 0:
+        return "exact"
+    return f"{error:.2g} ulp" if error < 1000 else f"{error:.1e} ulp"
+
+
+def _linked(url: str) -> bool:
+    """Tell whether a clause's source may become a link: pages only, never `javascript:`."""
+    return url.startswith(("https://", "http://")) and not any(c.isspace() for c in url)
+
+
+def _breakable(name: str) -> Markup:
+    """Allow a line break after the punctuation of an engine's name, and nowhere else."""
+    return Markup(re.sub(r"([\[,.:])", r"\1<wbr>", str(escape(name))))

@@ -1,0 +1,247 @@
+"""What the page of one engine shows, worked out from its ledger; no markup here."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from conformance.ledger import Ledger
+from conformance.program import Json
+from conformance.report.differences import Part, compare_texts
+from conformance.report.listing import Line, line_of_step, listing
+from conformance.report.outcomes import (
+    BY_KEY,
+    DEPARTURES,
+    Count,
+    Outcome,
+    count,
+    outcome_of,
+    outcome_of_kind,
+    severity,
+)
+from conformance.verdict import ClauseResult, Level, OperationResult, Violation
+
+
+@dataclass(frozen=True, slots=True)
+class ViolationView:
+    """One departure: its record, and its listings."""
+
+    record: Violation
+    outcome: Outcome
+    program: tuple[Line, ...]
+    script: tuple[Line, ...]
+    expected: tuple[Part, ...]
+    observed: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseView:
+    """One clause. `anchor` is its permanent link within the page."""
+
+    record: ClauseResult
+    outcome: Outcome
+    anchor: str
+    violations: tuple[ViolationView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ThemeView:
+    """The clauses of one topic, in the order of the specification."""
+
+    name: str
+    title: str
+    clauses: tuple[ClauseView, ...]
+    counts: tuple[Count, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRow:
+    """One operation and what was seen of it in each dtype of the table, None where nothing was."""
+
+    name: str
+    outcome: Outcome
+    cells: tuple[OperationResult | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The result in one sentence and one more; `outcome` gives it its colour and its sign."""
+
+    outcome: Outcome
+    sentence: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineView:
+    """Everything that the page of one engine shows."""
+
+    ledger: Ledger
+    headline: Headline
+    counts: tuple[Count, ...]
+    themes: tuple[ThemeView, ...]
+    worst: tuple[tuple[ClauseView, ViolationView], ...]
+    dtypes: tuple[str, ...]
+    operations: tuple[OperationRow, ...]
+    command: str
+    machine: tuple[tuple[str, str], ...]
+
+    @property
+    def clauses(self) -> tuple[ClauseView, ...]:
+        """All clauses, in order."""
+        return tuple(clause for theme in self.themes for clause in theme.clauses)
+
+
+def engine_view(ledger: Ledger) -> EngineView:
+    """Work out the page of one engine."""
+    themes = _themes(ledger.clauses)
+    clauses = [clause for theme in themes for clause in theme.clauses]
+    worst = [(clause, violation) for clause in clauses for violation in clause.violations]
+    dtypes = tuple(dict.fromkeys(row.dtype for row in ledger.operations))
+    return EngineView(
+        ledger=ledger,
+        headline=headline(ledger.clauses),
+        counts=count(clause.outcome for clause in clauses),
+        themes=themes,
+        worst=tuple(sorted(worst, key=lambda pair: severity(pair[1].outcome))),
+        dtypes=dtypes,
+        operations=_operations(ledger.operations, dtypes),
+        command=command(ledger),
+        machine=tuple((key, plain(value)) for key, value in ledger.machine.items()),
+    )
+
+
+def theme_title(name: str) -> str:
+    """Return a topic's name for readers: `grad_modes` becomes `Grad modes`."""
+    words = re.sub(r"[_\s]+", " ", name).strip()
+    return words[:1].upper() + words[1:]
+
+
+def anchor(identifier: str) -> str:
+    """Return the permanent link of a clause: its id, made safe for a URL fragment."""
+    return re.sub(r"[^\w.-]+", "-", identifier)
+
+
+def in_themes(results: Iterable[ClauseResult]) -> dict[str, list[ClauseResult]]:
+    """Group by topic; topics and clauses keep the order in which they come."""
+    grouped: dict[str, list[ClauseResult]] = {}
+    for result in results:
+        grouped.setdefault(result.theme, []).append(result)
+    return grouped
+
+
+def _themes(results: tuple[ClauseResult, ...]) -> tuple[ThemeView, ...]:
+    themes = []
+    for name, members in in_themes(results).items():
+        clauses = tuple(_clause(member) for member in members)
+        counts = count(clause.outcome for clause in clauses)
+        themes.append(ThemeView(name, theme_title(name), clauses, counts))
+    return tuple(themes)
+
+
+def _clause(result: ClauseResult) -> ClauseView:
+    violations = sorted(map(_violation, result.violations), key=lambda v: severity(v.outcome))
+    return ClauseView(result, outcome_of(result), anchor(result.id), tuple(violations))
+
+
+def _violation(record: Violation) -> ViolationView:
+    expected, observed = compare_texts(record.expected, record.observed)
+    line = line_of_step(record.program, record.text, record.step)
+    return ViolationView(
+        record,
+        outcome_of_kind(record.kind),
+        listing(record.text, line),
+        listing(record.reproduction),
+        expected,
+        observed,
+    )
+
+
+def _operations(
+    results: tuple[OperationResult, ...], dtypes: tuple[str, ...]
+) -> tuple[OperationRow, ...]:
+    grouped: dict[str, dict[str, OperationResult]] = {}
+    for result in results:
+        grouped.setdefault(result.name, {})[result.dtype] = result
+    rows = [
+        OperationRow(
+            name,
+            min((BY_KEY[cell.status.value] for cell in cells.values()), key=severity),
+            tuple(cells.get(dtype) for dtype in dtypes),
+        )
+        for name, cells in grouped.items()
+    ]
+    return tuple(sorted(rows, key=lambda row: (severity(row.outcome), row.name)))
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How many MUST clauses an engine was judged on, and how many of them hold."""
+
+    held: int
+    judged: int
+
+
+def score(results: Iterable[ClauseResult]) -> Score:
+    """Count the MUST clauses that the engine supports, and those that hold."""
+    keys = [outcome_of(r).key for r in results if r.level is Level.MUST]
+    return Score(keys.count("holds"), len(keys) - keys.count("unsupported"))
+
+
+def headline(results: tuple[ClauseResult, ...]) -> Headline:
+    """Say the result in a sentence: departures first, then what could not be judged."""
+    if not results:
+        return Headline(BY_KEY["unexercised"], "Nothing was run.", "No clause was selected.")
+    outcomes = [outcome_of(result) for result in results]
+    counts = {c.outcome.key: c.number for c in count(outcomes)}
+    worst = min(outcomes, key=severity)
+    figures = score(results)
+    must = f"{figures.held} of {figures.judged} MUST clauses hold"
+    rest = [
+        f"{counts[key]} {BY_KEY[key].label}"
+        for key in counts
+        if key not in ("holds", worst.key if worst.key in DEPARTURES else "")
+    ]
+    detail = ", ".join([must, *rest]) + "."
+    if worst.key in DEPARTURES:
+        return Headline(worst, _departure(worst, counts[worst.key]), detail)
+    if worst.key == "unsupported":
+        return Headline(worst, "The engine supports none of these clauses.", detail)
+    if worst.key != "holds" and worst.key != "unsupported":
+        return Headline(worst, "No violation, but not every clause was judged.", detail)
+    return Headline(worst, "Every clause that the engine supports holds.", detail)
+
+
+def _departure(outcome: Outcome, number: int) -> str:
+    clauses = "1 clause" if number == 1 else f"{number} clauses"
+    return {
+        "silently-wrong": f"Silently wrong on {clauses}.",
+        "not-refused": f"An error is missing on {clauses}.",
+        "refused-loudly": f"Refuses to run {clauses}.",
+        "crashed": f"Crashes on {clauses}.",
+        "timed-out": f"Does not come back on {clauses}.",
+    }.get(outcome.key, f"Violates {clauses}.")
+
+
+def command(ledger: Ledger) -> str:
+    """Return the command that repeats the run."""
+    words = ["autograd-conformance", "run", "--engine", ledger.engine.name]
+    words += ["--profile", ledger.run.profile, "--seed", str(ledger.run.seed)]
+    if ledger.run.select != "*":
+        words += ["--select", ledger.run.select]
+    return shlex.join(words)
+
+
+def plain(value: Json) -> str:
+    """Return a fact of the machine section in words."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return ", ".join(plain(item) for item in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {plain(item)}" for key, item in value.items())
+    return "unknown" if value is None else str(value)

@@ -1,0 +1,43 @@
+"""Writing a set of pages: all of them, or none."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from conformance.errors import UsageError
+from conformance.ledger import Ledger
+from conformance.report.comparison import page_names
+from conformance.report.html import render_engine, render_index
+
+
+def write_reports(ledgers: Sequence[Ledger], out: Path) -> tuple[Path, ...]:
+    """Write one page per engine and `index.html` into `out`; return the paths, the index last.
+
+    Everything is rendered and written aside before the first page is replaced. Raises `UsageError`,
+    with the old pages untouched, where the folder cannot be made or written to.
+    """
+    pages = {
+        name: render_engine(ledger, "index.html")
+        for name, ledger in zip(page_names(ledgers), ledgers, strict=True)
+    }
+    pages["index.html"] = render_index(ledgers)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".report-", dir=out) as aside:
+            return _replace(pages, Path(aside), out)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write reports to {str(out)!r}: {error.strerror or error}; expected a writable"
+            " folder; name another with --out"
+        ) from error
+
+
+def _replace(pages: Mapping[str, str], aside: Path, out: Path) -> tuple[Path, ...]:
+    for name, text in pages.items():
+        (aside / name).write_text(text, encoding="utf-8", newline="\n")
+    for name in pages:
+        os.replace(aside / name, out / name)
+    return tuple(out / name for name in pages)
