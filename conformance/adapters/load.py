@@ -9,7 +9,9 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -106,6 +108,9 @@ def _find(base: str, name: str) -> object:
                 " package.module:attribute for an adapter of your own"
             )
     module_name, _, attribute = target.partition(":")
+    folder = os.getcwd()  # a console script, unlike python -m, does not look for modules here
+    if folder not in sys.path and "" not in sys.path:
+        sys.path.append(folder)
     try:
         module = importlib.import_module(module_name)
     except FAILURES as error:

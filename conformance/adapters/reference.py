@@ -9,7 +9,7 @@ BACKENDS = ("numpy", "torch")
 
 
 class ReferenceEngine(TorchLikeEngine):
-    """The reference engine. backend: `numpy` or `torch`; device: `cpu`, or with torch `cuda[:N]`."""
+    """The reference engine. backend: `numpy` or `torch`; device: `cpu` or, with torch, `cuda:N`."""
 
     dtypes = (
         "float64", "float32", "complex128", "complex64",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from conformance.adapters.base import Hook, TapeEngine, Tensor
@@ -36,6 +36,31 @@ _NEEDS_OF_TENSOR = {  # capability: attribute of the Tensor class
 }
 
 
+_FAMILIES = ("nn.functional", "linalg", "special", "fft")
+_EMPTY = SimpleNamespace()
+
+
+def _operations(module: Any) -> frozenset[str]:
+    """Return the public callables that may be operations, by the names that programs use.
+
+    An operation that exists in place only counts by the same name without its underscore. Names are
+    looked up in the modules' own dictionaries: asking for an attribute could make a lazily loaded
+    part of a library import itself.
+    """
+    spaces = [("", module), *(("", base) for base in module.Tensor.__mro__)]
+    for family in _FAMILIES:
+        space = module
+        for part in family.split("."):
+            space = vars(space).get(part, _EMPTY)
+        spaces.append((f"{family}.", space))
+    return frozenset(
+        prefix + name.removesuffix("_")
+        for prefix, space in spaces
+        for name, value in vars(space).items()
+        if callable(value) and not isinstance(value, type) and not name.startswith("_")
+    )
+
+
 class TorchLikeEngine(TapeEngine):
     """The adapter of a module with PyTorch's names.
 
@@ -65,6 +90,7 @@ class TorchLikeEngine(TapeEngine):
         self.prelude = f"import {module.__name__} as torch"
         self._creation = {} if device is None else {"device": device}
         self._resolved: dict[str, Callable[..., Any]] = {}
+        self.operations = _operations(module)
 
     def lacks(self) -> Sequence[str]:
         """Return the capabilities for which the module has no name."""
