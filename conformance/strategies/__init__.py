@@ -1,1 +1,12 @@
-"""."""
+"""Generated programs: the strategies that clauses name, and the search through them."""
+
+from __future__ import annotations
+
+from conformance.strategies import leaves
+from conformance.strategies.driver import SearchResult, search, strategy
+from conformance.strategies.facts import Facts
+from conformance.strategies.recipes import RECIPES
+
+__all__ = ["RECIPES", "Facts", "SearchResult", "search", "strategy"]
+THEMES = (leaves,)
+"""The files of recipes; importing them registers what they hold."""

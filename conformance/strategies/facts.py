@@ -1,0 +1,25 @@
+"""What a strategy must know of an engine before it writes programs for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Capabilities, dtypes and operations of one engine, as its adapter declares them.
+
+    operations: canonical names, or None where only trying tells.
+    """
+
+    capabilities: frozenset[str]
+    dtypes: tuple[str, ...] = ("float64",)
+    operations: frozenset[str] | None = None
+
+    def can(self, *capabilities: str) -> bool:
+        """Whether the engine has all of these capabilities."""
+        return self.capabilities.issuperset(capabilities)
+
+    def knows(self, *operations: str) -> bool:
+        """Whether the engine may have all of these operations."""
+        return self.operations is None or self.operations.issuperset(operations)

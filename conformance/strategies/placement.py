@@ -1,0 +1,278 @@
+"""Placement: how an operation takes its operands and parameters from what a graph already has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Union
+
+from conformance.catalogue import Interval, Operation
+from conformance.strategies.graphs import Leaf, Params, Vertex
+from conformance.strategies.shapes import Shape, broadcast, variants
+
+Operand = Union[int, Leaf]  # noqa: UP007
+"""A vertex, by index, or a leaf that is yet to be added."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """The decoded choices of one operation: second operand, parameter, a new leaf's facts."""
+
+    second: int
+    parameter: int
+    seed: int
+    fresh: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What an operation may take: the visible vertices, latest first, and a new leaf of a shape.
+
+    `fresh` returns None where the graph has no room for one more leaf.
+    """
+
+    vertices: Sequence[Vertex]
+    visible: Sequence[int]
+    fresh: Callable[[Shape], Leaf | None]
+
+    def facts(self, operand: Operand) -> Vertex:
+        """Return the shape and bounds of the operand."""
+        return operand if isinstance(operand, Leaf) else self.vertices[operand]
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An operation with all that it needs."""
+
+    inputs: tuple[Operand, ...]
+    params: Params
+    shape: Shape
+    bounds: Interval
+
+
+def place(op: Operation, operand: int, draw: Draw, scene: Scene) -> Placed | None:
+    """Return the operation on the operand, or None where it does not fit or would not be tame."""
+    vertex = scene.vertices[operand]
+    if 0 in vertex.shape and not (op.elementwise or op.name in ("sum", "transpose", "unsqueeze")):
+        return None
+    return _PLACES[op.family](op, operand, draw, scene)
+
+
+def _unary(op: Operation, operand: int, _: Draw, scene: Scene) -> Placed | None:
+    vertex = scene.vertices[operand]
+    bounds = op.result((vertex.bounds,))
+    return None if bounds is None else Placed((operand,), (), vertex.shape, bounds)
+
+
+def _number(op: Operation, operand: int, draw: Draw, scene: Scene) -> Placed | None:
+    vertex = scene.vertices[operand]
+    number = op.numbers[draw.parameter % len(op.numbers)]
+    bounds = op.result((vertex.bounds,), number)
+    name = "exponent" if op.name == "pow" else "other"
+    return None if bounds is None else Placed((operand,), ((name, number),), vertex.shape, bounds)
+
+
+def _binary(op: Operation, operand: int, draw: Draw, scene: Scene) -> Placed | None:
+    vertex = scene.vertices[operand]
+    others: list[Operand] = [
+        i for i in scene.visible if broadcast(scene.vertices[i].shape, vertex.shape) is not None
+    ]
+    shapes = variants(vertex.shape)
+    fresh = scene.fresh(shapes[draw.parameter % len(shapes)])
+    if fresh is not None:
+        others.insert(1, fresh)
+    start = 0 if draw.second < 64 else draw.second - 64
+    if draw.second % 4 != 3 or not op.numbers:
+        for offset in range(len(others)):
+            other = others[(start + offset) % len(others)]
+            facts = scene.facts(other)
+            bounds = op.result((vertex.bounds, facts.bounds))
+            shape = broadcast(vertex.shape, facts.shape)
+            if bounds is not None and shape is not None:
+                pair = (operand, other) if draw.fresh % 2 == 0 else (other, operand)
+                if pair[0] != operand:
+                    bounds = op.result((facts.bounds, vertex.bounds))
+                if bounds is not None:
+                    return Placed(pair, (), shape, bounds)
+    return _number(op, operand, draw, scene) if op.numbers else None
+
+
+def _matmul(op: Operation, operand: int, draw: Draw, scene: Scene) -> Placed | None:
+    vertex = scene.vertices[operand]
+    flat = op.name == "mm"
+    if not 1 <= len(vertex.shape) <= 2 or (flat and len(vertex.shape) != 2):
+        return None
+    inner = vertex.shape[-1]
+    others: list[Operand] = [
+        i
+        for i in scene.visible
+        if scene.vertices[i].shape[:1] == (inner,)
+        and (2 if flat else 1) <= len(scene.vertices[i].shape) <= 2
+    ]
+    shapes: tuple[Shape, ...] = ((inner, 2), (inner, 3), (inner, 1), (inner,))
+    fresh = scene.fresh(shapes[draw.parameter % (3 if flat else 4)])
+    if fresh is not None:
+        others.append(fresh)
+    for offset in range(len(others)):
+        other = others[(draw.second + offset) % len(others)]
+        facts = scene.facts(other)
+        bounds = op.result((vertex.bounds, facts.bounds), float(inner))
+        if bounds is not None:
+            shape = vertex.shape[:-1] + facts.shape[1:]
+            return Placed((operand, other), (), shape, bounds)
+    return None
+
+
+def _axis(shape: Shape, code: int) -> int:
+    """Return an axis; every second one is counted from the end."""
+    axis = (code // 2) % len(shape)
+    return axis - len(shape) if code % 2 else axis
+
+
+def _reduce(op: Operation, operand: int, draw: Draw, scene: Scene) -> Placed | None:
+    vertex = scene.vertices[operand]
+    if not vertex.shape:
+        return None
+    axis = _axis(vertex.shape, draw.parameter)
+    size = vertex.shape[axis]
+    bounds = op.result((vertex.bounds,), float(size))
+    if bounds is None:
+        return None
+    keepdim = draw.fresh % 2 == 1
+    shape = list(vertex.shape)
+    shape[axis : axis + 1 or None] = [1] if keepdim else []
+    params: Params = (("dim", axis), ("keepdim", True)) if keepdim else (("dim", axis),)
+    return Placed((operand,), params, tuple(shape), bounds)
+
+
+def _along(op: Operation, operand: int, draw: Draw, scene: Scene) -> Placed | None:
+    vertex = scene.vertices[operand]
+    if not vertex.shape:
+        return None
+    axis = _axis(vertex.shape, draw.parameter)
+    bounds = op.result((vertex.bounds,), float(vertex.shape[axis]))
+    return None if bounds is None else Placed((operand,), (("dim", axis),), vertex.shape, bounds)
+
+
+def _join(op: Operation, operand: int, draw: Draw, scene: Scene) -> Placed | None:
+    vertex = scene.vertices[operand]
+    if not vertex.shape:
+        return None
+    others = [i for i in scene.visible if scene.vertices[i].shape == vertex.shape]
+    other = others[draw.second % len(others)]
+    axis = _axis(vertex.shape, draw.parameter)
+    place_ = axis % len(vertex.shape)
+    shape = list(vertex.shape)
+    if op.name == "cat":
+        shape[place_] *= 2
+    else:
+        axis = place_
+        shape.insert(axis, 2)
+    bounds = op.result((vertex.bounds, scene.vertices[other].bounds))
+    if bounds is None:
+        return None
+    return Placed((operand, other), (("dim", axis),), tuple(shape), bounds)
+
+
+def _shape(op: Operation, operand: int, draw: Draw, scene: Scene) -> Placed | None:
+    vertex = scene.vertices[operand]
+    found = _SHAPES[op.name](vertex.shape, draw)
+    if found is None:
+        return None
+    params, shape = found
+    return Placed((operand,), params, shape, vertex.bounds)
+
+
+Reshaped = Union[tuple[Params, Shape], None]  # noqa: UP007
+
+
+def _transpose(shape: Shape, draw: Draw) -> Reshaped:
+    if len(shape) < 2:
+        return None
+    first = draw.parameter % len(shape)
+    second = (first + 1) % len(shape)
+    swapped = list(shape)
+    swapped[first], swapped[second] = swapped[second], swapped[first]
+    return (("dim0", first), ("dim1", second)), tuple(swapped)
+
+
+def _reshape(shape: Shape, draw: Draw) -> Reshaped:
+    size = math.prod(shape)
+    forms: tuple[Shape, ...] = ((size,), tuple(reversed(shape)), (1, size), (size, 1))
+    form = forms[draw.parameter % len(forms)]
+    return (("shape", form),), form
+
+
+def _unsqueeze(shape: Shape, draw: Draw) -> Reshaped:
+    if len(shape) > 2:
+        return None
+    axis = draw.parameter % (len(shape) + 1)
+    return (("dim", axis),), (*shape[:axis], 1, *shape[axis:])
+
+
+def _squeeze(shape: Shape, draw: Draw) -> Reshaped:
+    axes = [axis for axis, size in enumerate(shape) if size == 1]
+    if not axes:
+        return None
+    axis = axes[draw.parameter % len(axes)]
+    return (("dim", axis),), shape[:axis] + shape[axis + 1 :]
+
+
+def _permute(shape: Shape, draw: Draw) -> Reshaped:
+    if len(shape) < 2:
+        return None
+    turn = 1 + draw.parameter % (len(shape) - 1)
+    order = tuple((axis + turn) % len(shape) for axis in range(len(shape)))
+    return (("dims", order),), tuple(shape[axis] for axis in order)
+
+
+def _narrow(shape: Shape, draw: Draw) -> Reshaped:
+    axes = [axis for axis, size in enumerate(shape) if size > 1]
+    if not axes:
+        return None
+    axis = axes[draw.parameter % len(axes)]
+    start = draw.second % 2
+    length = shape[axis] - 1
+    params: Params = (("dim", axis), ("start", start), ("length", length))
+    return params, (*shape[:axis], length, *shape[axis + 1 :])
+
+
+def _select(shape: Shape, draw: Draw) -> Reshaped:
+    if not shape:
+        return None
+    axis = draw.parameter % len(shape)
+    index = draw.second % shape[axis]
+    index -= shape[axis] if draw.fresh % 2 else 0
+    return (("dim", axis), ("index", index)), shape[:axis] + shape[axis + 1 :]
+
+
+def _expand(shape: Shape, _: Draw) -> Reshaped:
+    if len(shape) > 2:
+        return None
+    grown = tuple(2 if size == 1 else size for size in shape)
+    size = grown if grown != shape else (2, *shape)
+    return (("size", size),), size
+
+
+_Place = Callable[[Operation, int, Draw, Scene], Union[Placed, None]]  # noqa: UP007
+_PLACES: dict[str, _Place] = {
+    "unary": _unary,
+    "number": _number,
+    "binary": _binary,
+    "matmul": _matmul,
+    "reduce": _reduce,
+    "along": _along,
+    "shape": _shape,
+    "join": _join,
+}
+_SHAPES: dict[str, Callable[[Shape, Draw], Reshaped]] = {
+    "transpose": _transpose,
+    "reshape": _reshape,
+    "unsqueeze": _unsqueeze,
+    "squeeze": _squeeze,
+    "permute": _permute,
+    "narrow": _narrow,
+    "select": _select,
+    "expand": _expand,
+}

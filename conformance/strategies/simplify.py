@@ -1,0 +1,145 @@
+"""Simplification: makes a failing program shorter and its numbers plain, once shrinking is done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from conformance.errors import InvalidProgram
+from conformance.program import BLOCKS, VERBS, Literal, Program, Step
+
+Fails = Callable[[Program], bool]
+PLAIN = (1.0, 2.0, 3.0, -1.0, -2.0, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 0.25, 0.75, 1.25, 1.75)
+"""Numbers that seeded leaves are given, simplest first. Zero is a kink of too many functions."""
+MOST_ELEMENTS = 12
+"""Larger leaves keep their seed, which is shorter than their numbers."""
+
+
+def simplify(program: Program, fails: Fails) -> Program:
+    """Return a simpler program for which `fails` still holds, as it does for `program`.
+
+    First steps are dropped, with all that depends on them, then seeded leaves become literals. In a
+    program that promises figures or errors, only steps that cannot touch those promises are
+    dropped; in one that is judged by oracles alone, any step may go.
+    """
+    return _plain_leaves(_shorter(program, fails), fails)
+
+
+def _shorter(program: Program, fails: Fails) -> Program:
+    free = not any(step.expect is not None or step.refused for step in program.walk())
+    while True:
+        for candidate in _without_one(program, free):
+            if fails(candidate):
+                program = candidate
+                break
+        else:
+            return program
+
+
+def _without_one(program: Program, free: bool) -> Iterator[Program]:
+    """Yield the program without each step in turn, the last one first."""
+    steps = list(program.walk())
+    for dropped in reversed(steps):
+        gone = {id(dropped)}
+        names = set(dropped.out) | _bound(dropped.body)
+        for step in steps:
+            if id(step) not in gone and names.intersection(step.reads()):
+                gone.add(id(step))
+                names.update(step.out, _bound(step.body))
+        if free or all(_inert(step) for step in steps if id(step) in gone):
+            yield from _program(_filtered(program.steps, gone))
+        if free and dropped.body:
+            yield from _program(_unwrapped(program.steps, dropped))
+
+
+def _program(steps: tuple[Step, ...]) -> Iterator[Program]:
+    try:
+        yield Program(steps)
+    except InvalidProgram:
+        return  # such as `raise` before the end of an unwrapped block
+
+
+def _bound(steps: tuple[Step, ...]) -> set[str]:
+    return {name for step in steps for name in (*step.out, *_bound(step.body))}
+
+
+def _inert(step: Step) -> bool:
+    """Whether a step changes nothing that other steps, which do not read its names, can see."""
+    if step.refused or step.verb in ("leaf", "apply", "detach", "reload", "data"):
+        return True
+    if step.verb in BLOCKS:
+        return all(_inert(inner) for inner in step.body)
+    return VERBS[step.verb].observes
+
+
+def _filtered(steps: tuple[Step, ...], gone: set[int]) -> tuple[Step, ...]:
+    return tuple(
+        replace(step, body=_filtered(step.body, gone)) if step.body else step
+        for step in steps
+        if id(step) not in gone
+    )
+
+
+def _unwrapped(steps: tuple[Step, ...], block: Step) -> tuple[Step, ...]:
+    found: list[Step] = []
+    for step in steps:
+        if step is block:
+            found.extend(inner for inner in step.body if inner.verb != "raise")
+        elif step.body:
+            found.append(replace(step, body=_unwrapped(step.body, block)))
+        else:
+            found.append(step)
+    return tuple(found)
+
+
+def _plain_leaves(program: Program, fails: Fails) -> Program:
+    """Replace seeded leaves by literals; leaves with the same numbers keep the same numbers."""
+    kinds = dict.fromkeys(
+        (step.param("shape"), step.param("seed"), step.param("low"), step.param("high"))
+        for step in program.walk()
+        if step.verb == "leaf" and step.param("shape") is not None
+    )
+    for number, kind in enumerate(kinds):
+        for shift in (number, 0):
+            values = _numbers(kind[0], kind[2], kind[3], shift)
+            if values is None:
+                break
+            candidate = Program(_with_literals(program.steps, kind, values))
+            if fails(candidate):
+                program = candidate
+                break
+    return program
+
+
+def _numbers(shape: object, low: object, high: object, shift: int) -> Literal:
+    """Return plain numbers of the shape within the range, or None where there are none."""
+    if not isinstance(shape, tuple) or not isinstance(low, float) or not isinstance(high, float):
+        return None
+    sizes = [size for size in shape if isinstance(size, int)]
+    pool = [number for number in PLAIN if low <= number <= high]
+    if not pool or not 0 < math.prod(sizes) <= MOST_ELEMENTS:
+        return None
+    flat = [pool[(shift + index) % len(pool)] for index in range(math.prod(sizes))]
+    return _nested(flat, sizes)
+
+
+def _nested(flat: list[float], sizes: list[int]) -> Literal:
+    if not sizes:
+        return flat[0]
+    inner = len(flat) // sizes[0]
+    return tuple(_nested(flat[i * inner : (i + 1) * inner], sizes[1:]) for i in range(sizes[0]))
+
+
+def _with_literals(steps: tuple[Step, ...], kind: object, value: Literal) -> tuple[Step, ...]:
+    found = []
+    for step in steps:
+        if step.body:
+            step = replace(step, body=_with_literals(step.body, kind, value))
+        elif step.verb == "leaf":
+            own = tuple(step.param(key) for key in ("shape", "seed", "low", "high"))
+            if own == kind:
+                kept = [(key, given) for key, given in step.params if key == "requires_grad"]
+                step = replace(step, params=(("value", value), *kept))
+        found.append(step)
+    return tuple(found)
