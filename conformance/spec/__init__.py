@@ -24,6 +24,10 @@ _FILES = (
     "roots",
     "retained_graphs",
     "detach",
+    "data_hazards",
+    "in_place",
+    "grad_modes",
+    "inference",
 )
 """The files of clauses in reading order; a theme too long for one file goes on in the next."""
 
