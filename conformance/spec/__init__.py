@@ -27,6 +27,7 @@ _FILES = (
     "data_hazards",
     "in_place",
     "grad_modes",
+    "mode_boundaries",
     "inference",
 )
 """The files of clauses in reading order; a theme too long for one file goes on in the next."""

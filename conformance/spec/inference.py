@@ -8,7 +8,7 @@ from conformance.spec.grad_modes import THEME
 from conformance.verdict import Level
 
 THEME.clause(
-    11,
+    12,
     "Inside inference mode, results must not require gradients and must be leaves, whatever the"
     " inputs are; after the block operations must be recorded again.",
     why="Serving code runs under inference mode for speed; recording there, or a mode that"
@@ -55,7 +55,7 @@ THEME.clause(
 )
 
 THEME.clause(
-    12,
+    13,
     "An operation that would have to save a tensor made in inference mode for backward must be"
     " refused.",
     why="Such a tensor counts no writes, so that a later change of it could not be noticed: the"
@@ -87,7 +87,7 @@ THEME.clause(
 )
 
 THEME.clause(
-    13,
+    14,
     "An operation that has no need to save a tensor made in inference mode should accept it and"
     " treat it as a constant.",
     why="Adding a precomputed offset is safe, and refusing it forces a copy; but the leaf beside"
@@ -111,7 +111,7 @@ THEME.clause(
 )
 
 THEME.clause(
-    14,
+    15,
     "Outside inference mode, a tensor made inside it must refuse to be written in place and to"
     " be made to require gradients.",
     why="It has no version by which a write could be noticed and no place in any graph: whatever"
@@ -125,7 +125,6 @@ THEME.clause(
                 c = mul(x, x)
             with raises():
                 add_(c, other=1.0)
-            assert value(c) == [1.0, 4.0]
             """
         ),
         scenario(
@@ -142,7 +141,7 @@ THEME.clause(
 )
 
 THEME.clause(
-    15,
+    16,
     "A copy, made outside inference mode, of a tensor made inside it must be an ordinary tensor"
     " again.",
     why="Copying is the documented way back; if the mark survives the copy, features computed"
@@ -159,28 +158,6 @@ THEME.clause(
             s = sum(y)
             backward(s)
             assert grad(x) == [1.0, 4.0]
-            """
-        ),
-    ],
-)
-
-THEME.clause(
-    16,
-    "A write in place, in grad mode, through a view that was made inside no_grad should be"
-    " refused where the viewed tensor requires gradients.",
-    why="The view has no grad_fn, and the write would give it one: whether the base's gradient"
-    " then includes the write has no answer that everybody expects.",
-    source=sources.TENSOR_VIEWS,
-    level=Level.SHOULD,
-    scenarios=[
-        scenario(
-            """
-            x = leaf([1.0, 2.0], requires_grad=True)
-            base = mul(x, other=1.0)
-            with no_grad():
-                v = view(base, size=[2, 1])
-            with raises():
-                mul_(v, other=2.0)
             """
         ),
     ],
