@@ -61,6 +61,8 @@ def _parsed(path: str | Path, text: str) -> object:
 def _ledger(path: str | Path, form: object) -> Ledger:
     if not isinstance(form, dict) or not isinstance(form.get("schema"), int):
         raise _damaged(path, "it has no `schema` number")
+    if form["schema"] < 1:
+        raise _damaged(path, f"it says schema {form['schema']}; the first is 1")
     if form["schema"] > SCHEMA:
         raise InvalidLedger(
             f"{str(path)!r} has ledger schema {form['schema']}, and this version reads up to"

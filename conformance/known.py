@@ -9,7 +9,7 @@ only, and `#` before a comment:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -32,6 +32,10 @@ class Xfail:
     def covers(self, engine: str, clause: str) -> bool:
         """Tell whether the entry is about this clause of this engine."""
         return fnmatchcase(clause, self.pattern) and self.engine in (None, engine)
+
+    def __str__(self) -> str:
+        words = self.pattern if self.engine is None else f"{self.pattern} {self.engine}"
+        return f"{words!r} (line {self.line})"
 
 
 def read_xfails(path: str | Path) -> tuple[Xfail, ...]:
@@ -101,6 +105,16 @@ class Known:
             for entry in self.xfails
             if not any(fnmatchcase(clause, entry.pattern) for clause in ids)
         )
+
+    def warnings(self, ledgers: Sequence[Ledger], clauses: Iterable[str]) -> Iterator[str]:
+        """Say which entries and baselines are of no use; `clauses` is every id there is."""
+        for entry in self.unmatched(clauses):
+            yield f"expected failure {entry} matches no clause; correct or delete the line"
+        for entry in self.stale(ledgers):
+            yield f"expected failure {entry} is stale: nothing fails there; delete the line"
+        tested = {ledger.engine.name for ledger in ledgers}
+        for engine in sorted((self.baselines or {}).keys() - tested):
+            yield f"the baseline of {engine!r} was not used: that engine did not run"
 
 
 def unmet(result: ClauseResult) -> bool:

@@ -87,14 +87,24 @@ def ledger_from_json(form: Mapping[str, Any]) -> Ledger:
             engine=_record(EngineFacts, form["engine"]),
             run=_record(RunFacts, form["run"]),
             clauses=tuple(clause_from_json(item) for item in form["clauses"]),
-            operations=tuple(_operation(item) for item in form["operations"]),
+            operations=tuple(operation_from_json(item) for item in form["operations"]),
             machine=dict(form["machine"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidLedger(f"the ledger is damaged: {type(error).__name__}: {error}") from error
 
 
-def _operation(form: Mapping[str, Any]) -> OperationResult:
+def operation_to_json(result: OperationResult) -> dict[str, Json]:
+    """Return the JSON form of one operation's row."""
+    form: dict[str, Json] = _plain(asdict(result))
+    return form
+
+
+def operation_from_json(form: Mapping[str, Any]) -> OperationResult:
+    """Build an operation's row from its JSON form.
+
+    Raises KeyError, TypeError or ValueError where it is not one.
+    """
     parsed = {"status": Status(form["status"]), "max_error_ulp": _error(form)}
     return _record(OperationResult, {**form, **parsed})
 

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, as_completed
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
@@ -99,7 +99,7 @@ class Workers:
         self._folder.cleanup()
 
     def run(
-        self, function: Callable[..., Result], items: list[tuple[object, ...]], timeout: float
+        self, function: Callable[..., Result], items: Sequence[tuple[object, ...]], timeout: float
     ) -> Iterator[Done[Result]]:
         """Run `function(*item, notes_path)` for every item; yield the ends as they come.
 

@@ -1,1 +1,1 @@
-"""."""
+"""What `pytest --pyargs conformance.suite` collects: one item per clause and engine."""

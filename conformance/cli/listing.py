@@ -1,0 +1,81 @@
+"""`engines` and `spec`: what is installed, and what is demanded."""
+
+from __future__ import annotations
+
+import click
+from rich.padding import Padding
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from conformance.adapters.load import available_engines, load_engine
+from conformance.cli.tables import console
+from conformance.notation import render
+from conformance.report.model import theme_title
+from conformance.spec import Clause, clause, themes
+from conformance.spec import select as select_clauses
+
+
+@click.command()
+def engines() -> int:
+    """List the engines that have an adapter: installed or not, version, what they can do."""
+    screen = console()
+    for row in available_engines():
+        version = row.version if row.installed else "not installed"
+        style = "bold green" if row.installed else "yellow"
+        screen.print(Text(f"{row.name} ", "bold") + Text(version, style) + Text(f"  {row.source}"))
+        if row.installed:
+            capabilities = ", ".join(sorted(load_engine(row.name).capabilities))
+            screen.print(Padding(Text(capabilities, "dim"), (0, 0, 0, 2)))
+        else:
+            screen.print(Padding(Text(row.note), (0, 0, 0, 2)))
+    screen.print(
+        Text("Any adapter can be named as package.module:attribute (docs/adapters.md).", "dim")
+    )
+    return 0
+
+
+@click.command()
+@click.argument("identifier", metavar="[ID]", required=False)
+def spec(identifier: str | None) -> int:
+    """Print the specification, the clauses that match a glob, or one clause explained."""
+    if identifier is None:
+        _print_clauses(tuple(row for theme in themes() for row in theme.clauses))
+    elif any(sign in identifier for sign in "*?["):
+        _print_clauses(select_clauses(identifier))
+    else:
+        _explain(clause(identifier))
+    return 0
+
+
+def _print_clauses(rows: tuple[Clause, ...]) -> None:
+    screen = console()
+    for theme in dict.fromkeys(row.theme for row in rows):
+        screen.print(Text(theme_title(theme), "bold"))
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True)
+        table.add_column(ratio=1)
+        for row in rows:
+            if row.theme == theme:
+                table.add_row(Text(row.id, "bold"), Text(row.level.value, "dim"), Text(row.title))
+        screen.print(Padding(table, (0, 0, 1, 2)))
+
+
+def _explain(row: Clause) -> None:
+    screen = console()
+    screen.print(Text(f"{row.id} {row.level.value} ", "bold") + Text(row.title))
+    screen.print()
+    screen.print(Text("Why: ", "bold") + Text(row.why))
+    screen.print(Text("Source: ", "bold") + Text(row.source), soft_wrap=True)
+    needs = sorted(row.needs.union(*(program.needs for program in row.scenarios)))
+    screen.print(Text("Capabilities used: ", "bold") + Text(", ".join(needs) or "none"))
+    if row.generated:
+        screen.print(Text("Generated programs: ", "bold") + Text(", ".join(row.generated)))
+        screen.print(Text("Judged by: ", "bold") + Text(", ".join(row.oracles)))
+    for number, program in enumerate(row.scenarios, 1):
+        tags = f" (cases {', '.join(program.tags)})" if program.tags else ""
+        screen.print()
+        screen.print(Text(f"Scenario {number}{tags}", "bold"))
+        code = Syntax(render(program), "python", theme="ansi_dark", background_color="default")
+        screen.print(Padding(code, (0, 0, 0, 2)))

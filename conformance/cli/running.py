@@ -1,0 +1,141 @@
+"""`run`: judge engines, print what was found, write ledgers and reports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from conformance.archive import prepare_folder, read_ledger, write_ledger
+from conformance.cli.progress import LiveProgress
+from conformance.cli.tables import console, print_summary
+from conformance.errors import UsageError
+from conformance.known import Known, failures, read_xfails
+from conformance.ledger import Ledger, file_stem
+from conformance.profiles import PROFILES
+from conformance.report import write_reports
+from conformance.runner import DEFAULT_ENGINES, Plan, Run
+from conformance.spec import clauses
+
+
+def _jobs(context: click.Context, parameter: click.Parameter, value: str) -> int | None:
+    """Read `-n`: a number of processes, or None for `auto`."""
+    if value == "auto":
+        return None
+    if not value.isdecimal() or int(value) < 1:
+        raise click.BadParameter(
+            f"{value!r} is not a number of processes; give 1 or more, or auto", context, parameter
+        )
+    return int(value)
+
+
+@click.command()
+@click.option(
+    "--engine",
+    "engines",
+    multiple=True,
+    metavar="E",
+    help="Engine to test; repeat for several. Default: reference and torch.",
+)
+@click.option(
+    "--profile",
+    type=click.Choice(list(PROFILES)),
+    default="default",
+    show_default=True,
+    help="How many programs are generated per clause.",
+)
+@click.option(
+    "-n",
+    "jobs",
+    metavar="N|auto",
+    default="auto",
+    callback=_jobs,
+    show_default=True,
+    help="Worker processes; auto is one per processor.",
+)
+@click.option(
+    "--select", default="*", show_default=True, metavar="GLOB", help="Clause ids or topics to run."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all programs.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default="reports",
+    show_default=True,
+    help="Folder for ledgers and reports.",
+)
+@click.option(
+    "--xfails",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Clauses that are expected to fail: a line each, `CLAUSE [ENGINE]  # reason`.",
+)
+@click.option(
+    "--baseline",
+    "baselines",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="LEDGER",
+    help="Ledger of an earlier run, whose violations are known; repeat for several engines.",
+)
+@click.option(
+    "--timeout",
+    type=float,
+    metavar="SECONDS",
+    help="Time that one clause may take on one engine. Default: by profile.",
+)
+def run(
+    engines: tuple[str, ...],
+    profile: str,
+    jobs: int | None,
+    select: str,
+    seed: int,
+    out: Path,
+    xfails: Path | None,
+    baselines: tuple[Path, ...],
+    timeout: float | None,
+) -> int:
+    """Judge engines by the clauses; write OUT/<engine>.json, OUT/<engine>.html, OUT/index.html."""
+    plan = Plan.make(engines or DEFAULT_ENGINES, profile, select, seed, jobs, timeout)
+    known = Known(() if xfails is None else read_xfails(xfails), _baselines(baselines))
+    prepare_folder(out)
+    screen = console()
+    running = Run(plan)
+    interrupted = False
+    with LiveProgress(screen, plan.jobs) as running.progress:
+        try:
+            running.execute()
+        except KeyboardInterrupt:
+            interrupted = True
+    ledgers = [ledger for ledger in running.ledgers() if ledger.clauses]
+    if not ledgers:
+        raise click.Abort
+    print_summary(screen, ledgers, known)
+    for warning in known.warnings(ledgers, (row.id for row in clauses())):
+        screen.print(Text(f"warning: {warning}", "yellow"))
+    _write(screen, ledgers, out)
+    if interrupted:
+        raise click.Abort
+    return int(any(failures(ledger, known) for ledger in ledgers))
+
+
+def _baselines(paths: tuple[Path, ...]) -> dict[str, Ledger]:
+    found: dict[str, Ledger] = {}
+    for path in paths:
+        ledger = read_ledger(path)
+        if ledger.engine.name in found:
+            raise UsageError(
+                f"--baseline {str(path)!r} is a second ledger of {ledger.engine.name!r}; give one"
+                " per engine"
+            )
+        found[ledger.engine.name] = ledger
+    return found
+
+
+def _write(screen: Console, ledgers: list[Ledger], out: Path) -> None:
+    pages = write_reports(ledgers, out)
+    for ledger in ledgers:
+        write_ledger(ledger, out / f"{file_stem(ledger.engine.name)}.json")
+    screen.print(Text(f"report: {pages[-1]}"), soft_wrap=True)

@@ -1,0 +1,111 @@
+"""One item of a run, a clause on an engine: what a worker does, and what is left if it dies."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from conformance.adapters.load import load_engine
+from conformance.errors import InvalidProgram
+from conformance.examine import examine
+from conformance.ledger import EngineFacts
+from conformance.notation import render
+from conformance.operations import OperationCounts
+from conformance.program import Program, from_json, to_json
+from conformance.spec import Clause, clause
+from conformance.verdict import ClauseResult, Finding, Kind, OperationResult, Status, Violation
+from conformance.workers import Lost, Notes
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What one item yields: the clause's verdict, and what its programs say of operations."""
+
+    clause: ClauseResult
+    operations: tuple[OperationResult, ...] = ()
+
+
+def engine_facts(name: str, notes: Notes) -> EngineFacts:
+    """Load the engine and describe it. Raises `EngineLoadError` where it cannot be loaded."""
+    del notes  # an engine that dies while it is loaded has run no program yet
+    engine = load_engine(name)
+    adapter = f"{type(engine).__module__}.{type(engine).__qualname__}"
+    return EngineFacts(name, engine.version, tuple(sorted(engine.capabilities)), adapter)
+
+
+def examine_item(engine: str, clause_id: str, profile: str, seed: int, notes: Notes) -> Examined:
+    """Examine one clause on one engine, by a new adapter, noting every program before it runs."""
+    counts = OperationCounts()
+    log = _Log(notes)
+
+    def after(program: Program, finding: Finding) -> None:
+        log.judged += 1
+        counts.add(program, finding)
+
+    result = examine(
+        load_engine(engine), clause(clause_id), profile, seed, before=log.before, after=after
+    )
+    return Examined(result, counts.results())
+
+
+class _Log:
+    """Notes the program that is about to run, and how many were judged before it."""
+
+    def __init__(self, notes: Notes) -> None:
+        self._notes = notes
+        self.judged = 0
+
+    def before(self, program: Program) -> None:
+        self._notes.write(json.dumps({"judged": self.judged, "program": to_json(program)}))
+
+
+def lost_item(engine: EngineFacts, clause_id: str, lost: Lost) -> Examined:
+    """Return the verdict on a clause whose process died or ran out of time."""
+    row = clause(clause_id)
+    judged, program = _read_note(lost.note)
+    crashed = lost.how == "crashed"
+    where = "this program ran" if program is not None else "it was getting ready"
+    violation = Violation(
+        cause=f"{lost.how}: {lost.detail}",
+        kind=Kind.CRASHED if crashed else Kind.TIMED_OUT,
+        operation=None,
+        dtype=_dtype(engine),
+        program={"tags": [], "steps": []} if program is None else to_json(program),
+        text="" if program is None else render(program),
+        step=-1,
+        expected="the engine returns or raises an exception",
+        observed=lost.detail,
+        message=f"{lost.detail} while {where}",
+        reproduction="",
+        tags=() if program is None else program.tags,
+    )
+    return Examined(_unfinished(row, violation, judged))
+
+
+def _unfinished(row: Clause, violation: Violation, judged: int) -> ClauseResult:
+    crashed = violation.kind is Kind.CRASHED
+    return ClauseResult(
+        id=row.id,
+        theme=row.theme,
+        level=row.level,
+        title=row.title,
+        status=Status.CRASHED if crashed else Status.TIMED_OUT,
+        programs=judged,
+        violations=(violation,),
+        note=violation.message,
+        source=row.source,
+        why=row.why,
+    )
+
+
+def _read_note(note: str) -> tuple[int, Program | None]:
+    try:
+        form = json.loads(note)
+        return int(form["judged"]), from_json(form["program"])
+    except (ValueError, InvalidProgram):
+        return 0, None  # the process died before its first program, or while it wrote the note
+
+
+def _dtype(engine: EngineFacts) -> str:
+    names = [c.partition(":")[2] for c in engine.capabilities if c.startswith("dtype:")]
+    return "float64" if "float64" in names or not names else names[0]

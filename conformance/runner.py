@@ -1,0 +1,201 @@
+"""Runs clauses on engines in worker processes, and makes a ledger for each engine."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from importlib import metadata
+from typing import Protocol
+
+from conformance.errors import EngineLoadError, UsageError
+from conformance.item import Examined, engine_facts, examine_item, lost_item
+from conformance.ledger import EngineFacts, Ledger, RunFacts, file_stem
+from conformance.operations import merge_operations
+from conformance.profiles import PROFILES
+from conformance.program import Json
+from conformance.spec import Clause, select
+from conformance.verdict import ClauseResult
+from conformance.workers import Lost, Workers, processors
+
+DEFAULT_ENGINES = ("reference", "torch")
+SECONDS = {"smoke": 60.0, "default": 300.0, "thorough": 3600.0}
+"""How long one item may take before its engine is said to hang, by profile."""
+LOADING_SECONDS = 120.0
+
+
+class Progress(Protocol):
+    """Told what happens while a run goes on."""
+
+    def started(self, engines: Sequence[EngineFacts], clauses: int) -> None:
+        """Say that the engines are loaded and how many clauses each will be asked about."""
+
+    def finished(self, engine: str, result: ClauseResult) -> None:
+        """Say that one clause has been judged on one engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A checked request: what is run, on which engines, and how.
+
+    select: the glob as given, of which `clauses` are the matches. jobs: worker processes. timeout:
+    seconds that one clause may take on one engine.
+    """
+
+    engines: tuple[str, ...]
+    clauses: tuple[Clause, ...]
+    profile: str
+    select: str
+    seed: int
+    jobs: int
+    timeout: float
+
+    @classmethod
+    def make(
+        cls,
+        engines: Sequence[str] | str,
+        profile: str = "default",
+        select_glob: str = "*",
+        seed: int = 0,
+        jobs: int | None = None,
+        timeout: float | None = None,
+    ) -> Plan:
+        """Check the request. Raises `UsageError` for what no run can be made of."""
+        names = (engines,) if isinstance(engines, str) else tuple(dict.fromkeys(engines))
+        if not names:
+            raise UsageError("no engine is named; give at least one, as 'torch'")
+        stems = [file_stem(name).lower() for name in names]
+        for name, stem in zip(names, stems, strict=True):
+            if stems.count(stem) > 1:
+                raise UsageError(
+                    f"{name!r} and another engine of this run would share the file {stem}.json;"
+                    " run them one at a time, with another --out"
+                )
+        if profile not in PROFILES:
+            raise UsageError(f"no profile is called {profile!r}; expected {', '.join(PROFILES)}")
+        if jobs is not None and jobs < 1:
+            raise UsageError(f"{jobs} worker processes cannot run anything; expected 1 or more")
+        if timeout is not None and not timeout > 0:
+            raise UsageError(f"a time limit of {timeout:g} s leaves no time; expected more than 0")
+        clauses = select(select_glob)
+        most = max(len(names) * len(clauses), 1)
+        count = min(processors() if jobs is None else jobs, most)
+        return cls(names, clauses, profile, select_glob, seed, count, timeout or SECONDS[profile])
+
+
+def run(
+    engines: Sequence[str] | str,
+    profile: str = "default",
+    select: str = "*",
+    seed: int = 0,
+    *,
+    jobs: int | None = None,
+    timeout: float | None = None,
+    progress: Progress | None = None,
+) -> list[Ledger]:
+    """Run the clauses that match `select` on every engine; return a ledger for each, in that order.
+
+    engines: names, as `torch` or `package.module:attribute`. jobs: worker processes, by default one
+    per processor; the ledgers are the same for any number. timeout: seconds per clause and engine.
+    Raises `UsageError` for a request that cannot be met, `EngineLoadError` for an engine that
+    cannot be loaded. Any other exception is a fault of this package, never of the engine.
+    """
+    running = Run(Plan.make(engines, profile, select, seed, jobs, timeout), progress)
+    running.execute()
+    return running.ledgers()
+
+
+@dataclass(slots=True)
+class Run:
+    """A run under way: what has been judged so far can be made into ledgers at any time."""
+
+    plan: Plan
+    progress: Progress | None = None
+    facts: tuple[EngineFacts, ...] = ()
+    examined: dict[tuple[str, str], Examined] = field(default_factory=dict)
+    seconds: dict[tuple[str, str], float] = field(default_factory=dict)
+    started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    wall_clock: float = field(default_factory=time.perf_counter)
+
+    def execute(self) -> None:
+        """Load the engines and examine every clause on each."""
+        with Workers(self.plan.jobs) as workers:
+            self.facts = load_facts(workers, self.plan.engines)
+            if self.progress is not None:
+                self.progress.started(self.facts, len(self.plan.clauses))
+            items = [(engine, row) for row in self.plan.clauses for engine in self.facts]
+            settings = self.plan.profile, self.plan.seed
+            arguments = [(engine.name, row.id, *settings) for engine, row in items]
+            for done in workers.run(examine_item, arguments, self.plan.timeout):
+                engine, row = items[done.index]
+                examined = done.result
+                if isinstance(examined, Lost):
+                    examined = lost_item(engine, row.id, examined)
+                self.record(engine.name, examined, done.seconds)
+
+    def record(self, engine: str, examined: Examined, seconds: float) -> None:
+        """Take in the result of one item."""
+        key = engine, examined.clause.id
+        self.examined[key], self.seconds[key] = examined, seconds
+        if self.progress is not None:
+            self.progress.finished(engine, examined.clause)
+
+    def ledgers(self) -> list[Ledger]:
+        """Return a ledger per engine; it is incomplete while a clause has no result."""
+        return [self._ledger(facts) for facts in self.facts]
+
+    def _ledger(self, engine: EngineFacts) -> Ledger:
+        keys = [(engine.name, row.id) for row in self.plan.clauses]
+        found = [self.examined[key] for key in keys if key in self.examined]
+        return Ledger(
+            tool=tool_facts(),
+            engine=engine,
+            run=RunFacts(
+                self.plan.profile, self.plan.seed, self.plan.select, len(found) == len(keys)
+            ),
+            clauses=tuple(item.clause for item in found),
+            operations=merge_operations(row for item in found for row in item.operations),
+            machine=self._machine(engine.name),
+        )
+
+    def _machine(self, engine: str) -> dict[str, Json]:
+        times: dict[str, Json] = {
+            clause: round(seconds, 3)
+            for (name, clause), seconds in sorted(self.seconds.items())
+            if name == engine
+        }
+        return {
+            "started": self.started.isoformat(timespec="seconds"),
+            "seconds": round(time.perf_counter() - self.wall_clock, 3),
+            "jobs": self.plan.jobs,
+            "processors": processors(),
+            "platform": platform.platform(),
+            "clause_seconds": times,
+        }
+
+
+def load_facts(workers: Workers, engines: Sequence[str]) -> tuple[EngineFacts, ...]:
+    """Load every engine once in a worker, which keeps its library; return what each says of itself.
+
+    Raises `EngineLoadError` for the first that cannot be loaded.
+    """
+    facts: dict[int, EngineFacts] = {}
+    for done in workers.run(engine_facts, [(name,) for name in engines], LOADING_SECONDS):
+        if isinstance(done.result, Lost):
+            raise EngineLoadError(
+                f"{engines[done.index]!r} could not be loaded: {done.result.detail}; import it in a"
+                " Python of its own to see why"
+            )
+        facts[done.index] = done.result
+    return tuple(facts[index] for index in sorted(facts))
+
+
+def tool_facts() -> dict[str, str]:
+    """Return this tool's version, and the versions of what programs are made and judged with."""
+    facts = {"name": "autograd-conformance", "version": metadata.version("autograd-conformance")}
+    facts["python"] = platform.python_version()
+    for name in ("numpy", "torch", "hypothesis"):
+        facts[name] = metadata.version(name)
+    return facts
