@@ -163,12 +163,32 @@ class Recording(TapeEngine):
         cotangents: Sequence[Recorded | None],
         create_graph: bool,
     ) -> list[Recorded | None]:
-        """Return the gradient for each of `inputs`; other tracked leaves are primals as well."""
-        primals = inputs + [leaf for leaf in _leaves(outputs, stop=inputs) if leaf not in inputs]
+        """Return the gradient for each of `inputs`.
+
+        Each result of a call is the primal of a `vjp` of its own: in that function it is cut off
+        from the inputs before it, which would otherwise miss what flows through it.
+        """
         seeds = tuple(
             self._ones(output) if seed is None else seed
             for output, seed in zip(outputs, cotangents, strict=True)
         )
+        leaves = [item for item in inputs if item.call is None]
+        groups = [[item] for item in inputs if item.call is not None]
+        found: dict[Recorded, Recorded | None] = {}
+        for group in [leaves, *groups] if leaves else groups:
+            results = self._group_gradients(outputs, group, seeds, create_graph)
+            found.update(zip(group, results, strict=True))
+        return [found[item] for item in inputs]
+
+    def _group_gradients(
+        self,
+        outputs: Sequence[Recorded],
+        inputs: list[Recorded],
+        seeds: tuple[Recorded, ...],
+        create_graph: bool,
+    ) -> list[Recorded | None]:
+        """Return the gradients by one `vjp`; other tracked leaves are primals as well."""
+        primals = inputs + [leaf for leaf in _leaves(outputs, stop=inputs) if leaf not in inputs]
         function = _replay(primals, list(outputs))
         count, absent = len(primals), set[int]()
 
