@@ -50,12 +50,12 @@ class Outcome(str, Enum):
 class Finding:
     """The judgement on one program run by one engine: its first divergence, or that there is none.
 
-    `step` is the number of the diverging step (-1 where there is none) and `operation` the operation
+    `step` is the number of the diverging step (-1 where there is none) and `operation` the one
     to blame, where one can be named. `cause` is the identity key of the defect: it names no number
     and no tensor, so that it stays the same while a program is shrunk. `oracle` is who knew better:
     `clause` for a figure of the specification. `error_ulp` is the worst error met, in units in the
-    last place of the largest entry of its array; None where no number was compared. `checks` counts
-    the figures, errors owed and oracle answers that were compared.
+    last place of the largest entry of its array; None where no number was compared. `checks`
+    counts the figures, errors owed and oracle answers that were compared.
     """
 
     outcome: Outcome

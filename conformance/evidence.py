@@ -1,0 +1,257 @@
+"""Evidence: what a step yielded against what was due, by a figure or by the oracles."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from conformance.adapters.base import Engine
+from conformance.compare.arrays import (
+    dtype_difference,
+    expected_dtype,
+    saturated,
+    shape_difference,
+    value_difference,
+    widened,
+)
+from conformance.compare.difference import Answer, Difference, Doubt
+from conformance.compare.refusals import Debt, debt
+from conformance.compare.structure import structure_difference
+from conformance.compare.tolerance import (
+    SAMPLES,
+    allowance,
+    ill_conditioned,
+    is_inexact,
+    limits,
+    ulp_error,
+    unit_roundoff,
+)
+from conformance.leaves import literal_array
+from conformance.observation import Array, Event, Observation, Observed
+from conformance.oracles.differential import Differential
+from conformance.program import Expect, Literal, Program, Ref, Step
+from conformance.slopes import Slopes
+
+CONVERSIONS = frozenset(
+    "to type float double half bfloat16 cfloat cdouble chalf complex polar int long short bool"
+    " byte char".split()
+)
+"""Operations whose result has a dtype of its own, whatever dtype a program runs in."""
+_GRADIENTS = ("grad", "hook_log")
+
+
+class Evidence:
+    """Compares the steps of one observation and counts what was compared.
+
+    checks: comparisons made. doubts: why others decided nothing. error_ulp: the worst error met.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        program: Program,
+        observation: Observation,
+        differential: Differential,
+        oracles: tuple[str, ...],
+    ) -> None:
+        self._engine, self._program, self._observation = engine, program, observation
+        self._differential, self._oracles, self._dtype = differential, oracles, observation.dtype
+        self._slopes = Slopes(engine, program, observation, differential)
+        self.checks = 0
+        self.doubts: list[str] = []
+        self.error_ulp: float | None = None
+
+    def by_figure(self, step: Step, event: Event) -> Answer:
+        """Compare with the figure that the clause promises."""
+        assert step.expect is not None
+        self.checks += 1
+        figure, decimals = step.expect, step.expect.decimals
+        expected = event.expected if isinstance(figure.value, Ref) else _figure(figure, event.value)
+        difference = structure_difference(event.value, expected, names=True)
+        if difference is not None:
+            return difference
+        dtype = event.expected.dtype.name if event.expected is not None else self._leaf_dtype(step)
+        return self._numbers(event, expected, dtype, decimals)
+
+    def by_oracles(self, event: Event) -> tuple[Answer, str]:
+        """Compare with the answers of the oracles; return the answer and whose it is."""
+        answer: Answer = None
+        name = self._differential.name
+        if "differential" in self._oracles:
+            answer = self._by_differential(event)
+        if isinstance(answer, Difference) or event.verb != "grad":
+            return answer, name
+        if not isinstance(event.value, np.ndarray):
+            return answer, name
+        asked = [oracle for oracle in self._oracles if oracle != "differential"]
+        if isinstance(answer, Doubt) and "finite_difference" not in asked:
+            asked.append("finite_difference")
+        for oracle in asked:
+            opinion = self._slopes.opinion(oracle, event, event.value)
+            if opinion is None:
+                continue
+            self.checks += 1
+            if answer is None and "differential" in self._oracles and opinion.answer is not None:
+                return Doubt(f"{name} agrees with {self._engine.name}, {oracle} does not"), oracle
+            answer = opinion.answer
+            if answer is not None:
+                return answer, oracle
+        return answer, name
+
+    def _by_differential(self, event: Event) -> Answer:
+        theirs, reason = self._oracle_event(event)
+        if theirs is None:
+            return Doubt(reason)
+        self.checks += 1
+        zeros = "zeros_for_unused" in self._engine.conventions and event.verb == "grad"
+        difference = structure_difference(
+            event.value, theirs.value, names=False, zeros_for_none=zeros
+        )
+        if difference is not None or theirs.value is None or event.value is None:
+            return difference
+        return self._numbers(event, theirs.value, self._due_dtype(event, theirs), None)
+
+    def _oracle_event(self, event: Event) -> tuple[Event | None, str]:
+        """Return the oracle's event, or why it has none that could be compared."""
+        oracle = self._differential
+        if oracle.unsupported is not None:
+            return None, f"{oracle.name} cannot run the program: {oracle.unsupported}"
+        theirs = oracle.events[event.step]
+        if not theirs.seen:
+            return None, f"{oracle.name} observes nothing at step {event.step}"
+        for mine, other in zip(self._observation.events[: event.step], oracle.events, strict=False):
+            if debt(mine, other) is Debt.UNPROMISED and (
+                event.verb in _GRADIENTS or mine.verb not in ("backward", "grad_of")
+            ):
+                return None, f"{oracle.name} refuses step {mine.step}, {self._engine.name} does not"
+        return theirs, ""
+
+    # numbers
+
+    def _numbers(
+        self, event: Event, expected: Observed, dtype: str | None, decimals: int | None
+    ) -> Answer:
+        if isinstance(event.value, np.ndarray) and isinstance(expected, np.ndarray):
+            return self._array(event, event.value, expected, dtype, decimals, 0)
+        if isinstance(event.value, tuple) and isinstance(expected, tuple):
+            for part, (mine, theirs) in enumerate(zip(event.value, expected, strict=True)):
+                found = self._array(event, mine, theirs, None, decimals, part)
+                if found is not None:
+                    return found
+        return None
+
+    def _array(
+        self,
+        event: Event,
+        observed: Array,
+        expected: Array,
+        dtype: str | None,
+        decimals: int | None,
+        part: int,
+    ) -> Answer:
+        difference = shape_difference(observed, expected)
+        if difference is None and dtype is not None:
+            difference = dtype_difference(observed, dtype)
+        if difference is not None:
+            return difference
+        coarse = self._coarse(observed)
+        if not is_inexact(observed.dtype):
+            coarse = self._dtype
+        _, most, _, _ = limits(coarse)
+        want = saturated(widened(expected), most) if is_inexact(observed.dtype) else expected
+        self._note_error(widened(observed), widened(want), coarse)
+        cheap = allowance(widened(want), coarse, observed.size, decimals=decimals)
+        found = value_difference(observed, want, cheap)
+        return None if found is None else self._measured(
+            event, observed, want, coarse, decimals, part, found
+        )  # fmt: skip
+
+    def _measured(
+        self,
+        event: Event,
+        observed: Array,
+        expected: Array,
+        dtype: str,
+        decimals: int | None,
+        part: int,
+        found: Difference,
+    ) -> Answer:
+        """Judge by measured conditioning what the bound by its own rounding does not explain."""
+        oracle = self._differential
+        if unit_roundoff(dtype) == 0 or not is_inexact(observed.dtype):
+            return found
+        for samples in SAMPLES:
+            spreads = oracle.spread(event.step, samples) if oracle.unsupported is None else None
+            if spreads is None or len(spreads) <= part or spreads[part].shape != expected.shape:
+                return found
+            if oracle.largest > limits(dtype)[1]:
+                return Doubt(f"the program leaves the range of {dtype}")
+            if ill_conditioned(spreads[part], oracle.largest, dtype):
+                return Doubt("one rounding changes the result by more than half of its digits")
+            allowed = allowance(widened(expected), dtype, oracle.size, spreads[part], decimals)
+            worse = value_difference(observed, expected, allowed)
+            if worse is None:
+                return None
+            found = worse
+        if self._steps[event.step].expect is not None or event.verb != "grad":
+            return found
+        return self._slopes.adjudicated(event, observed, found)
+
+    def _note_error(self, observed: Array, expected: Array, dtype: str) -> None:
+        if observed.size and unit_roundoff(dtype) > 0:
+            self.error_ulp = max(self.error_ulp or 0.0, ulp_error(observed, expected, dtype))
+
+    # facts of the program
+
+    @cached_property
+    def _steps(self) -> tuple[Step, ...]:
+        return tuple(self._program.walk())
+
+    @cached_property
+    def _mixed(self) -> bool:
+        """Whether the program itself names dtypes, so that not all floats have the run's."""
+        return any(
+            step.param("dtype") is not None or step.op in CONVERSIONS for step in self._steps
+        )
+
+    def _due_dtype(self, event: Event, theirs: Event) -> str | None:
+        if not isinstance(theirs.value, np.ndarray):
+            return None
+        if self._mixed:
+            native = self._differential.native[event.step].value
+            return native.dtype.name if isinstance(native, np.ndarray) else None
+        return expected_dtype(theirs.value, self._dtype)
+
+    def _leaf_dtype(self, step: Step) -> str | None:
+        """Return the dtype that a leaf and its gradient have; None for other tensors."""
+        for earlier in self._steps if step.verb in ("value", "grad") else ():
+            if earlier.verb == "leaf" and earlier.out == step.args:
+                named = earlier.param("dtype")
+                literal = earlier.param("value")
+                if named is None and literal is not None:
+                    return str(literal_array(literal, self._dtype).dtype.name)
+                return self._dtype if named is None else str(named)
+        return None
+
+    def _coarse(self, observed: Array) -> str:
+        """Return the least accurate dtype that the result may have passed through."""
+        named = {observed.dtype.name, self._dtype}
+        if self._mixed:
+            named |= {str(s.param("dtype")) for s in self._steps if s.param("dtype") is not None}
+        return str(max(sorted(named), key=unit_roundoff))
+
+
+def _figure(expect: Expect, observed: Observed) -> Observed:
+    value = expect.value
+    assert not isinstance(value, Ref)
+    if isinstance(observed, tuple):
+        return tuple(_array(item) for item in value) if isinstance(value, tuple) else None
+    if isinstance(observed, np.ndarray) and value is not None and not isinstance(value, str):
+        return _array(value)
+    return _array(value) if isinstance(value, (tuple, float, complex)) else value
+
+
+def _array(value: Literal) -> Array:
+    return literal_array(value)
+

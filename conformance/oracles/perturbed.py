@@ -1,0 +1,93 @@
+"""Stochastic arithmetic: a float64 oracle whose results carry the roundings of another dtype.
+
+Each leaf, each result of an operation that computes, and each gradient on its way back is changed
+by plus or minus one unit roundoff, the signs seeded. How far the observations scatter is what one
+rounding per operation does to them (CESTAC: Vignes 2004,
+https://doi.org/10.1023/B:NUMA.0000049483.75679.ce).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from conformance.adapters.base import Engine, Tensor
+from conformance.compare.arrays import widened
+from conformance.compare.tolerance import is_inexact, limits
+from conformance.leaves import counter_words
+from conformance.observation import Array
+from conformance.oracles.promoted import Promoted
+
+_LEAST = 2.0**-52
+"""The smallest relative change that float64 can always carry."""
+
+
+class Perturbed(Promoted):
+    """A promoted oracle that rounds, by seeded signs, as an engine in `dtype` might."""
+
+    def __init__(self, inner: Engine, dtype: str, sample: int) -> None:
+        super().__init__(inner)
+        u, _, self._normal, subnormal = limits(dtype)
+        self._relative, self._absolute = max(u, _LEAST), subnormal / 2
+        self._sample, self._count = sample, 0
+
+    def tensor(self, array: Array, requires_grad: bool = False) -> Tensor:
+        """Make a perturbed leaf whose gradient is perturbed too."""
+        if is_inexact(array.dtype):
+            array = self._nudged(widened(array))
+        tensor = super().tensor(array, requires_grad)
+        self._watch(tensor)
+        return tensor
+
+    def apply(self, op: str, *tensors: Tensor, **params: Any) -> Tensor | tuple[Tensor, ...]:
+        """Apply the operation and perturb what it computed; views compute nothing."""
+        result = super().apply(op, *tensors, **params)
+        inputs = [self.inner.numpy(tensor) for tensor in tensors]
+        for tensor in result if isinstance(result, (tuple, list)) else (result,):
+            values = self.inner.numpy(tensor)
+            if not any(np.may_share_memory(values, other) for other in inputs):
+                self._perturb(tensor, values)
+        return result
+
+    def apply_(self, op: str, target: Tensor, *tensors: Tensor, **params: Any) -> None:
+        """Apply the operation in place and perturb what it wrote."""
+        self.inner.apply_(op, target, *tensors, **params)
+        self._perturb(target, self.inner.numpy(target))
+
+    def _perturb(self, tensor: Tensor, values: Array) -> None:
+        """Change `tensor` in memory, behind the back of the version counter, and watch it."""
+        if not is_inexact(values.dtype):
+            return
+        raw = self.inner.data(tensor)
+        self.inner.apply_("copy", raw, self.inner.tensor(self._nudged(np.array(values))))
+        self._watch(tensor)
+
+    def _watch(self, tensor: Tensor) -> None:
+        """Let the gradient that reaches `tensor` be perturbed, where it is tracked."""
+        if self.inner.requires_grad(tensor):
+            self.inner.register_hook(tensor, self._on_gradient)
+
+    def _on_gradient(self, gradient: Tensor) -> Tensor:
+        values = np.array(self.inner.numpy(gradient))
+        self.met(values)
+        factor = 1.0 + self._relative * self._signs(values.shape)
+        return self.inner.apply("mul", gradient, self.inner.tensor(factor))
+
+    def _nudged(self, array: Array) -> Array:
+        """Return the array with every nonzero part changed by one rounding."""
+        if array.dtype.kind == "c":
+            nudged: Array = self._nudged(array.real) + 1j * self._nudged(array.imag)
+            return nudged
+        with np.errstate(all="ignore"):
+            size = np.abs(array)
+            step = self._relative * size
+            step = step + np.where((size > 0) & (size < self._normal), self._absolute, 0.0)
+            moved: Array = array + step * self._signs(array.shape)
+        return np.where(np.isfinite(array), moved, array)
+
+    def _signs(self, shape: tuple[int, ...]) -> Array:
+        self._count += 1
+        words = counter_words(self._sample, int(np.prod(shape)), self._count)
+        signs: Array = (words >> np.uint64(63)).astype(np.float64) * 2.0 - 1.0
+        return signs.reshape(shape)
