@@ -29,6 +29,7 @@ _FILES = (
     "grad_modes",
     "mode_boundaries",
     "inference",
+    "training",
 )
 """The files of clauses in reading order; a theme too long for one file goes on in the next."""
 
