@@ -9,11 +9,13 @@ never failed.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import cached_property
+from functools import cached_property, lru_cache
+from types import MappingProxyType
 from typing import Any, ClassVar
 
+from conformance.errors import Unsupported
 from conformance.observation import Array
 
 Tensor = Any
@@ -28,6 +30,8 @@ class Engine:
     dtypes: names of the NumPy dtypes that the engine computes in, the preferred one first; programs
     that name no dtype run in it. operations: canonical names that the engine has, where it can list
     them; None where only trying tells. conventions: documented departures from PyTorch, by name.
+    table: operations by canonical name, each a function with PyTorch's parameter names; an adapter
+    that gives one need define neither `apply` nor `operations`.
     """
 
     name: str = ""
@@ -36,9 +40,15 @@ class Engine:
     dtypes: tuple[str, ...] = ("float64",)
     operations: frozenset[str] | None = None
     conventions: frozenset[str] = frozenset()
+    table: Mapping[str, Callable[..., Any]] = MappingProxyType({})
 
     def __init_subclass__(cls) -> None:
-        """Tell the two meanings of `version` apart: a method of that name becomes `version_of`."""
+        """List the operations of a table, and tell the two meanings of `version` apart.
+
+        A method of the name `version` becomes `version_of`.
+        """
+        if "table" in vars(cls) and "operations" not in vars(cls):
+            cls.operations = frozenset(cls.table)
         method = vars(cls).get("version")
         if callable(method):
             cls.version_of = method  # type: ignore[attr-defined]
@@ -53,8 +63,19 @@ class Engine:
         raise NotImplementedError(f"{type(self).__name__} must define numpy(tensor)")
 
     def apply(self, op: str, *tensors: Tensor, **params: Any) -> Tensor | tuple[Tensor, ...]:
-        """Apply the operation; raise `Unsupported(op)` where the engine does not have it."""
-        raise NotImplementedError(f"{type(self).__name__} must define apply(op, *tensors, …)")
+        """Apply the operation; raise `Unsupported(op)` where the engine does not have it.
+
+        The default calls the function of `table`; parameters that it does not take are unsupported.
+        """
+        function = self.table.get(op)
+        if function is None:
+            raise Unsupported(f"{self.name} has no operation {op}")
+        try:
+            _signature(function).bind(*tensors, **params)
+        except TypeError as error:
+            raise Unsupported(f"{self.name}: {op} with {', '.join(params)}: {error}") from error
+        result: Tensor | tuple[Tensor, ...] = function(*tensors, **params)
+        return result
 
     def reset(self) -> None:
         """Restore global state (the grad mode) before a program; the default has none."""
@@ -87,6 +108,8 @@ class Engine:
         """Name capabilities that are defined but that this instance does not have."""
         return ()
 
+
+_signature = lru_cache(maxsize=None)(inspect.signature)
 
 OPTIONAL = frozenset(
     "backward backward_many grad set_grad requires_grad set_requires_grad is_leaf grad_fn detach"

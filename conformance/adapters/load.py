@@ -181,7 +181,7 @@ def _check_options(factory: object, name: str, options: dict[str, str]) -> None:
 
 
 def _check_methods(engine: Engine, name: str) -> None:
-    required = ["tensor", "numpy", "apply"]
+    required = ["tensor", "numpy"] if engine.table else ["tensor", "numpy", "apply"]
     for base in (c for c in type(engine).__mro__ if "_contract_only" in vars(c)):
         required += vars(base).get("_required", ())
     for method in required:
