@@ -9,7 +9,7 @@ from typing import Union
 from conformance.program import Expect, Literal, Param, Program, Ref, Step
 from conformance.strategies.choices import Choices
 from conformance.strategies.facts import Facts
-from conformance.strategies.graphs import Graph, Leaf
+from conformance.strategies.graphs import DETACH, Graph, Leaf
 
 Names = dict[int, str]
 """The name that each vertex of a graph has in a program."""
@@ -115,6 +115,9 @@ class Draft:
         """Write one operation of the graph and enter its name."""
         node = graph.node(index)
         args = tuple(names[i] for i in node.inputs)
+        if node.op is DETACH:
+            names[index] = self.unary("detach", *args)
+            return names[index]
         names[index] = self.call(node.op.name, args, node.params, stem)
         return names[index]
 
@@ -123,6 +126,13 @@ class Draft:
         for index in sorted(indices):
             if index not in names:
                 self.node(graph, index, names, stem)
+
+    def twins(self, graph: Graph, names: Names, stem: str = "t") -> Names:
+        """Write second leaves with the numbers of the tracked ones; untracked ones are shared."""
+        return {
+            index: self.leaf(graph.leaf(index), stem) if graph.leaf(index).requires_grad else name
+            for index, name in names.items()
+        }
 
     def forward(self, graph: Graph, leaves: Mapping[int, str], root: int, stem: str = "y") -> str:
         """Write what the root depends on, from the leaves on, and return the root's name."""
@@ -178,6 +188,10 @@ class Draft:
         args = () if name is None else (name,)
         expect = None if isinstance(figure, Bare) else Expect(figure)
         self.write(Step(verb, (), args, expect=expect))
+
+    def equal(self, name: str, other: str) -> None:
+        """Write that two tensors have equal values."""
+        self.observe("value", name, Ref(other))
 
     def flags(self, name: str, requires_grad: bool, is_leaf: bool | None = None) -> None:
         """Write the flags that the engine lets one read, with the figures that they must have."""

@@ -39,10 +39,17 @@ class Node:
 
     @property
     def saves(self) -> bool:
-        """Whether the derivative needs a saved value; numbers are no tensors to save."""
-        return bool(self.op.saves) and not (self.op.family == "binary" and len(self.inputs) == 1)
+        """Whether the derivative needs a saved value."""
+        return keeps_values(self.op, len(self.inputs))
 
 
+def keeps_values(op: Operation, operands: int) -> bool:
+    """Whether the derivative of `op` on so many tensors needs saved values; numbers are none."""
+    return bool(op.saves) and not (op.family == "binary" and operands == 1)
+
+
+DETACH = Operation("detach", "shape", lambda interval: interval, view=True)
+"""Not an operation of engines but a verb of programs; in a graph it is a vertex like others."""
 Vertex = Union[Leaf, Node]  # noqa: UP007
 
 
@@ -77,27 +84,34 @@ class Graph:
         vertex = self.vertices[index]
         return vertex.inputs if isinstance(vertex, Node) else ()
 
-    def reached(self, *roots: int, cut: Collection[int] = ()) -> set[int]:
-        """Return the vertices that the roots depend on, and the roots; not going past `cut`."""
+    def reached(self, *roots: int) -> set[int]:
+        """Return the vertices that the roots are computed from, and the roots."""
+        return self._upstream(roots, frozenset(range(len(self.vertices))))
+
+    def tracked(self, cut: Collection[int] = ()) -> set[int]:
+        """Return the vertices that require grad; detached ones do not, nor do results in `cut`."""
+        found: set[int] = set()
+        for index, vertex in enumerate(self.vertices):
+            if isinstance(vertex, Leaf):
+                flag = vertex.requires_grad
+            else:
+                flag = vertex.op is not DETACH and any(i in found for i in vertex.inputs)
+            if flag and index not in cut:
+                found.add(index)
+        return found
+
+    def receiving(self, *roots: int, cut: Collection[int] = ()) -> set[int]:
+        """Return the vertices that receive a gradient from a backward of the roots."""
+        return self._upstream(roots, self.tracked(cut))
+
+    def _upstream(self, roots: Collection[int], among: Collection[int]) -> set[int]:
         found: set[int] = set()
         open_ = list(roots)
         while open_:
             index = open_.pop()
-            if index not in found:
+            if index not in found and index in among:
                 found.add(index)
-                if index not in cut:
-                    open_.extend(self.inputs(index))
-        return found
-
-    def tracked(self, cut: Collection[int] = ()) -> set[int]:
-        """Return the vertices that require grad, where the results in `cut` are not tracked."""
-        found: set[int] = set()
-        for index, vertex in enumerate(self.vertices):
-            if isinstance(vertex, Leaf):
-                if vertex.requires_grad:
-                    found.add(index)
-            elif index not in cut and any(i in found for i in vertex.inputs):
-                found.add(index)
+                open_.extend(self.inputs(index))
         return found
 
     def set_requires_grad(self, index: int, flag: bool) -> None:

@@ -10,13 +10,13 @@ import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from conformance.catalogue import OPERATIONS, Interval, Operation, product
+from conformance.catalogue import EVERYWHERE, OPERATIONS, Interval, Operation, product
 from conformance.errors import Unsupported
 from conformance.strategies.choices import Choices
 from conformance.strategies.facts import Facts
-from conformance.strategies.graphs import Graph, Leaf, Node, Vertex
+from conformance.strategies.graphs import DETACH, Graph, Leaf, Node, Vertex, keeps_values
 from conformance.strategies.placement import Draw, Scene, place
-from conformance.strategies.shapes import MOST_ELEMENTS, SHAPES, Shape
+from conformance.strategies.shapes import MOST_ELEMENTS, SHAPES, Shape, broadcast
 
 RANGES: tuple[Interval, ...] = ((0.5, 2.0), (-2.0, 2.0), (-1.0, 1.0), (0.25, 3.0), (-3.0, -0.5))
 """Intervals of the numbers of leaves, simplest first."""
@@ -108,11 +108,20 @@ class Growth:
         self.visible.append(len(self.graph.vertices) - 1)
         return self.visible[-1]
 
-    def grow(self, choices: Choices, least: int, most: int, after: int | None = None) -> int:
+    def grow(
+        self,
+        choices: Choices,
+        least: int,
+        most: int,
+        after: int | None = None,
+        *,
+        saving: bool = False,
+    ) -> int:
         """Add `least` to `most` operations, the first on `after`; return the last result.
 
         1 + 6 × most bytes. An operation whose byte is 0 is left out, as long as `least` remain.
-        Raises `Unsupported` where the engine's operations do not suffice.
+        saving: only operations whose derivative needs a saved value. Raises `Unsupported` where the
+        engine's operations do not suffice.
         """
         latest = self.visible[-1] if after is None else after
         count = choices.between(least, most)
@@ -122,14 +131,14 @@ class Growth:
             code = part.byte()
             left_out = code == 0 and made + count - number > least
             if number < count and not left_out:
-                found = self._sprout(code - 1, latest, part)
+                found = self._sprout(code - 1, latest, part, saving)
                 made += found is not None
                 latest = latest if found is None else found
         if made < least:
             raise Unsupported(f"operations for a graph of {least} on {self.graph.vertices[latest]}")
         return latest
 
-    def _sprout(self, code: int, latest: int, part: Choices) -> int | None:
+    def _sprout(self, code: int, latest: int, part: Choices, saving: bool) -> int | None:
         """Apply the first operation, counted on from `code`, that is possible."""
         first = part.byte()
         draw = Draw(part.byte(), part.byte(), part.byte(), part.byte())
@@ -140,20 +149,69 @@ class Growth:
         for operand in operands:
             for offset in range(count):
                 op = self.operations[(code + offset) % count]
-                found = self.apply(op, operand, draw)
+                found = self._apply(op, operand, draw, saving)
                 if found is not None:
                     return found
         return None
 
-    def apply(self, op: Operation, operand: int, draw: Draw) -> int | None:
+    def _apply(self, op: Operation, operand: int, draw: Draw, saving: bool) -> int | None:
         """Apply `op` with `operand` first; None where it does not fit or would not be tame."""
         latest_first = self.visible[::-1]
         scene = Scene(self.graph.vertices, latest_first, lambda shape: self._fresh(shape, draw))
         placed = place(op, operand, draw, scene)
         if placed is None or math.prod(placed.shape) > MOST_ELEMENTS:
             return None
+        if saving and not keeps_values(op, len(placed.inputs)):
+            return None
         inputs = tuple(self.add(i) if isinstance(i, Leaf) else i for i in placed.inputs)
         return self.add(Node(op, inputs, placed.params, placed.shape, placed.bounds))
+
+    def combine(self, choices: Choices, a: int, b: int, *names: str) -> int:
+        """Add a binary operation on two vertices that broadcast: the drawn one, if it is tame.
+
+        names: those to draw from; `mul`, `add` and `sub` by default. One byte.
+        """
+        drawn = choices.byte()
+        known = [OPERATIONS[name] for name in names or ("mul", "add", "sub")]
+        known = [op for op in known if self.facts.knows(op.name)]
+        if not known:
+            raise Unsupported("an operation of two tensors: mul, add or sub")
+        vertices = self.graph.vertices
+        shape = broadcast(vertices[a].shape, vertices[b].shape)
+        assert shape is not None, (vertices[a], vertices[b])
+        operands = (vertices[a].bounds, vertices[b].bounds)
+        for offset in range(len(known)):
+            op = known[(drawn + offset) % len(known)]
+            bounds = op.result(operands)
+            if bounds is not None:
+                return self.add(Node(op, (a, b), (), shape, bounds))
+        return self.add(Node(known[-1], (a, b), (), shape, EVERYWHERE))
+
+    def partners(self, index: int) -> list[int]:
+        """Return the visible vertices that broadcast against the vertex, latest first."""
+        vertices, shape = self.graph.vertices, self.graph.vertices[index].shape
+        return [
+            i for i in reversed(self.visible) if broadcast(vertices[i].shape, shape) is not None
+        ]
+
+    def array(self, choices: Choices, root: int, leaf: int) -> int:
+        """Return `root`, or its combination with the array `leaf` where it has one element."""
+        part = choices.part(1)
+        if math.prod(self.graph.vertices[root].shape) != 1:
+            return root
+        return self.combine(part, root, leaf)
+
+    def detach(self, index: int) -> int:
+        """Add the vertex's detached tensor."""
+        vertex = self.graph.vertices[index]
+        return self.add(Node(DETACH, (index,), (), vertex.shape, vertex.bounds))
+
+    def number(self, operand: int, name: str, number: float) -> int:
+        """Add the operation on a vertex and a Python number."""
+        vertex = self.graph.vertices[operand]
+        op = OPERATIONS[name]
+        bounds = op.result((vertex.bounds,), number) or EVERYWHERE
+        return self.add(Node(op, (operand,), (("other", number),), vertex.shape, bounds))
 
     def scalar(self, choices: Choices, root: int, *, weighted: bool | None = None) -> int:
         """Return a 0-d vertex that depends on all of `root`: itself, its sum, or a weighted sum.
