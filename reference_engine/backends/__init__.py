@@ -1,0 +1,1 @@
+"""Array libraries that the engine computes with."""

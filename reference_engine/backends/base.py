@@ -1,0 +1,184 @@
+"""What the engine needs of an array library: the array API standard, and the few verbs that the standard lacks.
+
+A backend is also the namespace ``xp`` that forward rules receive: ``xp.sin`` is the standard's function,
+``xp.index_add`` one of the verbs below.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any, Protocol, TypeAlias
+
+from reference_engine.backends.dtypes import dtype
+
+Shape: TypeAlias = "tuple[int, ...]"
+Kernel: TypeAlias = "Callable[..., Any]"
+
+
+class Array(Protocol):
+    """A raw array: ``numpy.ndarray`` or a ``torch.Tensor`` that torch does not track."""
+
+    @property
+    def shape(self) -> Shape: ...
+    @property
+    def ndim(self) -> int: ...
+    @property
+    def dtype(self) -> Any: ...
+    @property
+    def device(self) -> Any: ...
+    def __getitem__(self, index: Any, /) -> Array: ...
+    def __setitem__(self, index: Any, value: Any, /) -> None: ...
+    def __add__(self, other: Any, /) -> Array: ...
+    def __sub__(self, other: Any, /) -> Array: ...
+    def __mul__(self, other: Any, /) -> Array: ...
+    def __truediv__(self, other: Any, /) -> Array: ...
+    def __neg__(self) -> Array: ...
+
+
+class Backend(ABC):
+    """One array library. Subclasses are singletons, found by :func:`of_array`."""
+
+    name: str
+    array_type: type
+    #: what the library's 0-d results decay to
+    scalar_types: tuple[type, ...] = ()
+    #: raw dtypes that are real floating: those on which the short way through dispatch is safe
+    real_floating: frozenset[object]
+
+    @abstractmethod
+    def namespace(self) -> ModuleType:
+        """The array API namespace (``xp``) of the library."""
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(self.namespace(), name)
+        setattr(self, name, function)
+        return function
+
+    def define(self, name: str, function: Kernel) -> None:
+        """Adds a function that the library lacks, so that rules find it as ``xp.name``."""
+        setattr(self, name, function)
+
+    def kernel(self, forward: str | Kernel) -> Kernel:
+        """The function that computes a forward rule: one of the library's own by name, or the rule given ``xp``."""
+        if isinstance(forward, str):
+            function: Kernel = getattr(self, forward)
+            return function
+        return _bound(forward, self)
+
+    # dtypes and devices -----------------------------------------------------------------------------------------
+    @abstractmethod
+    def raw_dtype(self, d: dtype) -> Any:
+        """The library's dtype for an engine dtype; TypeError when it has none."""
+
+    @abstractmethod
+    def engine_dtype(self, raw: Any) -> dtype:
+        """The engine dtype for one of the library's; TypeError when there is none."""
+
+    def dtype_of(self, x: Any) -> dtype:
+        """The engine dtype of an array."""
+        return self.engine_dtype(x.dtype)
+
+    # making and reading arrays ----------------------------------------------------------------------------------
+    @abstractmethod
+    def asarray(self, data: Any, d: dtype | None = None, device: str = "cpu", copy: bool = True) -> Any:
+        """An array of nested numbers, NumPy arrays or this library's arrays."""
+
+    @abstractmethod
+    def to_numpy(self, x: Any) -> Any:
+        """The values as a NumPy array, sharing memory where the library can."""
+
+    @abstractmethod
+    def wrap(self, x: Any) -> Any:
+        """``x`` as an array: undoes a library's habit of turning 0-d results into scalars."""
+
+    @abstractmethod
+    def cast(self, x: Any, d: dtype) -> Any:
+        """``x`` in another dtype (``x`` itself when it has it); complex to real keeps the real part."""
+
+    @abstractmethod
+    def copy(self, x: Any) -> Any:
+        """A contiguous copy that owns its memory."""
+
+    @abstractmethod
+    def assign(self, target: Any, value: Any) -> None:
+        """Writes ``value``, broadcast and cast, into ``target``'s memory."""
+
+    # memory -----------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def strides(self, x: Any) -> tuple[int, ...]:
+        """Strides in elements."""
+
+    @abstractmethod
+    def storage_offset(self, x: Any) -> int:
+        """Distance of ``x``'s first element from the start of the memory it views, in elements."""
+
+    @abstractmethod
+    def view(self, x: Any, shape: Sequence[int]) -> Any:
+        """``x`` in another shape over the same memory; RuntimeError when its strides do not allow it."""
+
+    @abstractmethod
+    def as_strided(self, x: Any, size: Sequence[int], stride: Sequence[int], offset: int) -> Any:
+        """A view of ``x``'s memory by sizes, strides and offset in elements."""
+
+    @abstractmethod
+    def expand(self, x: Any, shape: Sequence[int]) -> Any:
+        """``x`` broadcast to ``shape`` over the same memory."""
+
+    @abstractmethod
+    def address(self, x: Any) -> int:
+        """Address of the first element."""
+
+    # verbs of rules -----------------------------------------------------------------------------------------------
+    def sum_to_size(self, x: Any, size: Shape) -> Any:
+        """Sums the dimensions along which ``size`` was broadcast to ``x.shape``."""
+        lead = x.ndim - len(size)
+        inner = (d for d, n in enumerate(size, lead) if n == 1 and x.shape[d] != 1)
+        axes = (*range(lead), *inner)
+        summed = self.wrap(self.sum(x, axis=axes, keepdims=True)) if axes else x
+        return summed.reshape(tuple(size))
+
+    @abstractmethod
+    def index_put(self, x: Any, index: Any, values: Any, accumulate: bool) -> Any:
+        """A copy of ``x`` with ``x[index]`` set to, or with repeated indices added up, increased by ``values``."""
+
+    @abstractmethod
+    def scatter_add(self, x: Any, dim: int, index: Any, source: Any) -> Any:
+        """A copy of ``x`` with ``source`` added at ``index`` along ``dim`` (same number of dimensions)."""
+
+    @abstractmethod
+    def sliding_windows(self, x: Any, size: Sequence[int], step: Sequence[int], dilation: Sequence[int]) -> Any:
+        """All windows over the last ``len(size)`` dimensions, as a view.
+
+        Shape ``(*batch, *positions)`` grows to ``(*batch, *positions, *size)``.
+        """
+
+    @abstractmethod
+    def random(self, kind: str, shape: Shape, d: dtype, device: str) -> Any:
+        """Random numbers from the seeded generator: ``kind`` is ``"uniform"`` (in [0, 1)) or ``"normal"``."""
+
+    @abstractmethod
+    def permutation(self, n: int, device: str) -> Any:
+        """A random permutation of ``range(n)``."""
+
+    @abstractmethod
+    def seed(self, seed: int) -> None:
+        """Restarts the generator."""
+
+
+def _bound(rule: Kernel, backend: Backend) -> Kernel:
+    from functools import partial
+
+    return partial(rule, backend)
+
+
+BACKENDS: dict[type, Backend] = {}
+
+
+def of_array(x: Any) -> Backend:
+    """The backend of a raw array, or of a NumPy scalar that an operation decayed to."""
+    found = BACKENDS.get(type(x))
+    if found is None:
+        found = next(b for t, b in BACKENDS.items() if isinstance(x, b.scalar_types) or t is type(x))
+    return found

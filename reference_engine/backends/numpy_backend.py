@@ -1,0 +1,192 @@
+"""The CPU backend: NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from reference_engine.backends import dtypes
+from reference_engine.backends.base import BACKENDS, Backend, Shape
+from reference_engine.backends.dtypes import dtype
+
+_RAW: dict[dtype, np.dtype[Any]] = {
+    d: np.dtype(d.name) for d in dtypes.ALL if d is not dtypes.bfloat16
+}
+_ENGINE: dict[np.dtype[Any], dtype] = {raw: d for d, raw in _RAW.items()}
+
+
+@lru_cache(maxsize=1)
+def _bfloat16() -> np.dtype[Any]:
+    """NumPy has no bfloat16 of its own; ml_dtypes adds it, and is imported when it is first asked for."""
+    import ml_dtypes
+
+    raw = np.dtype(ml_dtypes.bfloat16)
+    _RAW[dtypes.bfloat16] = raw
+    _ENGINE[raw] = dtypes.bfloat16
+    return raw
+
+
+class NumpyBackend(Backend):
+    """``numpy.ndarray`` on the CPU."""
+
+    name = "numpy"
+    array_type = np.ndarray
+    scalar_types = (np.generic,)
+    real_floating = frozenset(_RAW[d] for d in (dtypes.float16, dtypes.float32, dtypes.float64))
+
+    def __init__(self) -> None:
+        self._generator = np.random.default_rng()
+
+    def namespace(self) -> ModuleType:
+        return np
+
+    def raw_dtype(self, d: dtype) -> np.dtype[Any]:
+        return _RAW.get(d) or _bfloat16()
+
+    def engine_dtype(self, raw: Any) -> dtype:
+        found = _ENGINE.get(raw)
+        if found is None:
+            known = ", ".join(d.name for d in dtypes.ALL)
+            raise TypeError(f"arrays of dtype {raw} are not supported; convert to one of {known}")
+        return found
+
+    def asarray(
+        self, data: Any, d: dtype | None = None, device: str = "cpu", copy: bool = True
+    ) -> Any:
+        if not isinstance(data, (np.ndarray, np.generic)) and hasattr(data, "detach"):
+            data = data.detach().cpu().numpy()
+        raw = None if d is None else self.raw_dtype(d)
+        array = np.asarray(data)
+        if raw is not None and array.dtype != raw:
+            if array.dtype.kind == "c" and raw.kind != "c":
+                array = array.real
+            return array.astype(raw)
+        return np.array(array, order="C") if copy else array
+
+    def to_numpy(self, x: Any) -> Any:
+        return x
+
+    def wrap(self, x: Any) -> Any:
+        return np.asarray(x)
+
+    def cast(self, x: Any, d: dtype) -> Any:
+        raw = self.raw_dtype(d)
+        if x.dtype == raw:
+            return x
+        if x.dtype.kind == "c" and raw.kind not in "cb":
+            x = x.real
+        return x.astype(raw)
+
+    def copy(self, x: Any) -> Any:
+        return x.copy()
+
+    def assign(self, target: Any, value: Any) -> None:
+        if getattr(value, "dtype", target.dtype).kind == "c" and target.dtype.kind != "c":
+            value = value.real
+        np.copyto(target, value, casting="unsafe")
+
+    def strides(self, x: Any) -> tuple[int, ...]:
+        return tuple(s // x.itemsize for s in x.strides)
+
+    def storage_offset(self, x: Any) -> int:
+        return int((self.address(x) - self.address(_root(x))) // x.itemsize)
+
+    def view(self, x: Any, shape: Sequence[int]) -> Any:
+        try:
+            return np.reshape(x, shape, copy=False)
+        except ValueError as error:
+            if "copy" not in str(error):
+                raise RuntimeError(
+                    f"shape {tuple(shape)} does not hold the {x.size} elements of a tensor "
+                    f"of shape {x.shape}"
+                ) from None
+            raise RuntimeError(
+                f"a tensor of shape {x.shape} and strides {self.strides(x)} has no view of shape "
+                f"{tuple(shape)}; use reshape, which copies when it must"
+            ) from None
+
+    def as_strided(self, x: Any, size: Sequence[int], stride: Sequence[int], offset: int) -> Any:
+        root = _root(x)
+        step = x.itemsize
+        # the memory is addressed as a flat run of x's elements, whatever the root's own shape and order
+        flat = root.ravel(order="K").view(x.dtype)
+        return np.ndarray(
+            tuple(size), x.dtype, flat, offset=offset * step, strides=tuple(s * step for s in stride)
+        )
+
+    def expand(self, x: Any, shape: Sequence[int]) -> Any:
+        out = np.broadcast_to(x, tuple(shape))
+        # NumPy makes it read-only for fear of overlap; the engine refuses overlapping writes itself
+        out.flags.writeable = x.flags.writeable
+        return out
+
+    def address(self, x: Any) -> int:
+        return int(x.__array_interface__["data"][0])
+
+    def index_put(self, x: Any, index: Any, values: Any, accumulate: bool) -> Any:
+        out = x.copy()
+        if accumulate:
+            np.add.at(out, index, values)
+        else:
+            out[index] = values
+        return out
+
+    def scatter_add(self, x: Any, dim: int, index: Any, source: Any) -> Any:
+        where = list(np.indices(index.shape, sparse=True))
+        if x.ndim:
+            where[dim] = index
+        out = x.copy()
+        if x.ndim == 0:
+            out[()] += source.sum()
+            return out
+        np.add.at(out, tuple(where), source[tuple(slice(n) for n in index.shape)])
+        return out
+
+    def sliding_windows(
+        self, x: Any, size: Sequence[int], step: Sequence[int], dilation: Sequence[int]
+    ) -> Any:
+        k = len(size)
+        batch, spatial = x.shape[: x.ndim - k], x.shape[x.ndim - k :]
+        reach = [d * (s - 1) + 1 for s, d in zip(size, dilation, strict=True)]
+        counts = [(n - r) // t + 1 for n, r, t in zip(spatial, reach, step, strict=True)]
+        if min(counts, default=1) < 1:
+            raise RuntimeError(
+                f"a window of {tuple(reach)} elements does not fit an input of {tuple(spatial)}"
+            )
+        inner = x.strides[x.ndim - k :]
+        strides = (
+            *x.strides[: x.ndim - k],
+            *(s * t for s, t in zip(inner, step, strict=True)),
+            *(s * d for s, d in zip(inner, dilation, strict=True)),
+        )
+        return np.lib.stride_tricks.as_strided(x, (*batch, *counts, *size), strides)
+
+    def random(self, kind: str, shape: Shape, d: dtype, device: str) -> Any:
+        draw = self._generator.random if kind == "uniform" else self._generator.standard_normal
+        if d.is_complex:
+            # the variance of a complex normal is shared by its two parts, as torch.randn documents
+            both = np.asarray(draw((*shape, 2)))
+            scale = 0.5**0.5 if kind == "normal" else 1.0
+            return ((both[..., 0] + 1j * both[..., 1]) * scale).astype(self.raw_dtype(d))
+        return np.asarray(draw(shape)).astype(self.raw_dtype(d))
+
+    def permutation(self, n: int, device: str) -> Any:
+        return self._generator.permutation(n)
+
+    def seed(self, seed: int) -> None:
+        self._generator = np.random.default_rng(seed)
+
+
+def _root(x: Any) -> Any:
+    """The array that owns the memory ``x`` views."""
+    while isinstance(x.base, np.ndarray):
+        x = x.base
+    return x
+
+
+NUMPY = NumpyBackend()
+BACKENDS[np.ndarray] = NUMPY

@@ -1,0 +1,152 @@
+"""The functions that users call: an op's row, given arguments the way PyTorch takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from reference_engine.dispatch import apply, binary, operator, unary
+from reference_engine.inplace import apply_in_place
+from reference_engine.ops.opdef import REQUIRED, OpDef
+
+#: other spellings that PyTorch accepts for an argument
+_SPELLINGS = {"axis": "dim", "keepdims": "keepdim"}
+
+
+@lru_cache(maxsize=None)
+def function_of(op: OpDef) -> Callable[..., Any]:
+    """The function of an op: positional arguments in PyTorch's order, or by name."""
+    if op.kind == "composite":
+        return _composite(op)
+    run = operator(op)
+    bind = Binder(op)
+    fast: Callable[..., Any] | None = None
+    if op.kind in ("elementwise", "linear") and not op.optional and not op.variadic and not op.view:
+        if not op.params and len(op.inputs) == 1:
+            fast = unary(op)
+        elif len(op.inputs) == 2:
+            fast = binary(op)
+    arity = len(op.inputs)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if fast is not None and not kwargs and len(args) == arity:
+            return fast(*args)
+        inputs, params = bind(args, kwargs)
+        return apply(run, inputs, params)
+
+    return _named(call, op.name, op)
+
+
+@lru_cache(maxsize=None)
+def method_of(op: OpDef) -> Callable[..., Any]:
+    """The op as a method of Tensor."""
+    if op.kind == "elementwise" and len(op.inputs) == 1 and not op.params:
+        return unary(op)
+    return function_of(op)
+
+
+@lru_cache(maxsize=None)
+def in_place_of(op: OpDef) -> Callable[..., Any]:
+    """The op's in-place variant: writes its result into its first input, which it returns."""
+    run = operator(op)
+    bind = Binder(op)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        inputs, params = bind(args, kwargs)
+        return apply_in_place(run, inputs, params)
+
+    return _named(call, op.name + "_", op)
+
+
+def _composite(op: OpDef) -> Callable[..., Any]:
+    from reference_engine.namespace import TENSORS
+
+    assert callable(op.forward)
+    forward = op.forward
+    bind = Binder(op)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        found = bind.named(args, kwargs)
+        if op.variadic:
+            return forward(TENSORS, *found.pop(op.inputs[0].lstrip("*"), ()), **found)
+        return forward(TENSORS, **found)
+
+    return _named(call, op.name, op)
+
+
+def _named(call: Callable[..., Any], name: str, op: OpDef) -> Callable[..., Any]:
+    call.__name__ = call.__qualname__ = name.split(".")[-1]
+    call.__doc__ = f"The {op.kind} operation {op.name}({', '.join(op.order)}), as in PyTorch."
+    return call
+
+
+def _spellings(op: OpDef) -> dict[str, str]:
+    inputs = [n.lstrip("*") for n in op.inputs]
+    spelled = {k: v for k, v in _SPELLINGS.items() if v in op.params}
+    for name, place in (("input", 0), ("self", 0), ("other", 1), ("tensors", 0)):
+        if place < len(inputs) and name not in inputs and name not in op.params:
+            spelled[name] = inputs[place]
+    return spelled
+
+
+class Binder:
+    """Sorts a call's arguments into array inputs and parameters; TypeError when they do not fit."""
+
+    __slots__ = ("_inputs", "_known", "_names", "_op", "_spelled", "_spread")
+
+    def __init__(self, op: OpDef) -> None:
+        self._op = op
+        self._inputs = tuple(n.lstrip("*") for n in op.inputs)
+        self._names = tuple(n.lstrip("*") for n in op.order)
+        #: the last parameter takes all remaining positional arguments: x.view(2, 3)
+        self._spread = op.order[-1].startswith("*") and not op.variadic
+        self._known = frozenset(self._names) | frozenset(self._inputs) | frozenset(op.params)
+        self._spelled = _spellings(op)
+
+    def named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments by name."""
+        op = self._op
+        if op.variadic:
+            args = _gathered(args)
+        names = self._names
+        if self._spread and len(args) >= len(names):
+            last = args[len(names) - 1 :]
+            given = last[0] if len(last) == 1 and isinstance(last[0], (tuple, list)) else last
+            args = (*args[: len(names) - 1], tuple(given))
+        if len(args) > len(names):
+            raise TypeError(f"{op.name} takes ({', '.join(op.order)}), got {len(args)} arguments")
+        found = dict(zip(names, args, strict=False))
+        for spelling, value in kwargs.items():
+            name = self._spelled.get(spelling, spelling)
+            if name not in self._known or name in found:
+                raise TypeError(f"{op.name} takes ({', '.join(op.order)}), got argument {name!r}")
+            found[name] = value
+        return found
+
+    def __call__(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """(inputs in the row's order, parameters that were given)."""
+        op = self._op
+        found = self.named(args, kwargs)
+        if op.variadic:
+            return list(found.pop(self._inputs[0], ())), self._complete(found)
+        inputs = [found.pop(name, None) for name in self._inputs]
+        for name, x in zip(self._inputs, inputs, strict=True):
+            if x is None and name not in op.optional:
+                raise TypeError(f"{op.name} needs argument {name!r}")
+        return inputs, self._complete(found)
+
+    def _complete(self, params: dict[str, Any]) -> dict[str, Any]:
+        for name, default in self._op.params.items():
+            if default is REQUIRED and name not in params:
+                raise TypeError(f"{self._op.name} needs argument {name!r}")
+        return params
+
+
+def _gathered(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A variadic op takes its arrays as one sequence or as separate arguments."""
+    if args and isinstance(args[0], (tuple, list)):
+        return (tuple(args[0]), *args[1:])
+    return (args,) if args else ()

@@ -1,0 +1,298 @@
+"""The graph: nodes, each knowing whose outputs its inputs were, and what it saved.
+
+Edges point from outputs to inputs only, and a node never holds a tensor that holds the node, so
+graphs have no reference cycles: dropping the last tensor frees the graph at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import ref
+
+from reference_engine import errors
+from reference_engine.backends.base import Shape
+from reference_engine.ops.plan import Plan
+from reference_engine.storage import Storage, new_storage
+
+if TYPE_CHECKING:
+    from reference_engine.hooks import RemovableHandle
+    from reference_engine.tensor import Tensor
+
+#: shape and raw dtype of a node's output
+Meta: TypeAlias = "tuple[Shape, Any]"
+#: a cotangent: a raw array, or a tensor when a graph is being created; None is undefined
+Cotangent: TypeAlias = Any
+
+#: falls with every node: heaps pop the smallest, and backward goes from the latest node to the first
+priorities = count(0, -1)
+#: leaves accumulate as soon as they are complete, before any other node
+_leaf_priorities = count(-(1 << 62), -1)
+#: the storage of saved numbers, which nobody can modify
+CONSTANT = new_storage()
+
+
+class NodeHooks:
+    """What has been attached to a node; most nodes have none."""
+
+    __slots__ = ("metadata", "output", "post", "pre", "retained", "trace")
+
+    def __init__(self) -> None:
+        self.metadata: dict[Any, Any] = {}
+        #: tensor hooks, by output: called with that output's cotangent, in order of registration
+        self.output: dict[int, dict[int, Callable[..., Any]]] = {}
+        self.pre: dict[int, Callable[..., Any]] = {}
+        self.post: dict[int, Callable[..., Any]] = {}
+        #: outputs whose tensor asked to retain_grad
+        self.retained: dict[int, ref[Tensor]] = {}
+        #: the stack at creation, in anomaly mode
+        self.trace: str | None = None
+
+
+class Node:
+    """An operation in the graph.
+
+    ``next`` and ``nrs`` hold, for each array input, the node whose output it was and which of its
+    outputs, or None when the input requires no grad. ``metas`` describe the node's own outputs.
+    """
+
+    __slots__ = ("__weakref__", "hooks", "metas", "next", "nrs", "priority")
+
+    next: tuple[Node | None, ...]
+    nrs: tuple[int, ...]
+    metas: tuple[Meta, ...]
+    priority: int
+    hooks: NodeHooks | None
+
+    def name(self) -> str:
+        """The node's name, as PyTorch spells it."""
+        return type(self).__name__
+
+    @property
+    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
+        """(node, output number) of each input."""
+        return tuple(zip(self.next, self.nrs, strict=True))
+
+    @property
+    def metadata(self) -> dict[Any, Any]:
+        """A dictionary for the user's notes."""
+        return self.attached().metadata
+
+    def register_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Calls ``hook(grad_inputs, grad_outputs)`` after the node; a tuple returned replaces the first."""
+        from reference_engine.hooks import RemovableHandle
+
+        return RemovableHandle(self.attached().post, hook)
+
+    def register_prehook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Calls ``hook(grad_outputs)`` before the node; a tuple returned replaces them."""
+        from reference_engine.hooks import RemovableHandle
+
+        return RemovableHandle(self.attached().pre, hook)
+
+    def attached(self) -> NodeHooks:
+        """The node's hooks, made when first asked for."""
+        if self.hooks is None:
+            self.hooks = NodeHooks()
+        return self.hooks
+
+    def run(
+        self, grads: Sequence[Cotangent], F: Any, wanted: Sequence[bool] | None
+    ) -> Sequence[Cotangent]:
+        """The cotangents of the inputs from those of the outputs.
+
+        ``F`` is the namespace of raw arrays or of tensors that ``grads`` are made of. Where
+        ``wanted`` is False the cotangent need not be computed.
+        """
+        raise NotImplementedError
+
+    def release(self) -> None:
+        """Frees saved values: the node can then run again only if it had none."""
+
+
+class OpNode(Node):
+    """The node of an op of the table; a subclass per op gives it its name.
+
+    ``saved`` is flat: (value, storage, version at the time) for each of the plan's sources.
+    """
+
+    __slots__ = ("_facts", "_plan", "_saved")
+
+    _plan: Plan
+    _saved: tuple[Any, ...] | None
+    _facts: tuple[Any, ...]
+
+    def run(
+        self,
+        grads: Sequence[Cotangent],
+        F: Any,
+        wanted: Sequence[bool] | None,
+        output: Tensor | None = None,
+    ) -> Sequence[Cotangent]:
+        """``output`` stands for the saved output of a write into a view, see ``inplace``."""
+        plan = self._plan
+        saved = self._saved
+        if saved is None:
+            raise errors.freed(self.name())
+        pool: list[Any]
+        if plan.multiple:
+            pool = self._cotangents(grads, F)
+        elif grads[0] is None:
+            return [None] * len(self.next)
+        else:
+            pool = [grads[0]]
+        if saved:
+            self._check_versions(saved)
+            values = self._rebuild(saved, output) if F.creates_graph else saved[::3]
+            pool += self._grouped(values) if plan.op.variadic else values
+        if self._facts:
+            pool += self._facts
+        if plan.op.variadic:
+            return self._run_variadic(pool, F)
+        if len(self.next) == 1:
+            ((_, rule, picks),) = plan.steps
+            return (rule(F, *pool) if picks is None else rule(F, *[pool[i] for i in picks]),)
+        outs: list[Cotangent] = [None] * len(self.next)
+        for i, rule, picks in plan.steps:
+            if wanted is None or wanted[i]:
+                outs[i] = rule(F, *pool) if picks is None else rule(F, *[pool[k] for k in picks])
+        return outs
+
+    def _run_variadic(self, pool: list[Any], F: Any) -> Sequence[Cotangent]:
+        ((_, rule, picks),) = self._plan.steps
+        outs: Sequence[Cotangent] = rule(F, *(pool if picks is None else [pool[i] for i in picks]))
+        return outs
+
+    def _grouped(self, values: Sequence[Any]) -> list[Any]:
+        """The saved values of a variadic op: its inputs are one value, a tuple."""
+        if 0 not in self._plan.sources:
+            return list(values)
+        n = len(self.next)
+        return [tuple(values[:n]), *values[n:]]
+
+    def _cotangents(self, grads: Sequence[Cotangent], F: Any) -> list[Any]:
+        """The cotangents of a node with several outputs, undefined ones filled with zeros."""
+        grads = [
+            g if g is not None or not is_differentiable(dtype) else F.zeros(shape, dtype, grads)
+            for g, (shape, dtype) in zip(grads, self.metas, strict=True)
+        ]
+        variadic = self._plan.op.outputs[0].startswith("*")
+        return [tuple(grads)] if variadic else grads
+
+    def _check_versions(self, saved: tuple[Any, ...]) -> None:
+        for i in range(1, len(saved), 3):
+            if saved[i].version != saved[i + 1]:
+                shape = tuple(saved[i - 1].shape)
+                raise errors.modified(self.name(), shape, saved[i + 1], saved[i].version)
+
+    def _rebuild(self, saved: tuple[Any, ...], output: Tensor | None = None) -> list[Any]:
+        """Saved values as tensors with their place in the graph."""
+        sources = self._saved_sources()
+        return [
+            self._tensor(source, value, storage)
+            if output is None or source < len(self.next)
+            else output
+            for source, value, storage in zip(sources, saved[::3], saved[1::3], strict=True)
+        ]
+
+    def _saved_sources(self) -> tuple[int, ...]:
+        if self._plan.op.variadic and self._plan.sources:
+            n = len(self.next)
+            return tuple(range(n)) + tuple(n + s - 1 for s in self._plan.sources if s > 0)
+        return self._plan.sources
+
+    def _tensor(self, source: int, value: Any, storage: Storage) -> Any:
+        """One saved value: input ``source`` seen through this node's edge, or output of this node."""
+        from reference_engine.tensor import from_graph
+
+        if storage is CONSTANT:
+            return value
+        if source < len(self.next):
+            node, nr = self.next[source], self.nrs[source]
+            if isinstance(node, AccumulateGrad) and node.variable._raw is value:
+                return node.variable
+            return from_graph(value, storage, node, nr)
+        return from_graph(value, storage, self, source - len(self.next))
+
+    def release(self) -> None:
+        if self._saved:
+            self._saved = None
+
+    def __getattr__(self, name: str) -> Any:
+        """``_saved_<name>``: an input, output (``_saved_result``) or parameter that was saved."""
+        if not name.startswith("_saved_"):
+            raise AttributeError(f"{self.name()} has no attribute {name!r}")
+        return self._saved_value(name[len("_saved_") :])
+
+    def _saved_value(self, name: str) -> Any:
+        plan, op = self._plan, self._plan.op
+        inputs = [n.lstrip("*") for n in op.inputs]
+        spelled = dict(zip(("self", "other"), inputs, strict=False)) | {"result": plan.outputs[0]}
+        name = name if name in inputs else spelled.get(name, name)
+        place = {**{n: i for i, n in enumerate(inputs)}}
+        place |= {n: len(inputs) + i for i, n in enumerate(plan.outputs)}
+        if name in plan.fact_names:
+            return self._facts[plan.fact_names.index(name)]
+        if place.get(name) not in plan.sources:
+            if name in place and name in inputs:
+                return None
+            raise AttributeError(f"{self.name()} has no attribute '_saved_{name}'")
+        if self._saved is None:
+            raise errors.freed(self.name())
+        self._check_versions(self._saved)
+        return self._rebuild(self._saved)[plan.sources.index(place[name])]
+
+
+class AccumulateGrad(Node):
+    """The end of the graph at a leaf: adds what arrives to ``leaf.grad``.
+
+    The graph keeps it, and it keeps the leaf; the leaf refers back weakly.
+    """
+
+    __slots__ = ("variable",)
+
+    def __init__(self, variable: Tensor) -> None:
+        self.variable = variable
+        self.next = ()
+        self.nrs = ()
+        raw = variable._raw
+        self.metas = ((tuple(raw.shape), raw.dtype),)
+        self.priority = next(_leaf_priorities)
+        self.hooks = None
+        rare = variable._rare
+        if rare is not None and (rare.hooks or rare.post_accumulate):
+            self.leaf_hooks()
+
+    def leaf_hooks(self) -> dict[int, Callable[..., Any]]:
+        """The leaf's tensor hooks, which outlive this node."""
+        hooks = self.variable._extras().hooks
+        self.attached().output[0] = hooks
+        return hooks
+
+    def run(
+        self, grads: Sequence[Cotangent], F: Any, wanted: Sequence[bool] | None
+    ) -> Sequence[Cotangent]:
+        if grads[0] is not None:
+            F.accumulate(self.variable, grads[0])
+        return ()
+
+
+def is_differentiable(raw_dtype: Any) -> bool:
+    """Whether a raw dtype is floating or complex."""
+    kind = getattr(raw_dtype, "kind", None)
+    if kind is None:
+        return bool(raw_dtype.is_floating_point or raw_dtype.is_complex)
+    return kind in "fcV"
+
+
+_node_types: dict[str, type[OpNode]] = {}
+
+
+def node_type(name: str) -> type[OpNode]:
+    """The class of an op's nodes, made when first needed."""
+    found = _node_types.get(name)
+    if found is None:
+        found = _node_types[name] = type(name, (OpNode,), {"__slots__": (), "__module__": __name__})
+    return found
+

@@ -1,0 +1,90 @@
+"""Tensor's methods and operators, and the module's functions: made from the table of operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from reference_engine.call import function_of, in_place_of, method_of
+from reference_engine.ops.opdef import OpDef
+from reference_engine.ops.table import ALIASES, TABLE
+from reference_engine.tensor import Tensor
+
+#: operator → the op it runs
+_OPERATORS = {
+    "__add__": "add", "__sub__": "sub", "__mul__": "mul", "__truediv__": "div", "__pow__": "pow",
+    "__matmul__": "matmul", "__neg__": "neg", "__abs__": "abs", "__mod__": "remainder",
+    "__floordiv__": "floor_divide", "__eq__": "eq", "__ne__": "ne", "__lt__": "lt", "__le__": "le",
+    "__gt__": "gt", "__ge__": "ge", "__and__": "bitwise_and", "__or__": "bitwise_or",
+    "__xor__": "bitwise_xor", "__invert__": "bitwise_not",
+}  # fmt: skip
+_REFLECTED = ("add", "sub", "mul", "truediv", "pow", "matmul", "mod", "floordiv", "and", "or", "xor")
+_COMPARISONS = ("__eq__", "__ne__")
+_NUMBERS = (Tensor, bool, int, float, complex)
+
+
+def _operator(op: OpDef, reflected: bool, operands: tuple[type, ...]) -> Callable[..., Any]:
+    function = function_of(op)
+    if op.kind == "composite" or len(op.inputs) != 2:
+        run = function
+    else:
+        from reference_engine.dispatch import binary
+
+        run = binary(op)
+    if reflected:
+        return lambda self, other: (
+            run(other, self) if isinstance(other, operands) else NotImplemented
+        )
+
+    def forward(self: Tensor, other: Any) -> Any:
+        if type(other) is Tensor or isinstance(other, operands):
+            return run(self, other)
+        return NotImplemented
+
+    return forward
+
+
+def _in_place_operator(op: OpDef) -> Callable[..., Any]:
+    write = in_place_of(op)
+    return lambda self, other: write(self, other)
+
+
+def install_operators() -> None:
+    """Gives Tensor the operators whose ops the table has."""
+    for magic, name in _OPERATORS.items():
+        op = TABLE.get(name)
+        if op is None:
+            continue
+        stem = magic.strip("_")
+        if len(op.inputs) == 1:
+            setattr(Tensor, magic, method_of(op))
+            continue
+        setattr(Tensor, magic, _operator(op, False, _NUMBERS))
+        if stem in _REFLECTED:
+            setattr(Tensor, f"__r{stem}__", _operator(op, True, _NUMBERS))
+            if op.inplace:
+                setattr(Tensor, f"__i{stem}__", _in_place_operator(op))
+    # defining __eq__ on the class does not undo hashing by identity, which dicts of tensors need
+    Tensor.__hash__ = object.__hash__  # type: ignore[method-assign]
+
+
+def install_methods() -> None:
+    """Gives Tensor the methods of the table, and their in-place variants."""
+    for op in TABLE.values():
+        for name in op.methods:
+            if not hasattr(Tensor, name):
+                setattr(Tensor, name, method_of(op))
+            if op.inplace and not hasattr(Tensor, name + "_"):
+                setattr(Tensor, name + "_", in_place_of(op))
+
+
+def functions(prefix: str = "") -> dict[str, Callable[..., Any]]:
+    """The table's functions under a prefix (``""``, ``"nn.functional."``, ``"linalg."``), by short name."""
+    found = {}
+    for name, op in [*TABLE.items(), *((a, TABLE[n]) for a, n in ALIASES.items())]:
+        short = name.removeprefix(prefix)
+        if name.startswith(prefix) and "." not in short and not short.startswith("_"):
+            found[short] = function_of(op)
+            if op.inplace:
+                found.setdefault(short + "_", in_place_of(op))
+    return found

@@ -1,0 +1,224 @@
+"""Modes: what the calling thread has switched on.
+
+Every mode is thread-local, works as a context manager and as a decorator (of functions, generators and coroutines),
+and is restored when an exception passes.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Generator
+from contextvars import copy_context
+from functools import wraps
+from threading import local
+from types import TracebackType
+from typing import Any, TypeVar
+
+import numpy as np
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Modes(local):
+    """The modes of one thread."""
+
+    def __init__(self) -> None:
+        quiet = copy_context()
+        quiet.run(np.seterr, all="ignore")
+        #: calls a kernel with NumPy's floating-point warnings off: like torch, the engine returns
+        #: inf and nan without a word. A context costs 25 ns a call, ``np.errstate`` 1,100.
+        self.run: Callable[..., Any] = quiet.run
+        self.grad = True
+        self.inference = False
+        #: modes that change what an op does (dual levels, saved-tensor hooks, anomaly detection)
+        self.special = 0
+        #: ``run`` while gradients are on and nothing else is; None sends ops the general way
+        self.fast: Callable[..., Any] | None = self.run
+
+    def refresh(self) -> None:
+        """Recomputes ``fast`` after a mode has changed."""
+        plain = self.grad and not self.inference and not self.special
+        self.fast = self.run if plain else None
+
+
+MODES = Modes()
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are being recorded in this thread."""
+    return MODES.grad
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether inference mode is on in this thread."""
+    return MODES.inference
+
+
+class Mode:
+    """A mode that can be entered, and decorate. Subclasses say what entering sets."""
+
+    def __init__(self) -> None:
+        self._before: list[tuple[bool, bool]] = []
+
+    def _set(self) -> None:
+        raise NotImplementedError
+
+    def _fresh(self) -> Mode:
+        """The mode to enter for one call of a decorated function."""
+        return self
+
+    def __enter__(self) -> None:
+        self._before.append((MODES.grad, MODES.inference))
+        self._set()
+        MODES.refresh()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        MODES.grad, MODES.inference = self._before.pop()
+        MODES.refresh()
+
+    def __call__(self, function: Function) -> Function:
+        """Decorates: the mode holds while the function, or each step of the generator, runs."""
+        if inspect.isclass(function):
+            raise TypeError(
+                f"{type(self).__name__} decorates functions, got class {function.__name__}; "
+                "decorate its methods"
+            )
+        if inspect.isgeneratorfunction(function):
+            return self._around_generator(function)  # type: ignore[return-value]
+        if inspect.iscoroutinefunction(function):
+
+            @wraps(function)
+            async def coroutine(*args: Any, **kwargs: Any) -> Any:
+                with self._fresh():
+                    return await function(*args, **kwargs)
+
+            return coroutine  # type: ignore[return-value]
+
+        @wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with self._fresh():
+                return function(*args, **kwargs)
+
+        return call  # type: ignore[return-value]
+
+    def _around_generator(
+        self, function: Callable[..., Generator[Any, Any, Any]]
+    ) -> Callable[..., Generator[Any, Any, Any]]:
+        @wraps(function)
+        def steps(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            inner = function(*args, **kwargs)
+            resume: Callable[[], Any] = lambda: next(inner)  # noqa: E731  (rebound below)
+            while True:
+                # the mode must be off while the caller runs between two steps
+                try:
+                    with self._fresh():
+                        item = resume()
+                except StopIteration as stop:
+                    return stop.value
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    with self._fresh():
+                        inner.close()
+                    raise
+                except BaseException as error:  # noqa: BLE001  (thrown in by the caller, passed on)
+                    resume = _throw(inner, error)
+                else:
+                    resume = _send(inner, sent)
+
+        return steps
+
+
+def _send(inner: Generator[Any, Any, Any], value: Any) -> Callable[[], Any]:
+    return lambda: inner.send(value)
+
+
+def _throw(inner: Generator[Any, Any, Any], error: BaseException) -> Callable[[], Any]:
+    return lambda: inner.throw(error)
+
+
+class no_grad(Mode):  # noqa: N801
+    """Records nothing: results do not require grad, have no grad_fn and save no values."""
+
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        """``@no_grad`` without parentheses decorates as ``@no_grad()`` does."""
+        mode = super().__new__(cls)
+        if function is None:
+            return mode
+        mode.__init__()  # type: ignore[misc]
+        return mode(function)
+
+    def __init__(self, function: None = None) -> None:
+        super().__init__()
+
+    def _set(self) -> None:
+        MODES.grad = False
+
+
+class enable_grad(no_grad):  # noqa: N801
+    """Records again, inside ``no_grad``."""
+
+    def _set(self) -> None:
+        MODES.grad = True
+
+
+class set_grad_enabled(Mode):  # noqa: N801
+    """Sets recording on or off, at once when called as a function, for a block when entered."""
+
+    def __init__(self, mode: bool) -> None:
+        super().__init__()
+        self.mode = bool(mode)
+        self._at_call = MODES.grad
+        MODES.grad = self.mode
+        MODES.refresh()
+
+    def _set(self) -> None:
+        MODES.grad = self.mode
+
+    def _fresh(self) -> Mode:
+        return _Recording(self.mode)
+
+    def __enter__(self) -> None:
+        # what must come back is the mode before this object was made
+        MODES.grad = self._at_call
+        super().__enter__()
+
+    def __call__(self, function: Function) -> Function:
+        MODES.grad = self._at_call
+        MODES.refresh()
+        return super().__call__(function)
+
+
+class _Recording(Mode):
+    def __init__(self, mode: bool) -> None:
+        super().__init__()
+        self.mode = mode
+
+    def _set(self) -> None:
+        MODES.grad = self.mode
+
+
+class inference_mode(Mode):  # noqa: N801
+    """no_grad, and the tensors made in it count no versions and can never be saved for backward."""
+
+    def __new__(cls, mode: bool | Callable[..., Any] = True) -> Any:
+        """``@inference_mode`` without parentheses decorates as ``@inference_mode()`` does."""
+        made = super().__new__(cls)
+        if isinstance(mode, bool):
+            return made
+        made.__init__()  # type: ignore[misc]
+        return made(mode)
+
+    def __init__(self, mode: bool = True) -> None:
+        super().__init__()
+        self.mode = mode
+
+    def _set(self) -> None:
+        MODES.inference = self.mode
+        # inference_mode(False) inside inference mode turns recording on again, as torch documents
+        MODES.grad = not self.mode

@@ -1,0 +1,1 @@
+"""Operations: one declarative row each, in one file per family."""

@@ -1,0 +1,306 @@
+"""How an operation is declared: one row, whose kind says how its derivative follows from what the row states.
+
+    elementwise   partial derivatives ``d<input>``; vjp = cotangent · conj(partial), jvp = Σ partial · tangent
+    linear        the transpose ``transpose_<input>`` (or ``transpose`` for one input); jvp = the op on the tangents
+    bilinear      ``vjp_<input>`` for both inputs; jvp = op(ta, b) + op(a, tb)
+    own           ``vjp_<input>`` and ``jvp`` written out
+    nondiff       no derivative
+    composite     a function of other operations; everything follows from those
+
+A derivative rule is called as ``rule(F, ...)`` with what its own parameter names ask for:
+
+    an input's name      the input, saved at forward time        ``y`` or an output's name   the output, saved
+    ``g``, ``g_<output>`` the cotangent                          ``<input>_shape``, ``<input>_dtype``
+    a parameter's name   its value                               ``t_<input>`` (in ``jvp`` only) the tangent
+
+``F`` is a namespace of operations on whatever the rule is being given: raw arrays when no graph is being created, engine
+tensors when one is. ``F.nn.functional.x`` is not needed: ``F.conv2d`` and ``F.linalg_inv`` find the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf
+from types import CodeType
+from typing import Any, Final, Literal, TypeAlias
+
+Rule: TypeAlias = "Callable[..., Any]"
+Partial: TypeAlias = "Rule | int | float"
+Kind = Literal["elementwise", "linear", "bilinear", "own", "nondiff", "composite"]
+#: how the inputs' dtypes are brought together before the forward rule sees them:
+#: ``promote`` to their common dtype; ``float`` likewise, integers to the default dtype;
+#: ``keep`` them as they are
+Promotion = Literal["promote", "float", "keep"]
+#: where a function is not smooth: values per input (a string names the parameter that holds the value),
+#: every integer, or wherever two compared elements are equal
+Kinks: TypeAlias = "Mapping[str, Sequence[float | str] | Literal['integers']] | Literal['ties']"
+#: input shapes and parameters, e.g. ``(((2, 3), (3,)), {"dim": 0})``
+Sample: TypeAlias = "tuple[tuple[Any, ...], dict[str, Any]]"
+
+
+class _Required:
+    """Marks a parameter without a default."""
+
+    def __repr__(self) -> str:
+        return "REQUIRED"
+
+
+REQUIRED: Final = _Required()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is true of a function, for whoever tests or documents it.
+
+    ``domain`` gives the open interval of each input on which the function is real and differentiable.
+    """
+
+    domain: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    kinks: Kinks = field(default_factory=dict)
+    samples: Sequence[Sample] = ()
+    #: whether complex inputs are meaningful
+    complex: bool = True
+    #: how to fill an input that is not an ordinary real array: ``"bool"``, ``"index:<dim>"``, ``"positive-definite"`` …
+    fill: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpDef:
+    """One operation. ``name`` is PyTorch's without ``torch.``, e.g. ``"nn.functional.conv2d"``."""
+
+    name: str
+    kind: Kind
+    #: a function of the array namespace by name, or ``forward(xp, *inputs, **params)``; a composite's is ``(F, ...)``
+    forward: str | Rule
+    #: array inputs; one named ``*xs`` takes any number of them
+    inputs: tuple[str, ...]
+    #: inputs that may be left out (their forward default is None)
+    optional: frozenset[str]
+    #: parameter → default
+    params: Mapping[str, object]
+    #: names in PyTorch's positional order
+    order: tuple[str, ...]
+    #: ``("y",)``, several names, or ``("*ys",)`` for any number
+    outputs: tuple[str, ...]
+    #: derivative rule per differentiable input; what it means depends on ``kind``
+    rules: Mapping[str, Partial]
+    jvp: Rule | None
+    promotion: Promotion
+    #: the output aliases the first input's memory
+    view: bool
+    #: ``op_`` exists
+    inplace: bool
+    #: is a method of Tensor under these names
+    methods: tuple[str, ...]
+    #: other names under which the function is found
+    aliases: tuple[str, ...]
+    #: class name of the graph's nodes, as PyTorch's
+    node: str
+    facts: Facts
+
+    @property
+    def variadic(self) -> bool:
+        """Whether the op takes a list of arrays."""
+        return self.inputs[0].startswith("*")
+
+    @property
+    def differentiable(self) -> frozenset[str]:
+        """Inputs that have a derivative."""
+        return frozenset(self.rules)
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} op {self.name}({', '.join(self.order)})>"
+
+
+REGISTRY: dict[str, OpDef] = {}
+ALIASES: dict[str, str] = {}
+_ROW_WORDS = ("domain", "kinks", "samples", "complex", "fill")
+
+
+def elementwise(name: str, forward: str | Rule, **row: Any) -> OpDef:
+    """A row whose inputs broadcast and whose output elements depend on one element of each input.
+
+    ``d<input>`` is the partial derivative: a rule, or a number where it is constant. ``promotion`` is ``promote``.
+    A string ``forward`` names a function of the array namespace; its inputs are the ``d…`` names.
+    """
+    rules = _take(row, "d", forward, partials=True)
+    row.setdefault("inplace", True)
+    row.setdefault("promotion", "promote")
+    return _register(name, "elementwise", forward, rules, row)
+
+
+def linear(name: str, forward: str | Rule, **row: Any) -> OpDef:
+    """A row that is jointly linear in the inputs that have a ``transpose_<input>``; other inputs are constants.
+
+    With a single input the rule may be called ``transpose``. A variadic input's transpose returns one cotangent for each.
+    """
+    rules = _take(row, "transpose_", forward)
+    if "transpose" in row:
+        rules = {_signature(forward, {}).inputs[0].lstrip("*"): row.pop("transpose")}
+    return _register(name, "linear", forward, rules, row)
+
+
+def bilinear(name: str, forward: str | Rule, **row: Any) -> OpDef:
+    """A row that is linear in each of its two differentiable inputs: ``vjp_<input>`` for both."""
+    rules = _take(row, "vjp_", forward)
+    if len(rules) != 2:
+        raise TypeError(f"row {name!r}: a bilinear op has two vjp_<input> rules, got {list(rules)}")
+    return _register(name, "bilinear", forward, rules, row)
+
+
+def own(name: str, forward: str | Rule, **row: Any) -> OpDef:
+    """A row with its own ``vjp_<input>`` rules and ``jvp`` rule."""
+    rules = _take(row, "vjp_", forward)
+    return _register(name, "own", forward, rules, row)
+
+
+def nondiff(name: str, forward: str | Rule, **row: Any) -> OpDef:
+    """A row without a derivative: comparisons, argmax, factories from shapes."""
+    return _register(name, "nondiff", forward, {}, row)
+
+
+def composite(name: str, forward: Rule, **row: Any) -> OpDef:
+    """A function ``forward(F, ...)`` of other operations, differentiable through them.
+
+    Its array inputs are the parameters before ``*`` (all of them may be anything the function understands).
+    """
+    return _register(name, "composite", forward, {}, row)
+
+
+# registration -------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class _Signature:
+    inputs: tuple[str, ...]
+    optional: frozenset[str]
+    params: dict[str, object]
+
+
+def _signature(forward: str | Rule, rules: Mapping[str, object]) -> _Signature:
+    """Reads inputs (positional) and parameters (keyword-only) from a forward rule.
+
+    The code object is read directly: ``inspect.signature`` takes 20 µs, and there are hundreds of rows.
+    """
+    if isinstance(forward, str):
+        return _Signature(tuple(rules) or ("x",), frozenset(), {})
+    code: CodeType = forward.__code__
+    names = code.co_varnames
+    positional = names[1 : code.co_argcount]
+    keyword = names[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    count = len(forward.__defaults__ or ())
+    optional = frozenset(positional[len(positional) - count :] if count else ())
+    if code.co_flags & 0x04:  # *args
+        positional = ("*" + names[code.co_argcount + code.co_kwonlyargcount], *positional)
+    defaults = forward.__kwdefaults__ or {}
+    params = {name: defaults.get(name, REQUIRED) for name in keyword}
+    return _Signature(positional, optional, params)
+
+
+def _take(
+    row: dict[str, Any], prefix: str, forward: str | Rule, partials: bool = False
+) -> dict[str, Partial]:
+    """Removes the ``<prefix><input>`` rules from a row's keywords."""
+    reserved = {"domain"}
+    if isinstance(forward, str):
+        names = [k[len(prefix) :] for k in row if k.startswith(prefix) and k not in reserved]
+    else:
+        names = [n.lstrip("*") for n in _signature(forward, {}).inputs]
+    rules = {n: row.pop(prefix + n) for n in names if prefix + n in row}
+    for name, rule in rules.items():
+        if not callable(rule) and not (partials and isinstance(rule, (int, float))):
+            raise TypeError(f"rule {prefix}{name} is {rule!r}; expected a function of F and names")
+    return rules
+
+
+def _register(
+    name: str, kind: Kind, forward: str | Rule, rules: dict[str, Partial], row: dict[str, Any]
+) -> OpDef:
+    if name in REGISTRY:
+        raise ValueError(f"op {name!r} has two rows; an op is declared once")
+    signature = _signature(forward, rules)
+    if "inputs" in row:  # a string forward has no signature to read
+        signature = _Signature(tuple(row.pop("inputs")), frozenset(), {})
+    if kind == "composite":
+        signature = _composite_signature(forward, signature)
+    params = {**signature.params, **row.pop("params", {})}
+    plain = tuple(n for n in (*signature.inputs, *params))
+    aliases = tuple(row.pop("aliases", ()))
+    short = tuple(n for n in (name, *aliases) if "." not in n and not n.startswith("_"))
+    facts = Facts(**{k: row.pop(k) for k in _ROW_WORDS if k in row})
+    op = OpDef(
+        name=name,
+        kind=kind,
+        forward=forward,
+        inputs=signature.inputs,
+        optional=signature.optional,
+        params=params,
+        order=tuple(row.pop("order", plain)),
+        outputs=tuple(row.pop("outputs", ("y",))),
+        rules=rules,
+        jvp=row.pop("jvp", None),
+        promotion=row.pop("promotion", "keep"),
+        view=row.pop("view", False),
+        inplace=row.pop("inplace", False),
+        methods=tuple(row.pop("methods", short)),
+        aliases=aliases,
+        node=row.pop("node", _node_name(name)),
+        facts=facts,
+    )
+    if row:
+        raise TypeError(f"row {name!r} has unknown keywords {sorted(row)}")
+    _check(op)
+    REGISTRY[name] = op
+    for alias in aliases:
+        ALIASES[alias] = name
+    return op
+
+
+def _composite_signature(forward: str | Rule, found: _Signature) -> _Signature:
+    """A composite's keyword-or-positional parameters with a default that is not None are parameters."""
+    assert not isinstance(forward, str)
+    defaults = forward.__defaults__ or ()
+    tail = found.inputs[len(found.inputs) - len(defaults) :]
+    settings = {n: d for n, d in zip(tail, defaults, strict=True) if d is not None}
+    inputs = tuple(n for n in found.inputs if n not in settings)
+    return _Signature(inputs, found.optional - set(settings), {**settings, **found.params})
+
+
+def _node_name(name: str) -> str:
+    """PyTorch's spelling of a node's class: log_softmax → LogSoftmaxBackward0."""
+    words = name.split(".")[-1].strip("_").split("_")
+    return "".join(w[:1].upper() + w[1:] for w in words) + "Backward0"
+
+
+def _check(op: OpDef) -> None:
+    """Refuses a row whose rules ask for names that nothing provides."""
+    inputs = {n.lstrip("*") for n in op.inputs}
+    outputs = {n.lstrip("*") for n in op.outputs}
+    known = inputs | outputs | set(op.params) | {"g"}
+    known |= {f"g_{n}" for n in outputs}
+    known |= {f"{n}_{fact}" for n in inputs for fact in ("shape", "dtype")}
+    tangents = {f"t_{n}" for n in inputs}
+    for rule in [*op.rules.values(), *([op.jvp] if op.jvp else [])]:
+        unknown = set(needs(rule)) - known - (tangents if rule is op.jvp else set())
+        if unknown:
+            raise TypeError(
+                f"row {op.name!r}: a rule asks for {sorted(unknown)}, "
+                f"but there is only {sorted(known)}"
+            )
+    if op.variadic and len(op.inputs) > 1:
+        raise TypeError(f"row {op.name!r}: beside {op.inputs[0]} there can be no other array input")
+    if op.view and op.kind != "linear":
+        raise TypeError(f"row {op.name!r}: a view is a linear op, got kind {op.kind}")
+
+
+def needs(rule: Partial) -> tuple[str, ...]:
+    """The names a rule asks for, after ``F``."""
+    if isinstance(rule, (int, float)):
+        return ()
+    code: CodeType = rule.__code__
+    return code.co_varnames[1 : code.co_argcount]
+
+
+__all__ = [
+    "REGISTRY", "REQUIRED", "Facts", "OpDef", "bilinear", "composite", "elementwise", "inf", "linear",
+    "needs", "nondiff", "own",
+]  # fmt: skip

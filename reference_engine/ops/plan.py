@@ -1,0 +1,137 @@
+"""From a row to work: what a node must save, and how each input's cotangent is then computed.
+
+A plan belongs to one op and one set of inputs that require grad, so that nothing is saved for a
+gradient that nobody wants. Plans are made once and cached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reference_engine.ops.opdef import OpDef, Partial, Rule, needs
+
+#: index of an op input whose cotangent the rule computes, the rule, and where in the pool of
+#: cotangents, saved values and facts its arguments stand (None: the whole pool, in order)
+Step = tuple[int, Rule, "tuple[int, ...] | None"]
+
+
+class Plan:
+    """What one op saves and computes for one set of inputs that require grad."""
+
+    __slots__ = ("fact_names", "multiple", "op", "outputs", "saves", "sources", "steps")
+
+    def __init__(self, op: OpDef, wanted: Sequence[int], is_complex: bool) -> None:
+        self.op = op
+        self.outputs = tuple(n.lstrip("*") for n in op.outputs)
+        #: outputs come as a tuple
+        self.multiple = len(op.outputs) > 1 or op.outputs[0].startswith("*")
+        inputs = [n.lstrip("*") for n in op.inputs]
+        cotangents = ["g"] if not self.multiple else [f"g_{n}" for n in self.outputs]
+        if op.outputs[0].startswith("*"):
+            cotangents = ["g"]
+        rules = [
+            (i, *_vjp(op, op.rules[inputs[i]], is_complex)) for i in wanted if inputs[i] in op.rules
+        ]
+        asked = dict.fromkeys(n for _, _, names in rules for n in names if n not in cotangents)
+        saved = [n for n in asked if n in inputs] + [n for n in asked if n in self.outputs]
+        facts = [n for n in asked if n not in saved]
+        #: saved values: index of an input, or, from len(inputs) on, of an output
+        self.sources = tuple(
+            inputs.index(n) if n in inputs else len(inputs) + self.outputs.index(n) for n in saved
+        )
+        #: whether an output is saved
+        self.saves = bool(saved)
+        self.fact_names = tuple(facts)
+        pool = [*cotangents, *saved, *facts]
+        self.steps: tuple[Step, ...] = tuple(
+            (i, rule, _picks(pool, names)) for i, rule, names in rules
+        )
+
+    def facts(self, inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Shapes, dtypes and parameters that the rules ask for.
+
+        ``inputs`` are tensors, Python numbers or None; for a variadic op, all of its tensors.
+        """
+        if not self.fact_names:
+            return ()
+        return tuple(_fact(self.op, name, inputs, params) for name in self.fact_names)
+
+    def default_facts(self) -> tuple[Any, ...] | None:
+        """The facts when all parameters are at their defaults; None if they depend on the inputs."""
+        if all(name in self.op.params for name in self.fact_names):
+            return tuple(self.op.params[name] for name in self.fact_names)
+        return None
+
+
+def _picks(pool: list[str], names: tuple[str, ...]) -> tuple[int, ...] | None:
+    places = tuple(pool.index(n) for n in names)
+    return None if places == tuple(range(len(pool))) else places
+
+
+def _fact(op: OpDef, name: str, inputs: Sequence[Any], params: Mapping[str, Any]) -> Any:
+    if name in op.params:
+        return params[name] if name in params else op.params[name]
+    stem, _, fact = name.rpartition("_")
+    if op.variadic:
+        return tuple(getattr(x, fact) for x in inputs)
+    x = inputs[op.inputs.index(stem)]
+    if isinstance(x, (bool, int, float, complex)):
+        return () if fact == "shape" else None
+    return getattr(x, fact, None)
+
+
+def _vjp(op: OpDef, rule: Partial, is_complex: bool) -> tuple[Rule, tuple[str, ...]]:
+    """The vjp rule of one input, and the names it takes."""
+    if op.kind != "elementwise":
+        assert callable(rule)
+        return rule, needs(rule)
+    if callable(rule):
+        names = ("g", *needs(rule))
+        return (_times_conjugate(rule) if is_complex else _times(rule)), names
+    return _scaled(rule), ("g",)
+
+
+def _times(partial: Rule) -> Rule:
+    def vjp(F: Any, g: Any, *values: Any) -> Any:
+        return g * partial(F, *values)
+
+    return vjp
+
+
+def _times_conjugate(partial: Rule) -> Rule:
+    # PyTorch's convention: the gradient of a real loss L is the conjugate Wirtinger derivative, so a
+    # holomorphic function passes a cotangent on times the conjugate of its derivative
+    def vjp(F: Any, g: Any, *values: Any) -> Any:
+        d = partial(F, *values)
+        return g * (d if isinstance(d, (int, float)) else F.conj(d))
+
+    return vjp
+
+
+def _scaled(factor: int | float) -> Rule:
+    if factor == 1:
+        return lambda F, g: g
+    if factor == -1:
+        return lambda F, g: -g
+    return lambda F, g: g * factor
+
+
+class PlanCache:
+    """The plans of one op, by the inputs that require grad and whether the output is complex."""
+
+    __slots__ = ("_plans", "op")
+
+    def __init__(self, op: OpDef) -> None:
+        self.op = op
+        self._plans: dict[tuple[tuple[int, ...], bool], Plan] = {}
+
+    def get(self, wanted: tuple[int, ...], is_complex: bool) -> Plan:
+        """The plan for these input indices (``(0,)`` for a variadic op)."""
+        key = (wanted, is_complex)
+        found = self._plans.get(key)
+        if found is None:
+            found = self._plans[key] = Plan(self.op, wanted, is_complex)
+        return found
+
+

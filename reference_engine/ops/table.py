@@ -1,0 +1,18 @@
+"""The table of operations: every row of every family, by name."""
+
+from __future__ import annotations
+
+from reference_engine.ops import (  # noqa: F401  (a family's rows register on import)
+    arithmetic,
+    exponential,
+    factories,
+    matmul,
+    reduction,
+    shape,
+)
+from reference_engine.ops.opdef import ALIASES, REGISTRY, OpDef
+
+#: every operation by its canonical name
+TABLE: dict[str, OpDef] = REGISTRY
+
+__all__ = ["ALIASES", "TABLE"]

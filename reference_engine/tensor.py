@@ -1,0 +1,394 @@
+"""The tensor: a raw array, its storage's version counter, and its place in the graph."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+from weakref import ref
+
+from reference_engine.backends.base import Array, Shape, of_array
+from reference_engine.backends.device import device, device_of
+from reference_engine.backends.dtypes import dtype
+from reference_engine.graph import AccumulateGrad, Node
+from reference_engine.modes import MODES
+from reference_engine.ops.opdef import OpDef
+from reference_engine.storage import InferenceStorage, Storage, new_storage
+
+if TYPE_CHECKING:
+    from reference_engine.hooks import RemovableHandle
+
+_new = object.__new__
+
+#: in which circumstances a view was made, and so whether writing through it can be recorded
+CreationMode = Literal["default", "no_grad", "inference", "multi_output", "custom_function"]
+
+
+class View:
+    """What a view remembers: its base and how to get from there, so that its history can be remade."""
+
+    __slots__ = ("base", "chain", "grad_fn", "mode", "nr", "requires_grad", "version")
+
+    def __init__(
+        self,
+        base: Tensor,
+        chain: tuple[tuple[OpDef, dict[str, Any], int | None], ...],
+        mode: CreationMode,
+        version: int,
+    ) -> None:
+        self.base = base
+        #: (view op, parameters, which output) from the base to this tensor
+        self.chain = chain
+        self.mode = mode
+        #: storage version for which ``grad_fn`` is the right history
+        self.version = version
+        self.grad_fn: Node | None = None
+        self.nr = 0
+        #: a view that is a leaf: made from an untracked base and then asked to require grad, or made
+        #: in no_grad from a base that requires it
+        self.requires_grad = False
+
+
+class Rare:
+    """What most tensors do not have."""
+
+    __slots__ = (
+        "accumulator", "grad", "hooks", "post_accumulate", "retains_grad", "tangents", "view",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.grad: Tensor | None = None
+        self.accumulator: ref[AccumulateGrad] | None = None
+        self.view: View | None = None
+        self.retains_grad = False
+        self.hooks: dict[int, Callable[..., Any]] = {}
+        self.post_accumulate: dict[int, Callable[[Tensor], None]] | None = None
+        self.tangents: dict[int, Tensor] | None = None
+
+
+class Tensor:
+    """An array that remembers how it was computed.
+
+    ``_tracked`` False means that no gradient is needed; True that one is, or for a view that one may
+    be. ``_grad_fn`` and ``_nr`` are the edge of a non-leaf that is not a view; leaves and views keep
+    theirs in ``_rare`` (see :meth:`_edge`).
+    """
+
+    __slots__ = ("__weakref__", "_grad_fn", "_nr", "_rare", "_raw", "_storage", "_tracked")
+
+    _raw: Any
+    _storage: Storage
+    _grad_fn: Node | None
+    _nr: int
+    _tracked: bool
+    _rare: Rare | None
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
+        """``Tensor(data)`` makes a float tensor of ``data``, ``Tensor(2, 3)`` one of that shape."""
+        from reference_engine.ops.creation import legacy_tensor
+
+        return legacy_tensor(cls, *args, **kwargs)
+
+    # place in the graph -----------------------------------------------------------------------------
+    def _edge(self) -> tuple[Node | None, int]:
+        """The node and output number that computed this tensor; its accumulator for a leaf."""
+        if not self._tracked:
+            return None, 0
+        if self._grad_fn is not None:
+            return self._grad_fn, self._nr
+        rare = self._rare
+        assert rare is not None
+        if rare.view is not None:
+            from reference_engine.views import view_edge
+
+            node, nr = view_edge(self, rare.view)
+            if node is not None or not rare.view.requires_grad:
+                return node, nr
+        found = rare.accumulator() if rare.accumulator is not None else None
+        if found is None:
+            found = AccumulateGrad(self)
+            rare.accumulator = ref(found)
+        return found, 0
+
+    def _extras(self) -> Rare:
+        if self._rare is None:
+            self._rare = Rare()
+        return self._rare
+
+    @property
+    def _view_info(self) -> View | None:
+        return self._rare.view if self._rare is not None else None
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The node that computed this tensor; None for a leaf."""
+        if self._grad_fn is not None or self._view_info is None:
+            return self._grad_fn
+        node = self._edge()[0]
+        return None if isinstance(node, AccumulateGrad) else node
+
+    @property
+    def output_nr(self) -> int:
+        """Which output of ``grad_fn`` this tensor is."""
+        return 0 if self.grad_fn is None else self._edge()[1]
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded operation computed it."""
+        return self.grad_fn is None
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients with respect to this tensor, or through it, are wanted."""
+        if not self._tracked:
+            return False
+        view = self._view_info
+        return view is None or view.requires_grad or self._edge()[0] is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Starts or stops recording on a leaf; returns it.
+
+        RuntimeError for a non-leaf, an integer tensor, or an inference tensor outside inference mode.
+        """
+        if not self.is_leaf:
+            if requires_grad:
+                return self
+            raise RuntimeError(
+                "requires_grad can be switched off on leaves only, and this tensor was computed by "
+                f"{self.grad_fn}; use detach()"
+            )
+        if requires_grad and not self.dtype.differentiable:
+            raise RuntimeError(
+                f"only floating and complex tensors can require grad, got dtype {self.dtype}"
+            )
+        if requires_grad and self.is_inference() and not MODES.inference:
+            raise RuntimeError(
+                "an inference tensor cannot be made to require grad outside inference_mode; "
+                "use its clone()"
+            )
+        view = self._view_info
+        if view is not None:
+            view.requires_grad = requires_grad
+            self._tracked = True
+        else:
+            if requires_grad:
+                self._extras()
+            self._tracked = requires_grad
+        return self
+
+    # gradient ---------------------------------------------------------------------------------------
+    @property
+    def grad(self) -> Tensor | None:
+        """The accumulated gradient of a leaf, or of a non-leaf that was asked to ``retain_grad``."""
+        rare = self._rare
+        if self._tracked and not self.is_leaf and not self.retains_grad:
+            if rare is None or rare.grad is None:
+                warnings.warn(
+                    "the .grad of a non-leaf tensor is not filled by backward; call retain_grad() on "
+                    "it first, or read the leaf's",
+                    UserWarning,
+                    stacklevel=2,
+                )
+        return None if rare is None else rare.grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            self._check_grad(value)
+        self._extras().grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self._extras().grad = None
+
+    def _check_grad(self, value: Tensor) -> None:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"grad must be a Tensor or None, got {type(value).__name__}")
+        if value is self:
+            raise RuntimeError("a tensor cannot be its own grad; assign a clone()")
+        for what in ("dtype", "device", "shape"):
+            mine, theirs = getattr(self, what), getattr(value, what)
+            if mine != theirs:
+                raise RuntimeError(f"grad has {what} {theirs}, but its tensor has {what} {mine}")
+
+    def _accumulate_raw(self, g: Any) -> None:
+        rare = self._extras()
+        grad = rare.grad
+        if grad is None:
+            # what arrives may be shared with other leaves, or with the caller's gradient=
+            rare.grad = from_raw(of_array(g).copy(g))
+        elif isinstance(grad._storage, InferenceStorage):
+            rare.grad = from_raw(grad._raw + g)
+        else:
+            grad._raw += g
+            grad._storage.version += 1
+
+    def retain_grad(self) -> None:
+        """Makes backward fill ``.grad`` of this non-leaf; RuntimeError if it requires no grad."""
+        if not self.requires_grad:
+            raise RuntimeError("retain_grad needs a tensor that requires grad, and this one does not")
+        node, nr = self._edge()
+        if isinstance(node, AccumulateGrad) or node is None:
+            return
+        self._extras().retains_grad = True
+        node.attached().retained[nr] = ref(self)
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether ``retain_grad`` was called on this non-leaf."""
+        return self._rare is not None and self._rare.retains_grad and not self.is_leaf
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+        """Calls ``hook(grad)`` whenever the gradient with respect to this tensor is computed.
+
+        What it returns, if anything, replaces the gradient. RuntimeError if no gradient is needed.
+        """
+        from reference_engine.hooks import register_tensor_hook
+
+        return register_tensor_hook(self, hook)
+
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Sequence[Tensor] | Tensor | None = None,
+    ) -> None:
+        """Adds the gradients of this tensor to the leaves' ``.grad``; see ``autograd.backward``."""
+        from reference_engine.backward import backward
+
+        backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+
+    # leaving the graph ------------------------------------------------------------------------------
+    def detach(self) -> Tensor:
+        """A leaf over the same memory and version counter, outside the graph."""
+        return from_raw(self._raw, self._storage)
+
+    def detach_(self) -> Tensor:
+        """Takes this tensor itself out of the graph; RuntimeError for a view."""
+        if self._view_info is not None:
+            raise RuntimeError("a view cannot be detached in place; use detach()")
+        self._grad_fn, self._nr, self._tracked = None, 0, False
+        if self._rare is not None:
+            self._rare.retains_grad = False
+        return self
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory with a version counter of its own: writes through it go unnoticed."""
+        return from_raw(self._raw)
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"data must be a Tensor, got {type(value).__name__}")
+        if type(value._raw) is not type(self._raw) or value.dtype.category != self.dtype.category:
+            raise RuntimeError(
+                f"data of dtype {value.dtype} on {value.device} cannot replace that of a tensor of "
+                f"dtype {self.dtype} on {self.device}"
+            )
+        self._raw = value._raw
+        if self._rare is not None:
+            # the leaf's node describes the shape it had
+            self._rare.accumulator = None
+
+    @property
+    def _version(self) -> int:
+        return self._storage.version
+
+    @property
+    def _base(self) -> Tensor | None:
+        view = self._view_info
+        return None if view is None else view.base
+
+    def _is_view(self) -> bool:
+        return self._view_info is not None
+
+    def is_inference(self) -> bool:
+        """Whether it was made in inference mode."""
+        return isinstance(self._storage, InferenceStorage)
+
+    # what it is -------------------------------------------------------------------------------------
+    @property
+    def shape(self) -> Size:
+        """Its dimensions."""
+        return Size(self._raw.shape)
+
+    @property
+    def dtype(self) -> dtype:
+        """Its element type."""
+        return of_array(self._raw).dtype_of(self._raw)
+
+    @property
+    def device(self) -> device:
+        """Where its memory is."""
+        return device_of(self._raw)
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return int(self._raw.ndim)
+
+    if TYPE_CHECKING:
+        # methods and operators come from the table of operations, see methods.py
+
+        def __getattr__(self, name: str) -> Callable[..., Any]: ...
+        def __add__(self, other: object) -> Tensor: ...
+        def __radd__(self, other: object) -> Tensor: ...
+        def __sub__(self, other: object) -> Tensor: ...
+        def __rsub__(self, other: object) -> Tensor: ...
+        def __mul__(self, other: object) -> Tensor: ...
+        def __rmul__(self, other: object) -> Tensor: ...
+        def __truediv__(self, other: object) -> Tensor: ...
+        def __rtruediv__(self, other: object) -> Tensor: ...
+        def __pow__(self, other: object) -> Tensor: ...
+        def __matmul__(self, other: Tensor) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __getitem__(self, index: object) -> Tensor: ...
+        def __setitem__(self, index: object, value: object) -> None: ...
+
+
+class Size(tuple[int, ...]):
+    """The shape of a tensor."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """Number of elements."""
+        total = 1
+        for n in self:
+            total *= n
+        return total
+
+    def __repr__(self) -> str:
+        return f"Size({list(self)})"
+
+
+def from_raw(raw: Any, storage: Storage | None = None) -> Tensor:
+    """A tensor outside the graph over a raw array; over new memory unless a storage is given."""
+    made = _new(Tensor)
+    made._raw = raw
+    made._storage = (
+        storage if storage is not None else InferenceStorage() if MODES.inference else new_storage()
+    )
+    made._grad_fn = None
+    made._nr = 0
+    made._tracked = False
+    made._rare = None
+    return made
+
+
+def from_graph(raw: Array, storage: Storage, node: Node | None, nr: int) -> Tensor:
+    """A tensor over a saved raw array that is output ``nr`` of ``node``."""
+    made = from_raw(raw, storage)
+    made._grad_fn = node
+    made._nr = nr
+    made._tracked = node is not None
+    return made
+
+
+__all__ = ["Rare", "Shape", "Size", "Tensor", "View", "from_graph", "from_raw"]
