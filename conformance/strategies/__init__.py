@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from conformance.strategies import leaves
+from conformance.strategies import accumulation, cotangents, leaves
 from conformance.strategies.driver import SearchResult, search, strategy
 from conformance.strategies.facts import Facts
 from conformance.strategies.recipes import RECIPES
 
 __all__ = ["RECIPES", "Facts", "SearchResult", "search", "strategy"]
-THEMES = (leaves,)
+THEMES = (leaves, accumulation, cotangents)
 """The files of recipes; importing them registers what they hold."""

@@ -147,6 +147,7 @@ class Draft:
         *roots: str,
         gradient: Ref | tuple[Ref | None, ...] | None = None,
         retain_graph: bool = False,
+        inputs: tuple[Ref, ...] = (),
         refused: bool = False,
     ) -> None:
         """Write a backward pass."""
@@ -155,6 +156,8 @@ class Draft:
             params.append(("gradient", gradient))
         if retain_graph:
             params.append(("retain_graph", True))
+        if inputs:
+            params.append(("inputs", inputs))
         self.write(Step("backward", (), roots, params=tuple(params), refused=refused))
 
     def grad(self, name: str, figure: Figure = BARE) -> None:
