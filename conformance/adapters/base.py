@@ -87,7 +87,12 @@ class Engine:
     @cached_property
     def capabilities(self) -> frozenset[str]:
         """Return what the adapter defines: methods, `method.parameter`, `dtype:NAME`."""
-        return frozenset(self._defined() - set(self.lacks()))
+        lacking = set(self.lacks())
+        return frozenset(
+            name
+            for name in self._defined()
+            if name not in lacking and name.split(".")[0] not in lacking
+        )
 
     def _defined(self) -> set[str]:
         found = {f"dtype:{name}" for name in self.dtypes}
@@ -101,11 +106,15 @@ class Engine:
         for name in ("backward", "grad_of"):
             if name in found:
                 parameters = inspect.signature(getattr(self, name)).parameters
-                found.update(f"{name}.{p}" for p in parameters if p in _DECLARED_PARAMETERS)
+                declared = _CHOICES - {"inputs"} if name == "grad_of" else _CHOICES
+                found.update(f"{name}.{p}" for p in parameters if p in declared)
         return found
 
     def lacks(self) -> Sequence[str]:
-        """Name capabilities that are defined but that this instance does not have."""
+        """Name capabilities that are defined but that this instance does not have after all.
+
+        A method's name stands for its parameters too.
+        """
         return ()
 
 
@@ -119,9 +128,8 @@ OPTIONAL = frozenset(
 )
 """Every optional method of the contract; `accumulates` and `frees_graph` come with `TapeEngine`."""
 _BEHAVIOURS = ("accumulates", "frees_graph")
-_DECLARED_PARAMETERS = (
-    "gradient", "retain_graph", "create_graph", "inputs", "grad_outputs", "allow_unused"
-)  # fmt: skip
+_CHOICES = frozenset("gradient retain_graph create_graph inputs grad_outputs allow_unused".split())
+"""Parameters that an engine may lack."""
 
 
 class TapeEngine(Engine):

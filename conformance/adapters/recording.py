@@ -22,12 +22,16 @@ Run = Callable[[Sequence[Tensor]], Sequence[Tensor]]
 
 
 class Call:
-    """One recorded call: `run` maps the arrays of `inputs` to the arrays of the results."""
+    """One recorded call: `run` maps the arrays of `inputs` to the arrays of the results.
 
-    __slots__ = ("inputs", "run")
+    spent: whether a gradient went through it without retaining the graph.
+    """
+
+    __slots__ = ("inputs", "run", "spent")
 
     def __init__(self, run: Run, inputs: tuple[Recorded, ...]) -> None:
         self.run, self.inputs = run, inputs
+        self.spent = False
 
 
 class Recorded:
@@ -49,7 +53,8 @@ class Recorded:
 class Recording(TapeEngine):
     """The tape of one program on `engine`. It claims nothing that the engine does not do itself.
 
-    A second backward into the same leaf is `Unsupported`: adding up would be this class's work.
+    A second backward into the same leaf is `Unsupported`: adding up would be this class's work. So
+    is one through a graph that was not retained: a pure function cannot be freed.
     """
 
     def __init__(self, engine: FunctionalEngine) -> None:
@@ -123,7 +128,7 @@ class Recording(TapeEngine):
         self,
         tensors: Sequence[Tensor],
         gradients: Sequence[Tensor | None],
-        retain_graph: bool = False,  # noqa: ARG002  (a pure function can be run again)
+        retain_graph: bool = False,
         create_graph: bool = False,
         inputs: Sequence[Tensor] | None = None,
     ) -> None:
@@ -134,6 +139,7 @@ class Recording(TapeEngine):
         if any(leaf.grad is not None for leaf in leaves):
             raise Unsupported(f"{self.name} has no .grad that a second backward could add to")
         found = self._gradients(tensors, leaves, gradients, create_graph)
+        self._spend(tensors, retain_graph or create_graph)
         for leaf, grad in zip(leaves, found, strict=True):
             leaf.grad = grad
 
@@ -147,14 +153,16 @@ class Recording(TapeEngine):
         outputs: Sequence[Tensor],
         inputs: Sequence[Tensor],
         grad_outputs: Sequence[Tensor | None] | None = None,
-        retain_graph: bool = False,  # noqa: ARG002  (a pure function can be run again)
+        retain_graph: bool = False,
         create_graph: bool = False,
     ) -> Sequence[Recorded | None]:
         """Return the gradients of `outputs` with respect to `inputs`, leaves or not."""
         if not set(inputs) <= _reached(outputs):
             raise Unsupported(f"{self.name} decides itself what an unused input's gradient is")
         cotangents = grad_outputs or [None] * len(outputs)
-        return self._gradients(outputs, list(inputs), cotangents, create_graph)
+        found = self._gradients(outputs, list(inputs), cotangents, create_graph)
+        self._spend(outputs, retain_graph or create_graph)
+        return found
 
     def _gradients(
         self,
@@ -168,6 +176,8 @@ class Recording(TapeEngine):
         Each result of a call is the primal of a `vjp` of its own: in that function it is cut off
         from the inputs before it, which would otherwise miss what flows through it.
         """
+        if any(item.call is not None and item.call.spent for item in _reached(outputs)):
+            raise Unsupported(f"{self.name} has no graph that an earlier backward could have freed")
         seeds = tuple(
             self._ones(output) if seed is None else seed
             for output, seed in zip(outputs, cotangents, strict=True)
@@ -201,6 +211,11 @@ class Recording(TapeEngine):
         for result in results:
             result.call = result.call if create_graph else None
         return [None if n in absent else result for n, result in enumerate(results)]
+
+    def _spend(self, outputs: Sequence[Recorded], retain: bool) -> None:
+        for item in _reached(outputs):
+            if item.call is not None and not retain:
+                item.call.spent = True
 
     def _ones(self, output: Recorded) -> Recorded:
         values = self.engine.numpy(output.value)

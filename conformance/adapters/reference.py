@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import metadata
+
 from conformance.adapters.torch_like import TorchLikeEngine
 from conformance.errors import EngineLoadError
 
@@ -17,8 +19,6 @@ class ReferenceEngine(TorchLikeEngine):
     )  # fmt: skip
 
     def __init__(self, backend: str = "", device: str = "cpu") -> None:
-        import reference_engine
-
         backend = backend or ("numpy" if device == "cpu" else "torch")
         if backend not in BACKENDS:
             raise EngineLoadError(f"backend {backend!r} is unknown; use {' or '.join(BACKENDS)}")
@@ -28,6 +28,8 @@ class ReferenceEngine(TorchLikeEngine):
             )
         if backend == "torch":
             device = "torch" if device == "cpu" else device
+        import reference_engine
+
         try:
             reference_engine.zeros(1, device=device)
         except (RuntimeError, ImportError) as error:
@@ -36,7 +38,10 @@ class ReferenceEngine(TorchLikeEngine):
                 f"backend={backend}, device={device} cannot be used: {reason}"
             ) from error
         super().__init__(
-            reference_engine, name="reference", device=None if device == "cpu" else device
+            reference_engine,
+            name="reference",
+            version=metadata.version("autograd-conformance"),
+            device=None if device == "cpu" else device,
         )
         if self.device is not None:
             self.prelude += f"; torch.set_default_device({device!r})"

@@ -174,6 +174,13 @@ def test_tensors_among_the_parameters_are_replayed_too() -> None:
         ("g = grad_of(outputs=y, inputs=u, grad_outputs=k)", "what an unused input's gradient is"),
         ("backward(y, gradient=k)\nbackward(y, gradient=k)", "has no .grad that a second backward"),
         ("with raises():\n    y2 = tan(x)", "tan"),
+        (
+            "g = grad_of(outputs=y, inputs=x, grad_outputs=k, retain_graph=True)\n"
+            "h = grad_of(outputs=y, inputs=x, grad_outputs=k)\n"
+            "assert value(h) == g\n"
+            "backward(y, gradient=k)",
+            "has no graph that an earlier backward could have freed",
+        ),
     ],
 )
 def test_what_a_function_transform_does_not_decide_is_unsupported(last: str, sentence: str) -> None:
