@@ -22,7 +22,7 @@ THEME.clause(
             """
             x = leaf([1.0, 2.0, 3.0, 4.0], requires_grad=True)
             y = mul(x, other=2.0)
-            z = view(y, size=[2, 2])
+            z = reshape(y, shape=[2, 2])
             v = leaf([[1.0, 0.1], [0.01, 0.001]])
             backward(z, gradient=v)
             assert grad(x) == [2.0, 0.2, 0.02, 0.002]
@@ -118,7 +118,7 @@ THEME.clause(
             """
             x = leaf([1.0, 2.0, 3.0, 4.0], requires_grad=True)
             y = mul(x, other=2.0)
-            z = view(y, size=[2, 2])
+            z = reshape(y, shape=[2, 2])
             with raises():
                 backward(z)
             assert grad(x) is None

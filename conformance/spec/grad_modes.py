@@ -141,6 +141,27 @@ THEME.clause(
             """
             x = leaf(3.0, requires_grad=True)
             with no_grad():
+                a = mul(x, x)
+                with enable_grad():
+                    b = mul(x, x)
+                    with no_grad():
+                        c = mul(x, x)
+                    d = mul(x, x)
+                e = mul(x, x)
+            ab = add(a, b)
+            cd = add(c, d)
+            abcd = add(ab, cd)
+            y = add(abcd, e)
+            assert value(y) == 45.0
+            backward(y)
+            assert grad(x) == 12.0
+            """,
+            "E7",
+        ),
+        scenario(
+            """
+            x = leaf(3.0, requires_grad=True)
+            with no_grad():
                 with no_grad():
                     a = mul(x, x)
                 b = mul(x, x)
@@ -189,6 +210,18 @@ THEME.clause(
             assert requires_grad(c)
             """
         ),
+        scenario(
+            """
+            x = leaf(3.0, requires_grad=True)
+            with no_grad():
+                a = mul(x, x)
+                raise
+            b = mul(x, x)
+            y = add(a, b)
+            backward(y)
+            assert grad(x) == 6.0
+            """
+        ),
     ],
 )
 
@@ -234,6 +267,18 @@ THEME.clause(
             assert requires_grad(b)
             """
         ),
+        scenario(
+            """
+            x = leaf(3.0, requires_grad=True)
+            with no_grad(decorator=True):
+                a = mul(x, x)
+            b = mul(x, x)
+            y = add(a, b)
+            backward(y)
+            assert grad(x) == 6.0
+            """,
+            "E7",
+        ),
     ],
 )
 
@@ -262,6 +307,18 @@ THEME.clause(
             assert not requires_grad(c)
             assert requires_grad(d)
             assert requires_grad(e)
+            """
+        ),
+        scenario(
+            """
+            x = leaf(3.0, requires_grad=True)
+            with set_grad_enabled(enabled=False):
+                a = mul(x, x)
+            with set_grad_enabled(enabled=True):
+                b = mul(x, x)
+            y = add(a, b)
+            backward(y)
+            assert grad(x) == 6.0
             """
         ),
     ],

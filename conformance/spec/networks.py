@@ -135,7 +135,7 @@ def train(
     steps: range,
     run: str = "",
 ) -> Iterator[str]:
-    """Yield the lines of the steps numbered `steps`: forward, backward, update of each parameter."""
+    """Yield the lines of the steps numbered `steps`: forward, backward, updates of parameters."""
     for k in steps:
         yield from forward(k)
         yield f"value(loss_{k}{run})"

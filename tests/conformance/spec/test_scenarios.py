@@ -1,0 +1,87 @@
+"""The figures of the scenarios hold on PyTorch, and a wrong figure would not pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from conformance import spec
+from conformance.adapters.load import load_engine
+from conformance.execute import execute
+from conformance.observation import Event
+from conformance.program import Expect, Literal, Program, Ref, Step
+from conformance.spec.clause import Clause
+
+TORCH = load_engine("torch")
+ROUNDINGS = 32
+"""What the figures may be off by, in units of the dtype: rounding of the few operations made."""
+
+every_clause = pytest.mark.parametrize("clause", spec.clauses(), ids=lambda clause: clause.id)
+
+
+def departures(program: Program, dtype: str) -> list[str]:
+    """Return a line for every step of the program whose promise PyTorch does not keep."""
+    observation = execute(TORCH, program, dtype)
+    assert observation.unsupported is None
+    pairs = zip(program.walk(), observation.events, strict=True)
+    return [f"step {event.step}: {event.describe()}" for s, event in pairs if not kept(s, event)]
+
+
+def kept(step: Step, event: Event) -> bool:
+    """Return whether the step did what its program promises of it."""
+    if step.refused or event.refusal is not None:
+        return step.refused == (event.refusal is not None)
+    if event.skipped or step.expect is None:
+        return not event.skipped
+    expected = event.expected if isinstance(step.expect.value, Ref) else step.expect.value
+    if not isinstance(event.value, np.ndarray) or event.value.dtype.kind not in "fc":
+        return event.value == expected and type(event.value) is type(expected)
+    if expected is None:
+        return False
+    due = np.asarray(expected)
+    if event.value.shape != due.shape:
+        return False
+    largest = max(1.0, float(np.max(np.abs(due), initial=0.0)))
+    bound = ROUNDINGS * float(np.finfo(event.value.dtype).eps) * largest
+    if step.expect.decimals is not None:
+        bound += 0.5 * 10.0**-step.expect.decimals
+    return bool(np.all(np.abs(event.value - due) <= bound))
+
+
+@every_clause
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_pytorch_keeps_every_promise(clause: Clause, dtype: str):
+    for number, program in enumerate(clause.scenarios):
+        assert departures(program, dtype) == [], f"scenario {number}"
+
+
+def spoiled(steps: tuple[Step, ...]) -> Iterator[tuple[Step, ...]]:
+    """Yield the steps again and again, each time with one literal figure made wrong."""
+    for index, step in enumerate(steps):
+        for body in spoiled(step.body):
+            yield (*steps[:index], replace(step, body=body), *steps[index + 1 :])
+        if step.expect is not None and not isinstance(step.expect.value, Ref):
+            wrong = replace(step, expect=Expect(other(step.expect.value), step.expect.decimals))
+            yield (*steps[:index], wrong, *steps[index + 1 :])
+
+
+def other(figure: Literal) -> Literal:
+    """Return a figure that is not this one, in its last number where it is an array."""
+    if isinstance(figure, tuple):
+        last = figure[-1]
+        return (*figure, last) if last == () else (*figure[:-1], other(last))
+    if isinstance(figure, bool):
+        return not figure
+    if isinstance(figure, str):
+        return figure + "?"
+    return 0.0 if figure is None else figure + 1
+
+
+@every_clause
+def test_every_figure_could_fail(clause: Clause):
+    for program in clause.scenarios:
+        for steps in spoiled(program.steps):
+            assert departures(Program(steps), "float64") != []
