@@ -7,7 +7,12 @@ from conformance.notation import parse, render
 from conformance.program import to_json
 from conformance.verdict import ClauseResult, Kind, Level, OperationResult, Status, Violation
 
-TOOL = {"autograd-conformance": "0.1.0", "Python": "3.11.2", "NumPy": "2.4.1", "Hypothesis": "6.150.0"}
+TOOL = {
+    "autograd-conformance": "0.1.0",
+    "Python": "3.11.2",
+    "NumPy": "2.4.1",
+    "Hypothesis": "6.150.0",
+}
 DOC = "https://docs.pytorch.org/docs/stable/notes/autograd.html"
 
 ACCUMULATES = """
@@ -110,7 +115,7 @@ MISSING = violation(
     operation="sigmoid",
     expected="an error: a value saved for backward was modified in place",
     observed="succeeded",
-    message="backward ran on values that had been modified in place, and a.grad reads [0., 0., 0.].",
+    message="backward ran on values that were modified in place, and a.grad reads [0., 0., 0.].",
     tags=("B13",),
 )
 LOUD = violation(
@@ -128,7 +133,7 @@ HOSTILE = violation(
     operation="div",
     step=99,
     expected='<b>"bold"</b> & plain',
-    observed="raised ValueError: </code></pre><script>alert('x')</script><img src=x onerror=alert(1)>",
+    observed="raised ValueError: </code><script>alert('x')</script><img src=x onerror=alert(1)>",
     message="<script>document.title='broken'</script> ∂ℒ/∂θ → «ünïcödé» 漢字 🔥 " + "x" * 200,
     reproduction="print('</script><script>alert(2)</script>')\n",
     oracle="finite_difference",
@@ -155,14 +160,16 @@ CRASH = violation(
 )
 
 TITLES = {
-    "leaf_gradients": "After backward, a leaf that requires a gradient carries one of its own shape and dtype.",
-    "accumulation": "A second backward adds to the gradient that a leaf already has, and does not replace it.",
-    "cotangents": "Backward from a non-scalar takes a cotangent of the output's shape and contracts it with the Jacobian.",
-    "retained_graphs": "A graph that was not retained is freed by backward, and a second backward on it is refused.",
-    "detach": "detach() returns a tensor that shares storage with its source and takes no part in its graph.",
-    "data_hazards": "An in-place write to a value that backward needs is noticed when backward runs.",
-    "grad_modes": "Results of operations inside no_grad do not require gradients, whatever their inputs.",
-}  # fmt: skip
+    "leaf_gradients": "After backward, a leaf that requires a gradient carries one of its shape.",
+    "accumulation": "A second backward adds to the gradient that a leaf already has.",
+    "cotangents": "Backward from a non-scalar takes a cotangent of the output's shape and contracts"
+    " it with the Jacobian, in any memory layout.",
+    "retained_graphs": "A graph that was not retained is freed, and backward on it is refused.",
+    "detach": "`detach()` returns a tensor that shares storage with its source and takes no part"
+    " in its graph.",
+    "data_hazards": "An in-place write to a value that backward needs is noticed by backward.",
+    "grad_modes": "Results of operations inside `no_grad` require no gradient, whatever goes in.",
+}
 PREFIXES = dict(zip(TITLES, ("LEAF", "ACC", "COT", "RET", "DET", "DAT", "MOD"), strict=True))
 WHY = "Training loops that add up micro-batches read a wrong sum, and no error tells them."
 
@@ -218,7 +225,12 @@ def ledger(
         RunFacts("default", 0, select, complete),
         results,
         rows,
-        {"started": "2026-11-21T09:00:00+00:00", "seconds": 41.7312, "jobs": 2, "host": "builder-7"},
+        {
+            "started": "2026-11-21T09:00:00+00:00",
+            "seconds": 41.7312,
+            "jobs": 2,
+            "host": "builder-7",
+        },
     )
 
 
@@ -253,7 +265,7 @@ FAULTY = ledger(
             "COT-5": clause("cotangents", 5, Status.CRASHED, violations=(CRASH,)),
             "COT-6": clause("cotangents", 6, Status.TIMED_OUT, note="No answer within 20 s."),
             "DET-7": clause("detach", 7, Status.UNEXERCISED, programs=0,
-                            note="Every generated program needs an operation that the engine lacks."),
+                            note="Every program needs an operation that it lacks."),
             "DET-2": clause("detach", 2, Status.INCONCLUSIVE, inconclusive=3),
         }
     ),

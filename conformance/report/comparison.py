@@ -67,7 +67,8 @@ class ThemeRows:
 class Comparison:
     """Everything that the page shows.
 
-    counts: how many clauses have each outcome on at least one engine. shared: the facts of every run.
+    counts: how many clauses have each outcome on at least one engine. shared: the facts that
+    hold of every run.
     """
 
     columns: tuple[Column, ...]
@@ -82,7 +83,7 @@ class Comparison:
 
 
 def page_names(ledgers: Sequence[Ledger]) -> tuple[str, ...]:
-    """Return a file name for each engine's page; runs of one engine are told apart by its version."""
+    """Return the file name of each engine's page; versions tell runs of one engine apart."""
     stems = [file_stem(ledger.engine.name) for ledger in ledgers]
     names: list[str] = []
     for ledger, stem in zip(ledgers, stems, strict=True):
@@ -121,7 +122,9 @@ def comparison(ledgers: Sequence[Ledger]) -> Comparison:
 
 def _facts(ledger: Ledger) -> dict[str, str]:
     run = ledger.run
-    return {"profile": run.profile, "seed": str(run.seed), "clauses": run.select, **ledger.tool}
+    facts = {"profile": run.profile, "seed": str(run.seed)}
+    facts |= {"clauses": run.select} if run.select != "*" else {}
+    return {**facts, **ledger.tool}
 
 
 def _themes(ledgers: Sequence[Ledger]) -> tuple[ThemeRows, ...]:

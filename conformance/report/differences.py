@@ -6,7 +6,9 @@ import math
 import re
 from dataclasses import dataclass
 
-_NUMBER = re.compile(r"((?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?!\w)|\bnan\b|-?\binf\b)")
+_NUMBER = re.compile(
+    r"((?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?!\w)|\bnan\b|-?\binf\b)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +22,8 @@ class Part:
 def compare_texts(expected: str, observed: str) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
     """Split both texts so that the numbers in which they differ stand apart.
 
-    Marks numbers only where the rest of the two texts agrees, as in `[1., 2.]` and `[1., 3.]`; texts of
-    another structure come back whole, as there is no telling what corresponds to what.
+    Marks numbers only where the rest of the two texts agrees, as in `[1., 2.]` and `[1., 3.]`;
+    texts of another structure come back whole, as there is no telling what corresponds to what.
     """
     left, right = _NUMBER.split(expected), _NUMBER.split(observed)
     alike = len(left) == len(right) and all(

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from conformance.ledger import SCHEMA, Ledger
 from conformance.report.comparison import comparison
-from conformance.report.model import engine_view
+from conformance.report.model import engine_view, oracle_words
 from conformance.report.outcomes import BY_KEY, OUTCOMES
 
 
@@ -68,6 +68,8 @@ def _environment() -> Environment:
     )
     environment.filters["ulp"] = _ulp
     environment.filters["linked"] = _linked
+    environment.filters["oracle"] = oracle_words
+    environment.filters["prose"] = _prose
     environment.filters["breakable"] = _breakable
     return environment
 
@@ -95,3 +97,8 @@ def _linked(url: str) -> bool:
 def _breakable(name: str) -> Markup:
     """Allow a line break after the punctuation of an engine's name, and nowhere else."""
     return Markup(re.sub(r"([\[,.:])", r"\1<wbr>", str(escape(name))))
+
+
+def _prose(text: str) -> Markup:
+    """Escape a sentence; what stands in `backticks` becomes code."""
+    return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(text))))

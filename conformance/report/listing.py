@@ -25,7 +25,7 @@ _LEXER = PythonLexer(stripnl=False, ensurenl=False)
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of a line; `role` is c(omment), s(tring), n(umber), k(eyword), f(unction) or empty."""
+    """A piece of a line; `role` is c(omment), s(tring), n(umber), k(eyword), f(unction) or none."""
 
     text: str
     role: str = ""
@@ -41,7 +41,7 @@ class Line:
 
 
 def listing(text: str, marked: int | None = None) -> tuple[Line, ...]:
-    """Split Python-like `text` into lines of tokens; line `marked` (from 1) is the one to point at."""
+    """Split Python-like `text` into lines of tokens; `marked` is the line (from 1) to point at."""
     lines: list[list[Token]] = [[]]
     for token in _tokens(text.rstrip("\n")):
         first, *rest = token.text.split("\n")

@@ -119,6 +119,11 @@ def theme_title(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
+def oracle_words(oracle: str) -> str:
+    """Return who judged, for readers: `finite_difference` becomes `finite difference`."""
+    return "the clause's figure" if oracle == "clause" else oracle.replace("_", " ")
+
+
 def anchor(identifier: str) -> str:
     """Return the permanent link of a clause: its id, made safe for a URL fragment."""
     return re.sub(r"[^\w.-]+", "-", identifier)
@@ -178,15 +183,15 @@ def _operations(
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How many MUST clauses an engine was judged on, and how many of them hold."""
+    """How many clauses of a level an engine supports, and how many of them hold."""
 
     held: int
     judged: int
 
 
-def score(results: Iterable[ClauseResult]) -> Score:
-    """Count the MUST clauses that the engine supports, and those that hold."""
-    keys = [outcome_of(r).key for r in results if r.level is Level.MUST]
+def score(results: Iterable[ClauseResult], level: Level = Level.MUST) -> Score:
+    """Count the clauses of that level that the engine supports, and those that hold."""
+    keys = [outcome_of(r).key for r in results if r.level is level]
     return Score(keys.count("holds"), len(keys) - keys.count("unsupported"))
 
 
@@ -195,34 +200,52 @@ def headline(results: tuple[ClauseResult, ...]) -> Headline:
     if not results:
         return Headline(BY_KEY["unexercised"], "Nothing was run.", "No clause was selected.")
     outcomes = [outcome_of(result) for result in results]
-    counts = {c.outcome.key: c.number for c in count(outcomes)}
     worst = min(outcomes, key=severity)
-    figures = score(results)
-    must = f"{figures.held} of {figures.judged} MUST clauses hold"
-    rest = [
-        f"{counts[key]} {BY_KEY[key].label}"
-        for key in counts
-        if key not in ("holds", worst.key if worst.key in DEPARTURES else "")
-    ]
-    detail = ", ".join([must, *rest]) + "."
+    return Headline(worst, _sentence(results, outcomes, worst), _detail(results, outcomes))
+
+
+def _sentence(results: tuple[ClauseResult, ...], outcomes: list[Outcome], worst: Outcome) -> str:
     if worst.key in DEPARTURES:
-        return Headline(worst, _departure(worst, counts[worst.key]), detail)
+        departing = [r for r, o in zip(results, outcomes, strict=True) if o.key in DEPARTURES]
+        if all(r.level is Level.SHOULD for r in departing):
+            return f"No MUST clause is violated; {_clauses(len(departing), 'SHOULD')} not kept."
+        number = outcomes.count(worst)
+        others = len(departing) - number
+        return _departure(worst, number) + (f", {others} more violated." if others else ".")
+    if worst.key == "holds":
+        lacking = any(o.key == "unsupported" for o in outcomes)
+        return "Every clause that it supports holds." if lacking else "Every clause holds."
     if worst.key == "unsupported":
-        return Headline(worst, "The engine supports none of these clauses.", detail)
-    if worst.key != "holds" and worst.key != "unsupported":
-        return Headline(worst, "No violation, but not every clause was judged.", detail)
-    return Headline(worst, "Every clause that the engine supports holds.", detail)
+        return "It supports none of these clauses."
+    unjudged = sum(o.key in ("inconclusive", "unexercised") for o in outcomes)
+    return f"No violation; {_clauses(unjudged)} not judged."
+
+
+def _clauses(number: int, level: str = "") -> str:
+    return f"{number} {level} clause{'' if number == 1 else 's'}".replace("  ", " ")
 
 
 def _departure(outcome: Outcome, number: int) -> str:
-    clauses = "1 clause" if number == 1 else f"{number} clauses"
-    return {
-        "silently-wrong": f"Silently wrong on {clauses}.",
-        "not-refused": f"An error is missing on {clauses}.",
-        "refused-loudly": f"Refuses to run {clauses}.",
-        "crashed": f"Crashes on {clauses}.",
-        "timed-out": f"Does not come back on {clauses}.",
-    }.get(outcome.key, f"Violates {clauses}.")
+    words = {
+        "silently-wrong": "Silently wrong on",
+        "not-refused": "An owed error is missing on",
+        "refused-loudly": "Refuses to run",
+        "crashed": "Crashes on",
+        "timed-out": "Does not come back on",
+    }
+    return f"{words.get(outcome.key, 'Violates')} {_clauses(number)}"
+
+
+def _detail(results: tuple[ClauseResult, ...], outcomes: list[Outcome]) -> str:
+    must, should = score(results), score(results, Level.SHOULD)
+    said = [f"{must.held} of {_clauses(must.judged, 'MUST')} hold"] if must.judged else []
+    said += [f"{should.held} of {_clauses(should.judged, 'SHOULD')} hold"] if should.judged else []
+    keys = [outcome.key for outcome in outcomes]
+    unjudged = keys.count("inconclusive") + keys.count("unexercised")
+    said += [f"{unjudged} could not be judged"] if unjudged else []
+    lacking = keys.count("unsupported")
+    said += [f"{lacking} need what it does not have"] if lacking else []
+    return "; ".join(said) + "."
 
 
 def command(ledger: Ledger) -> str:

@@ -10,7 +10,7 @@ from conformance.verdict import ClauseResult, Kind, Status
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A status, split by kind where it is a violation: silent wrongness must never look like the rest.
+    """A status, split by kind where it is a violation: silent wrongness never looks like the rest.
 
     key: stable name, used in markup. label: the words shown. meaning: one sentence for the legend.
     letter: one character for places too narrow for the label.
@@ -77,8 +77,4 @@ class Count:
 def count(outcomes: Iterable[Outcome]) -> tuple[Count, ...]:
     """Count the outcomes that occur, the worst first."""
     keys = [outcome.key for outcome in outcomes]
-    return tuple(
-        Count(row, keys.count(row.key))
-        for row in OUTCOMES
-        if row.key in keys
-    )
+    return tuple(Count(row, keys.count(row.key)) for row in OUTCOMES if row.key in keys)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator
 
 from conformance.ledger import Ledger
 from conformance.report.listing import line_of_step
-from conformance.report.model import EngineView, engine_view
+from conformance.report.model import EngineView, engine_view, oracle_words
 from conformance.report.outcomes import DEPARTURES, count, outcome_of, outcome_of_kind
 from conformance.verdict import ClauseResult, Violation
 
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Characters by which a message could steer a terminal; shown as Python escapes."""
+
 
 def render_text(ledger: Ledger, width: int = 80) -> str:
-    """Return the report of one engine: the result, every departure in full, then a line per clause."""
+    """Return the report of one engine: the result, every departure, then a line per clause."""
     view = engine_view(ledger)
     blocks = ["\n".join(_head(view, width))]
     blocks += [
@@ -63,11 +67,11 @@ def clause_text(result: ClauseResult, width: int = 80) -> str:
         lines.append("  causes: " + ", ".join(f"{c.number} {c.outcome.label}" for c in kinds))
     for violation in result.violations:
         lines += ["", *(f"  {line}".rstrip() for line in _violation(violation, width - 2))]
-    return "\n".join(lines)
+    return _CONTROL.sub(lambda found: repr(found.group())[1:-1], "\n".join(lines))
 
 
 def _violation(violation: Violation, width: int) -> Iterator[str]:
-    facts = [violation.operation, violation.dtype, f"judged by {violation.oracle}"]
+    facts = [violation.operation, violation.dtype, f"judged by {oracle_words(violation.oracle)}"]
     facts += [f"case {tag}" for tag in violation.tags]
     label = outcome_of_kind(violation.kind).label
     yield f"{label}: " + " · ".join(fact for fact in facts if fact)

@@ -115,6 +115,20 @@
     target();
   }
 
+  // the topic that is being read, in the list beside it
+  function whereabouts() {
+    const links = new Map([...document.querySelectorAll(".topics a")].map((a) => [a.hash.slice(1), a]));
+    const sections = [...links.keys()].map((id) => document.getElementById(id)).filter(Boolean);
+    const look = () => {
+      const current = sections.findLast((s) => !s.hidden && s.getBoundingClientRect().top < innerHeight / 3);
+      for (const [id, link] of links) {
+        if (current && id === current.id) link.setAttribute("aria-current", "true");
+        else link.removeAttribute("aria-current");
+      }
+    };
+    if (links.size) addEventListener("scroll", look, { passive: true });
+  }
+
   async function copied(text) {
     if (navigator.clipboard && isSecureContext) {
       try { await navigator.clipboard.writeText(text); return true; } catch { /* refused: the old way */ }
@@ -143,6 +157,18 @@
     }
   }
 
+  // a long program opens at the line that matters
+  function openings() {
+    for (const details of document.querySelectorAll("details")) {
+      details.addEventListener("toggle", () => {
+        for (const line of details.querySelectorAll(".line.marked")) {
+          const box = line.closest("pre");
+          box.scrollTop += line.getBoundingClientRect().top - box.getBoundingClientRect().top - box.clientHeight / 2;
+        }
+      });
+    }
+  }
+
   function printing() {
     let closed = [];
     addEventListener("beforeprint", () => {
@@ -156,7 +182,9 @@
     for (const control of document.querySelectorAll("[data-needs-script]")) control.hidden = false;
     themeButton();
     filters();
+    whereabouts();
     copyButtons();
+    openings();
     printing();
   });
 })();
