@@ -12,6 +12,7 @@ import inspect
 import os
 import re
 import sys
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -53,8 +54,10 @@ def load_engine(name: str) -> Engine:
     construction fails, an option is unknown, or a required method is missing.
     """
     base, options = _split(name)
-    found = _find(base, name)
-    engine = _construct(found, name, options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")  # a library's deprecations are shown, under -W error too
+        found = _find(base, name)
+        engine = _construct(found, name, options)
     _check_methods(engine, name)
     engine.name = name
     return engine

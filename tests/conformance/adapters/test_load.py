@@ -47,11 +47,16 @@ def misbuild(): return object()
 @pytest.fixture
 def adapters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (tmp_path / "my_adapters.py").write_text(ADAPTERS, encoding="utf-8")
+    (tmp_path / "my_dated.py").write_text(
+        "import warnings\nfrom my_adapters import Greedy\n"
+        "warnings.warn('old', DeprecationWarning, stacklevel=1)\n",
+        encoding="utf-8",
+    )
     (tmp_path / "my_broken.py").write_text("import no_such_library\n", encoding="utf-8")
     (tmp_path / "my_untidy.py").write_text("def f(:\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
-    for name in ("my_adapters", "my_broken", "my_untidy"):
+    for name in ("my_adapters", "my_dated", "my_broken", "my_untidy"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     return "my_adapters"
 
@@ -60,6 +65,11 @@ def test_an_adapter_in_the_working_directory_is_found(adapters: str) -> None:
     for attribute in ("Greedy", "Greedy[size=4]", "ready", "build", "Counting"):
         engine = load_engine(f"{adapters}:{attribute}")
         assert engine.name == f"{adapters}:{attribute}"
+
+
+def test_a_warning_at_import_is_no_failure(adapters: str) -> None:
+    with pytest.warns(DeprecationWarning, match="old"):
+        assert load_engine("my_dated:Greedy").name == "my_dated:Greedy"
 
 
 def test_options_reach_the_constructor(adapters: str) -> None:
