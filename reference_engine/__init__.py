@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reference_engine import autograd
+from reference_engine import autograd, conversion
 from reference_engine.ops.creation import (
     arange,
     as_tensor,
@@ -43,7 +43,12 @@ from reference_engine.backends.dtypes import (
     uint8,
 )
 from reference_engine.backends.dtypes import bool_ as bool
-from reference_engine.methods import functions, install_methods, install_operators
+from reference_engine.ops.methods import (
+    functions,
+    install_methods,
+    install_operators,
+    install_parts,
+)
 from reference_engine.modes import (
     enable_grad,
     inference_mode,
@@ -58,6 +63,8 @@ half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
 cfloat, cdouble = complex64, complex128
 
+conversion.install()
+install_parts()
 install_operators()
 install_methods()
 globals().update(functions())

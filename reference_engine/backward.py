@@ -18,7 +18,7 @@ from reference_engine.backends.base import BACKENDS
 from reference_engine.graph import Cotangent, Node
 from reference_engine.hooks import run_post_hooks, run_pre_hooks, run_tensor_hooks
 from reference_engine.modes import set_grad_enabled
-from reference_engine.namespace import TENSORS, raw_namespace
+from reference_engine.ops.namespace import TENSORS, raw_namespace
 from reference_engine.tensor import Tensor
 
 #: a place in the graph: output ``nr`` of a node
@@ -58,6 +58,9 @@ def run(
         node = heappop(ready)[1]
         grads_in = buffers.pop(node, None) or [None] * len(node.metas)
         wanted = None
+        first = grads_in[0]
+        if not creates_graph and type(first) is not F.array_type and first is not None:
+            F = raw_namespace(type(first))  # the graph goes on on another backend
         if node.hooks is not None:
             grads_in = run_tensor_hooks(node, grads_in, F)
         if needed is not None:

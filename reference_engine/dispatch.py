@@ -11,7 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from reference_engine.backends.base import BACKENDS, Backend, Kernel, of_array
-from reference_engine.backends.dtypes import Category, dtype, get_default_dtype, of_python, result_type
+from reference_engine.backends.dtypes import (
+    Category,
+    dtype,
+    get_default_dtype,
+    of_python,
+    result_type,
+)
 from reference_engine.graph import CONSTANT, Node, OpNode, is_differentiable, node_type, priorities
 from reference_engine.modes import MODES
 from reference_engine.ops.opdef import OpDef
@@ -73,9 +79,7 @@ def apply(run: Operator, inputs: Sequence[Any], params: Mapping[str, Any]) -> An
     if op.view:
         return make_view(run, inputs[0], params, out, edges)
     single = op.outputs == ("y",)
-    outputs = tuple(
-        from_raw(backend.wrap(raw)) for raw in ((out,) if single else out)
-    )
+    outputs = tuple(from_raw(backend.wrap(raw)) for raw in ((out,) if single else out))
     if edges is not None and any(is_differentiable(o._raw.dtype) for o in outputs):
         record(run, inputs, raws, params, outputs, edges)
     return outputs[0] if single else outputs

@@ -295,4 +295,3 @@ def node_type(name: str) -> type[OpNode]:
     if found is None:
         found = _node_types[name] = type(name, (OpNode,), {"__slots__": (), "__module__": __name__})
     return found
-

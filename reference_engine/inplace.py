@@ -188,9 +188,7 @@ class CopySlices(Node):
             part.copy_(outs[0])
         return [whole, *outs[1:]]
 
-    def _run_inner(
-        self, g: Tensor, F: Any, wanted: Sequence[bool] | None
-    ) -> Sequence[Cotangent]:
+    def _run_inner(self, g: Tensor, F: Any, wanted: Sequence[bool] | None) -> Sequence[Cotangent]:
         if not isinstance(self.inner, OpNode):
             return self.inner.run((g,), F, wanted)
         # if the write saved its output, that is now, in the graph, the view of this base
@@ -199,4 +197,3 @@ class CopySlices(Node):
 
     def release(self) -> None:
         self.inner.release()
-

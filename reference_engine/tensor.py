@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import ref
 
@@ -87,7 +87,7 @@ class Tensor:
         """``Tensor(data)`` makes a float tensor of ``data``, ``Tensor(2, 3)`` one of that shape."""
         from reference_engine.ops.creation import legacy_tensor
 
-        return legacy_tensor(cls, *args, **kwargs)
+        return legacy_tensor(*args, **kwargs)
 
     # place in the graph -----------------------------------------------------------------------------
     def _edge(self) -> tuple[Node | None, int]:
@@ -230,7 +230,9 @@ class Tensor:
     def retain_grad(self) -> None:
         """Makes backward fill ``.grad`` of this non-leaf; RuntimeError if it requires no grad."""
         if not self.requires_grad:
-            raise RuntimeError("retain_grad needs a tensor that requires grad, and this one does not")
+            raise RuntimeError(
+                "retain_grad needs a tensor that requires grad, and this one does not"
+            )
         node, nr = self._edge()
         if isinstance(node, AccumulateGrad) or node is None:
             return
@@ -334,22 +336,20 @@ class Tensor:
         return int(self._raw.ndim)
 
     if TYPE_CHECKING:
-        # methods and operators come from the table of operations, see methods.py
+        # methods and operators are made from the table of operations, see ops/methods.py
 
         def __getattr__(self, name: str) -> Callable[..., Any]: ...
         def __add__(self, other: object) -> Tensor: ...
-        def __radd__(self, other: object) -> Tensor: ...
         def __sub__(self, other: object) -> Tensor: ...
-        def __rsub__(self, other: object) -> Tensor: ...
         def __mul__(self, other: object) -> Tensor: ...
-        def __rmul__(self, other: object) -> Tensor: ...
         def __truediv__(self, other: object) -> Tensor: ...
-        def __rtruediv__(self, other: object) -> Tensor: ...
         def __pow__(self, other: object) -> Tensor: ...
         def __matmul__(self, other: Tensor) -> Tensor: ...
         def __neg__(self) -> Tensor: ...
         def __getitem__(self, index: object) -> Tensor: ...
         def __setitem__(self, index: object, value: object) -> None: ...
+        def __iter__(self) -> Iterator[Tensor]: ...
+        def __len__(self) -> int: ...
 
 
 class Size(tuple[int, ...]):
@@ -368,9 +368,9 @@ class Size(tuple[int, ...]):
         return f"Size({list(self)})"
 
 
-def from_raw(raw: Any, storage: Storage | None = None) -> Tensor:
+def from_raw(raw: Any, storage: Storage | None = None, cls: type[Tensor] = Tensor) -> Tensor:
     """A tensor outside the graph over a raw array; over new memory unless a storage is given."""
-    made = _new(Tensor)
+    made = _new(cls)
     made._raw = raw
     made._storage = (
         storage if storage is not None else InferenceStorage() if MODES.inference else new_storage()

@@ -82,7 +82,9 @@ class Backend(ABC):
 
     # making and reading arrays ----------------------------------------------------------------------------------
     @abstractmethod
-    def asarray(self, data: Any, d: dtype | None = None, device: str = "cpu", copy: bool = True) -> Any:
+    def asarray(
+        self, data: Any, d: dtype | None = None, device: str = "cpu", copy: bool = True
+    ) -> Any:
         """An array of nested numbers, NumPy arrays or this library's arrays."""
 
     @abstractmethod
@@ -148,7 +150,9 @@ class Backend(ABC):
         """A copy of ``x`` with ``source`` added at ``index`` along ``dim`` (same number of dimensions)."""
 
     @abstractmethod
-    def sliding_windows(self, x: Any, size: Sequence[int], step: Sequence[int], dilation: Sequence[int]) -> Any:
+    def sliding_windows(
+        self, x: Any, size: Sequence[int], step: Sequence[int], dilation: Sequence[int]
+    ) -> Any:
         """All windows over the last ``len(size)`` dimensions, as a view.
 
         Shape ``(*batch, *positions)`` grows to ``(*batch, *positions, *size)``.
@@ -180,5 +184,7 @@ def of_array(x: Any) -> Backend:
     """The backend of a raw array, or of a NumPy scalar that an operation decayed to."""
     found = BACKENDS.get(type(x))
     if found is None:
-        found = next(b for t, b in BACKENDS.items() if isinstance(x, b.scalar_types) or t is type(x))
+        found = next(
+            b for t, b in BACKENDS.items() if isinstance(x, b.scalar_types) or t is type(x)
+        )
     return found

@@ -24,7 +24,15 @@ class Category(IntEnum):
 class dtype:  # noqa: N801  (PyTorch's spelling)
     """An element type, e.g. ``float32``. Instances are singletons: compare with ``is``."""
 
-    __slots__ = ("bits", "category", "is_complex", "is_floating_point", "is_signed", "itemsize", "name")
+    __slots__ = (
+        "bits",
+        "category",
+        "is_complex",
+        "is_floating_point",
+        "is_signed",
+        "itemsize",
+        "name",
+    )
 
     def __init__(self, name: str, category: Category, bits: int, is_signed: bool = True) -> None:
         self.name = name
@@ -92,7 +100,9 @@ def set_default_dtype(d: dtype, /) -> None:
     """Sets the dtype that Python floats take; TypeError unless ``d`` is floating."""
     global _default
     if not isinstance(d, dtype) or not d.is_floating_point:
-        raise TypeError(f"set_default_dtype got {d!r}; only floating-point dtypes can be the default")
+        raise TypeError(
+            f"set_default_dtype got {d!r}; only floating-point dtypes can be the default"
+        )
     _default = d
     _result_type.cache_clear()
 
@@ -124,7 +134,9 @@ def promote_types(a: dtype, b: dtype) -> dtype:
     return low if low.bits > high.bits else high
 
 
-def result_type(dims: Iterable[dtype], zero_dims: Iterable[dtype], numbers: Iterable[dtype]) -> dtype:
+def result_type(
+    dims: Iterable[dtype], zero_dims: Iterable[dtype], numbers: Iterable[dtype]
+) -> dtype:
     """The dtype in which operands of the three classes are combined.
 
     Args: the dtypes of the tensors with dimensions, of the zero-dimensional tensors, of the Python numbers.

@@ -115,7 +115,11 @@ class NumpyBackend(Backend):
         # the memory is addressed as a flat run of x's elements, whatever the root's own shape and order
         flat = root.ravel(order="K").view(x.dtype)
         return np.ndarray(
-            tuple(size), x.dtype, flat, offset=offset * step, strides=tuple(s * step for s in stride)
+            tuple(size),
+            x.dtype,
+            flat,
+            offset=offset * step,
+            strides=tuple(s * step for s in stride),
         )
 
     def expand(self, x: Any, shape: Sequence[int]) -> Any:

@@ -32,9 +32,7 @@ class TorchBackend(Backend):
         self._generators: dict[str, torch.Generator] = {}
         self._seed: int | None = None
         self.array_type = torch.Tensor
-        self.real_floating = frozenset(
-            self._raw[d] for d in dtypes.ALL if d.is_floating_point
-        )
+        self.real_floating = frozenset(self._raw[d] for d in dtypes.ALL if d.is_floating_point)
 
     @lru_cache(maxsize=1)  # noqa: B019  (the backend is a singleton)
     def namespace(self) -> ModuleType:
@@ -147,7 +145,9 @@ class TorchBackend(Backend):
             # index_put_ takes tensors only: number the elements, so that any index becomes one
             numbers = self._torch.arange(out.numel(), device=out.device).reshape(out.shape)[index]
             source = self._torch.as_tensor(values, dtype=out.dtype, device=out.device)
-            out.view(-1).index_add_(0, numbers.reshape(-1), source.expand(numbers.shape).reshape(-1))
+            out.view(-1).index_add_(
+                0, numbers.reshape(-1), source.expand(numbers.shape).reshape(-1)
+            )
         else:
             out[index] = values
         return out
@@ -163,7 +163,9 @@ class TorchBackend(Backend):
         reach = [d * (s - 1) + 1 for s, d in zip(size, dilation, strict=True)]
         counts = [(n - r) // t + 1 for n, r, t in zip(spatial, reach, step, strict=True)]
         if min(counts, default=1) < 1:
-            raise RuntimeError(f"a window of {tuple(reach)} elements does not fit an input of {spatial}")
+            raise RuntimeError(
+                f"a window of {tuple(reach)} elements does not fit an input of {spatial}"
+            )
         outer, inner = x.stride()[: x.ndim - k], x.stride()[x.ndim - k :]
         strides = (
             *outer,
@@ -206,6 +208,8 @@ def torch_backend() -> TorchBackend:
     try:
         backend = TorchBackend()
     except ImportError as error:
-        raise RuntimeError(f"the torch backend needs torch, which does not import: {error}") from error
+        raise RuntimeError(
+            f"the torch backend needs torch, which does not import: {error}"
+        ) from error
     BACKENDS[backend.array_type] = backend
     return backend

@@ -10,7 +10,7 @@
 A derivative rule is called as ``rule(F, ...)`` with what its own parameter names ask for:
 
     an input's name      the input, saved at forward time        ``y`` or an output's name   the output, saved
-    ``g``, ``g_<output>`` the cotangent                          ``<input>_shape``, ``<input>_dtype``
+    ``g``, ``g_<output>`` the cotangent                          ``<input>_shape``, ``_dtype``, ``_device``
     a parameter's name   its value                               ``t_<input>`` (in ``jvp`` only) the tangent
 
 ``F`` is a namespace of operations on whatever the rule is being given: raw arrays when no graph is being created, engine
@@ -277,7 +277,7 @@ def _check(op: OpDef) -> None:
     outputs = {n.lstrip("*") for n in op.outputs}
     known = inputs | outputs | set(op.params) | {"g"}
     known |= {f"g_{n}" for n in outputs}
-    known |= {f"{n}_{fact}" for n in inputs for fact in ("shape", "dtype")}
+    known |= {f"{n}_{fact}" for n in inputs for fact in ("shape", "dtype", "device")}
     tangents = {f"t_{n}" for n in inputs}
     for rule in [*op.rules.values(), *([op.jvp] if op.jvp else [])]:
         unknown = set(needs(rule)) - known - (tangents if rule is op.jvp else set())
@@ -286,7 +286,7 @@ def _check(op: OpDef) -> None:
                 f"row {op.name!r}: a rule asks for {sorted(unknown)}, "
                 f"but there is only {sorted(known)}"
             )
-    if op.variadic and len(op.inputs) > 1:
+    if op.variadic and len(op.inputs) > 1 and op.kind != "composite":
         raise TypeError(f"row {op.name!r}: beside {op.inputs[0]} there can be no other array input")
     if op.view and op.kind != "linear":
         raise TypeError(f"row {op.name!r}: a view is a linear op, got kind {op.kind}")

@@ -112,6 +112,8 @@ def _times_conjugate(partial: Rule) -> Rule:
 def _scaled(factor: int | float) -> Rule:
     if factor == 1:
         return lambda F, g: g
+    if factor == 0:
+        return lambda F, g: F.zeros_like(g)  # 0 · inf is not 0
     if factor == -1:
         return lambda F, g: -g
     return lambda F, g: g * factor
@@ -133,5 +135,3 @@ class PlanCache:
         if found is None:
             found = self._plans[key] = Plan(self.op, wanted, is_complex)
         return found
-
-

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from reference_engine.call import function_of, in_place_of, method_of
+from reference_engine.ops.call import function_of, in_place_of, method_of
+from reference_engine.ops.creation import empty, full, new, ones, zeros
+from reference_engine.ops.getitem import getitem, setitem
+from reference_engine.ops.memory import copy_, fill_
 from reference_engine.ops.opdef import OpDef
 from reference_engine.ops.table import ALIASES, TABLE
 from reference_engine.tensor import Tensor
@@ -18,7 +21,19 @@ _OPERATORS = {
     "__gt__": "gt", "__ge__": "ge", "__and__": "bitwise_and", "__or__": "bitwise_or",
     "__xor__": "bitwise_xor", "__invert__": "bitwise_not",
 }  # fmt: skip
-_REFLECTED = ("add", "sub", "mul", "truediv", "pow", "matmul", "mod", "floordiv", "and", "or", "xor")
+_REFLECTED = (
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "pow",
+    "matmul",
+    "mod",
+    "floordiv",
+    "and",
+    "or",
+    "xor",
+)
 _COMPARISONS = ("__eq__", "__ne__")
 _NUMBERS = (Tensor, bool, int, float, complex)
 
@@ -76,6 +91,23 @@ def install_methods() -> None:
                 setattr(Tensor, name, method_of(op))
             if op.inplace and not hasattr(Tensor, name + "_"):
                 setattr(Tensor, name + "_", in_place_of(op))
+
+
+#: ops that are attributes of a tensor
+_PROPERTIES = ("T", "mT", "H", "mH", "real", "imag")
+
+
+def install_parts() -> None:
+    """Gives Tensor its indexing, its writes and its factories."""
+    Tensor.__getitem__ = getitem  # type: ignore[method-assign, assignment]
+    Tensor.__setitem__ = setitem  # type: ignore[method-assign, assignment]
+    for write in (copy_, fill_):
+        setattr(Tensor, write.__name__, write)
+    for factory in (zeros, ones, empty, full):
+        setattr(Tensor, "new_" + factory.__name__, new(factory))
+    for name in _PROPERTIES:
+        if name in TABLE:
+            setattr(Tensor, name, property(method_of(TABLE[name])))
 
 
 def functions(prefix: str = "") -> dict[str, Callable[..., Any]]:

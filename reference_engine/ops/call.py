@@ -60,7 +60,7 @@ def in_place_of(op: OpDef) -> Callable[..., Any]:
 
 
 def _composite(op: OpDef) -> Callable[..., Any]:
-    from reference_engine.namespace import TENSORS
+    from reference_engine.ops.namespace import TENSORS
 
     assert callable(op.forward)
     forward = op.forward

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from reference_engine.backends.base import BACKENDS, Backend, Shape, of_array
-from reference_engine.call import function_of
+from reference_engine.ops.call import function_of
 from reference_engine.graph import Node
 from reference_engine.ops.opdef import ALIASES, REGISTRY, OpDef
 from reference_engine.tensor import Tensor, from_raw
@@ -47,6 +47,7 @@ class RawNamespace:
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
+        self.array_type = backend.array_type
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         op = lookup(name)
