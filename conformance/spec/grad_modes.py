@@ -47,6 +47,19 @@ THEME.clause(
             """,
             "E7",
         ),
+        scenario(
+            """
+            x = leaf([0.0, 0.0], requires_grad=True)
+            with no_grad():
+                e = exp(x)
+            mul_(e, other=2.0)
+            y = mul(x, e)
+            s = sum(y)
+            backward(s)
+            assert grad(x) == [2.0, 2.0]
+            """,
+            "E7",
+        ),
     ],
 )
 

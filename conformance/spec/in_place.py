@@ -323,9 +323,9 @@ THEME.clause(
     scenarios=[
         scenario(
             """
-            x = leaf([1.0, 2.0, 3.0, 4.0], requires_grad=True)
+            x = leaf([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
             base = mul(x, other=1.0)
-            a, b = split(base, split_size_or_sections=2)
+            a, b = unbind(base, dim=0)
             with raises():
                 mul_(a, other=2.0)
             """

@@ -369,3 +369,23 @@ THEME.clause(
         ),
     ],
 )
+
+THEME.clause(
+    17,
+    "retain_grad on a tensor that does not require gradients must be refused.",
+    why="It asks for something that can never come: accepted in silence, it leaves a None that"
+    " is read as a layer through which no gradient flows.",
+    source=sources.RETAIN_GRAD,
+    scenarios=[
+        scenario(
+            """
+            x = leaf([1.0, 2.0])
+            with raises():
+                retain_grad(x)
+            y = mul(x, x)
+            with raises():
+                retain_grad(y)
+            """
+        ),
+    ],
+)
