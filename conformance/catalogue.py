@@ -37,7 +37,7 @@ class Operation:
     values without which no derivative rule can do, each `input`, `output` or, for a bilinear
     operation, `other` (the derivative of each operand needs the other one). kinks: points of the
     operand (of the difference of both, where there are two) at which the derivative jumps. view:
-    the result shares memory with its operand.
+    the result shares memory with its operand, or may.
     """
 
     name: str
@@ -214,7 +214,7 @@ def _rows() -> list[Operation]:
                   saves=result),
         Operation("cumsum", "along", _sums),
         Operation("transpose", "shape", _same, view=True),
-        Operation("reshape", "shape", _same),
+        Operation("reshape", "shape", _same, view=True),
         Operation("unsqueeze", "shape", _same, view=True),
         Operation("squeeze", "shape", _same, view=True),
         Operation("permute", "shape", _same, view=True),

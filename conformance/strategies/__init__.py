@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from conformance.strategies import accumulation, cotangents, leaves
+from conformance.strategies import (
+    accumulation,
+    cotangents,
+    data,
+    detach,
+    leaves,
+    modes,
+    retained,
+    training,
+)
 from conformance.strategies.driver import SearchResult, search, strategy
 from conformance.strategies.facts import Facts
 from conformance.strategies.recipes import RECIPES
 
 __all__ = ["RECIPES", "Facts", "SearchResult", "search", "strategy"]
-THEMES = (leaves, accumulation, cotangents)
+THEMES = (leaves, accumulation, cotangents, retained, detach, data, modes, training)
 """The files of recipes; importing them registers what they hold."""

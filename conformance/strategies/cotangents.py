@@ -9,7 +9,6 @@ from conformance.strategies.accumulation import (
     bound_gradients,
     compare_gradients,
     filled,
-    heads,
     scaled,
 )
 from conformance.strategies.draft import Draft, Names
@@ -103,7 +102,7 @@ def other_shapes(shape: Shape) -> list[Shape]:
 
 @recipe("cotangents.mismatch", "backward grad backward.gradient", "sum")
 def mismatch(draft: Draft) -> None:
-    """A cotangent of another shape than the result's is refused, whether it would broadcast or not."""
+    """A cotangent of another shape than the result's is refused, though it may broadcast."""
     growth = Growth(draft.facts)
     growth.leaf(draft.choices, SHAPES[1:] + SHAPES[:1])
     root = growth.grow(draft.choices, 1, 4)
@@ -187,7 +186,8 @@ def untracked(draft: Draft) -> None:
     growth = grown(draft, 1, 4)
     graph, root = growth.graph, growth.scalar(choices, growth.visible[-1])
     how = choices.below(3)
-    if how == 1 and draft.can("no_grad"):
+    views = any(graph.node(i).op.view for i in graph.nodes())
+    if how == 1 and draft.can("no_grad") and not views:  # PyTorch's views are tracked even there
         names = draft.leaves(graph)
         with draft.block("no_grad"):
             out = draft.forward(graph, names, root)

@@ -94,11 +94,13 @@ class Draft:
 
     def apply_(self, op: str, target: str, *args: str, **params: Param) -> None:
         """Write an operation in place."""
-        self.write(Step("apply_", (), (target, *args), op, tuple(params.items())))
+        self.call_(op, (target, *args), tuple(params.items()))
 
-    def refused_(self, op: str, target: str, *args: str, **params: Param) -> None:
-        """Write an operation in place that owes an error."""
-        self.write(Step("apply_", (), (target, *args), op, tuple(params.items()), refused=True))
+    def call_(
+        self, op: str, args: tuple[str, ...], params: Pairs, *, refused: bool = False
+    ) -> None:
+        """Write an operation in place, on the first of `args`, that may owe an error."""
+        self.write(Step("apply_", (), args, op, params, refused=refused))
 
     def unary(self, verb: str, name: str, stem: str = "d") -> str:
         """Write a verb that makes a tensor of one tensor: `detach`, `data` or `reload`."""
@@ -173,6 +175,10 @@ class Draft:
     def act(self, verb: str, name: str, **params: Param) -> None:
         """Write a verb that changes a tensor's state: `retain_grad`, `detach_`, `set_grad` …"""
         self.write(Step(verb, (), (name,), params=tuple(params.items())))
+
+    def refuse(self, verb: str, name: str) -> None:
+        """Write a verb of one tensor that owes an error."""
+        self.write(Step(verb, (), (name,), refused=True))
 
     # blocks and observations --------------------------------------------------------------------
 

@@ -36,14 +36,14 @@ def elementwise(op: Operation) -> bool:
     return op.elementwise
 
 
-def saving(op: Operation) -> bool:
-    """Admit operations whose derivative needs a saved value."""
-    return bool(op.saves)
-
-
-def linear(op: Operation) -> bool:
-    """Admit operations whose derivative needs no saved value."""
+def saves_nothing(op: Operation) -> bool:
+    """Admit operations whose derivative needs no saved value, whatever their operands are."""
     return not op.saves
+
+
+def writable(op: Operation) -> bool:
+    """Admit operations of which all engines agree whether the result is memory of its own."""
+    return op.name not in ("expand", "reshape")
 
 
 @lru_cache(maxsize=256)
@@ -62,8 +62,8 @@ class Growth:
     """A graph while it grows.
 
     room: how many leaves operations may bring it to. admit: which operations. requires_grad:
-    whether leaves are tracked; None leaves it to the choices. visible: the vertices that may be
-    operands.
+    whether leaves are tracked; None leaves it to the choices. saving: whether every operation must
+    save a value for its derivative. visible: the vertices that may be operands.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class Growth:
         self.room = room
         self.operations = operations_for(facts, admit)
         self.requires_grad = requires_grad
+        self.saving = False
         self.visible: list[int] = []
 
     def leaf(
@@ -116,14 +117,13 @@ class Growth:
         least: int,
         most: int,
         after: int | None = None,
-        *,
-        saving: bool = False,
     ) -> int:
-        """Add `least` to `most` operations, the first on `after`; return the last result.
+        """Add `least` to `most` operations and return the last result.
 
+        With `after`, the first is on that vertex and the result depends on it; without, on the
+        latest one, and operations may start from older vertices too.
         1 + 6 × most bytes. An operation whose byte is 0 is left out, as long as `least` remain.
-        saving: only operations whose derivative needs a saved value. Raises `Unsupported` where the
-        engine's operations do not suffice.
+        Raises `Unsupported` where the engine's operations do not suffice.
         """
         latest = self.visible[-1] if after is None else after
         count = choices.between(least, most)
@@ -133,37 +133,37 @@ class Growth:
             code = part.byte()
             left_out = code == 0 and made + count - number > least
             if number < count and not left_out:
-                found = self._sprout(code - 1, latest, part, saving)
+                found = self._sprout(code - 1, latest, part, after is None)
                 made += found is not None
                 latest = latest if found is None else found
         if made < least:
             raise Unsupported(f"operations for a graph of {least} on {self.graph.vertices[latest]}")
         return latest
 
-    def _sprout(self, code: int, latest: int, part: Choices, saving: bool) -> int | None:
+    def _sprout(self, code: int, latest: int, part: Choices, free: bool) -> int | None:
         """Apply the first operation, counted on from `code`, that is possible."""
         first = part.byte()
         draw = Draw(part.byte(), part.byte(), part.byte(), part.byte())
         operands = [latest]
-        if first >= 160:  # mostly the latest result, so that few results are left unused
+        if free and first >= 160:  # mostly the latest result, so that few results are left unused
             operands.insert(0, self.visible[-1 - first % len(self.visible)])
         count = len(self.operations)
         for operand in operands:
             for offset in range(count):
                 op = self.operations[(code + offset) % count]
-                found = self._apply(op, operand, draw, saving)
+                found = self._apply(op, operand, draw)
                 if found is not None:
                     return found
         return None
 
-    def _apply(self, op: Operation, operand: int, draw: Draw, saving: bool) -> int | None:
+    def _apply(self, op: Operation, operand: int, draw: Draw) -> int | None:
         """Apply `op` with `operand` first; None where it does not fit or would not be tame."""
         latest_first = self.visible[::-1]
         scene = Scene(self.graph.vertices, latest_first, lambda shape: self._fresh(shape, draw))
         placed = place(op, operand, draw, scene)
         if placed is None or math.prod(placed.shape) > MOST_ELEMENTS:
             return None
-        if saving and not keeps_values(op, len(placed.inputs)):
+        if self.saving and not keeps_values(op, len(placed.inputs)):
             return None
         inputs = tuple(self.add(i) if isinstance(i, Leaf) else i for i in placed.inputs)
         return self.add(Node(op, inputs, placed.params, placed.shape, placed.bounds))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from conformance.strategies.draft import Draft, Names
 from conformance.strategies.graphs import Graph
-from conformance.strategies.growth import Growth, elementwise
+from conformance.strategies.growth import Admit, Growth, anything, elementwise
 from conformance.strategies.recipes import recipe
 from conformance.strategies.shapes import Shape
 
@@ -45,9 +45,16 @@ def track_one(graph: Graph, root: int) -> None:
         graph.set_requires_grad(reached[0], True)
 
 
-def grown(draft: Draft, least: int, most: int, *, requires_grad: bool | None = True) -> Growth:
+def grown(
+    draft: Draft,
+    least: int,
+    most: int,
+    *,
+    requires_grad: bool | None = True,
+    admit: Admit = anything,
+) -> Growth:
     """Return a growth with a leaf and `least` to `most` operations on it."""
-    growth = Growth(draft.facts, requires_grad=requires_grad)
+    growth = Growth(draft.facts, requires_grad=requires_grad, admit=admit)
     growth.leaf(draft.choices)
     growth.grow(draft.choices, least, most)
     return growth
@@ -170,7 +177,7 @@ def retained(draft: Draft) -> None:
 
 @recipe("leaves.frozen", "backward grad")
 def frozen(draft: Draft) -> None:
-    """Three stages with a parameter each, of which a later one is frozen and an earlier one is not."""
+    """Three stages with a parameter each: a later one is frozen, an earlier one is not."""
     choices = draft.choices
     growth = Growth(draft.facts, room=0)
     latest = growth.leaf(choices, requires_grad=False)

@@ -175,16 +175,21 @@ def _join(op: Operation, operand: int, draw: Draw, scene: Scene) -> Placed | Non
     return Placed((operand, other), (("dim", axis),), tuple(shape), bounds)
 
 
+Reshaped = Union[tuple[Params, Shape], None]  # noqa: UP007
+
+
+def reshaped(name: str, shape: Shape, draw: Draw) -> Reshaped:
+    """Return parameters of an operation that only changes the shape, and the shape that it makes.
+
+    None where the operation does nothing sensible on `shape`.
+    """
+    return _SHAPES[name](shape, draw)
+
+
 def _shape(op: Operation, operand: int, draw: Draw, scene: Scene) -> Placed | None:
     vertex = scene.vertices[operand]
-    found = _SHAPES[op.name](vertex.shape, draw)
-    if found is None:
-        return None
-    params, shape = found
-    return Placed((operand,), params, shape, vertex.bounds)
-
-
-Reshaped = Union[tuple[Params, Shape], None]  # noqa: UP007
+    found = reshaped(op.name, vertex.shape, draw)
+    return None if found is None else Placed((operand,), found[0], found[1], vertex.bounds)
 
 
 def _transpose(shape: Shape, draw: Draw) -> Reshaped:
@@ -197,11 +202,20 @@ def _transpose(shape: Shape, draw: Draw) -> Reshaped:
     return (("dim0", first), ("dim1", second)), tuple(swapped)
 
 
-def _reshape(shape: Shape, draw: Draw) -> Reshaped:
+def _form(shape: Shape, draw: Draw) -> Shape:
     size = math.prod(shape)
     forms: tuple[Shape, ...] = ((size,), tuple(reversed(shape)), (1, size), (size, 1))
-    form = forms[draw.parameter % len(forms)]
+    return forms[draw.parameter % len(forms)]
+
+
+def _reshape(shape: Shape, draw: Draw) -> Reshaped:
+    form = _form(shape, draw)
     return (("shape", form),), form
+
+
+def _view(shape: Shape, draw: Draw) -> Reshaped:
+    form = _form(shape, draw)  # the caller sees to it that the tensor is contiguous
+    return (("size", form),), form
 
 
 def _unsqueeze(shape: Shape, draw: Draw) -> Reshaped:
@@ -269,6 +283,7 @@ _PLACES: dict[str, _Place] = {
 _SHAPES: dict[str, Callable[[Shape, Draw], Reshaped]] = {
     "transpose": _transpose,
     "reshape": _reshape,
+    "view": _view,
     "unsqueeze": _unsqueeze,
     "squeeze": _squeeze,
     "permute": _permute,
