@@ -207,7 +207,8 @@ class OpNode(Node):
         from reference_engine.tensor import from_graph
 
         if storage is CONSTANT:
-            return value
+            # a number, or None; one brought together with the other inputs is an array
+            return from_graph(value, storage, None, 0) if hasattr(value, "shape") else value
         if source < len(self.next):
             node, nr = self.next[source], self.nrs[source]
             if isinstance(node, AccumulateGrad) and node.variable._raw is value:

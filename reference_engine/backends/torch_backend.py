@@ -10,6 +10,8 @@ from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from reference_engine.backends import dtypes
 from reference_engine.backends.base import BACKENDS, Backend, Kernel, Shape
 from reference_engine.backends.dtypes import dtype
@@ -71,8 +73,9 @@ class TorchBackend(Backend):
             if not copy and hasattr(data, "__array__") and data.flags.writeable:
                 data = torch.from_numpy(data)
             else:
-                # torch reads a NumPy array's numbers, whatever its strides, and always copies here
-                data = torch.tensor(data)
+                # torch reads a NumPy array's numbers, whatever its strides, and always copies here;
+                # Python numbers go by way of float64, or they would be rounded to float32 first
+                data = torch.tensor(data if hasattr(data, "dtype") else np.asarray(data))
                 copy = False
         data = data.detach()
         if raw is not None and data.is_complex() and not raw.is_complex:

@@ -66,7 +66,7 @@ class RawNamespace:
 
     def add(self, a: Any, b: Any) -> Any:
         """The sum of two cotangents."""
-        return a + b
+        return self.backend.wrap(a + b)
 
     def fit(self, g: Any, shape: Shape, dtype: Any, node: Node) -> Any:
         """A cotangent as its edge wants it: broadcast dimensions summed, dtype cast."""

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from reference_engine.ops import (  # noqa: F401  (a family's rows register on import)
-    arithmetic,
-    exponential,
+    arrange,
+    binary,
+    comparison,
+    complexes,
     factories,
+    indexing,
     matmul,
     reduction,
+    scan,
     shape,
+    unary,
 )
 from reference_engine.ops.opdef import ALIASES, REGISTRY, OpDef
 

@@ -1,0 +1,69 @@
+"""Questions about numbers, and other functions without a derivative."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reference_engine.ops.dims import Dims, axes, axis
+from reference_engine.ops.opdef import composite, nondiff
+
+_PAIR = ("x", "other")
+
+# operators, because torch.equal is another function, and Python numbers may be on either side
+nondiff("eq", lambda xp, x, other: x == other, promotion="promote")
+nondiff("ne", lambda xp, x, other: x != other, promotion="promote", aliases=("not_equal",))
+nondiff("lt", lambda xp, x, other: x < other, promotion="promote", aliases=("less",))
+nondiff("le", lambda xp, x, other: x <= other, promotion="promote", aliases=("less_equal",))
+nondiff("gt", lambda xp, x, other: x > other, promotion="promote", aliases=("greater",))
+nondiff("ge", lambda xp, x, other: x >= other, promotion="promote", aliases=("greater_equal",))
+
+
+def _truth(xp: Any, x: Any) -> Any:
+    return x if x.dtype == xp.bool else x != 0
+
+
+def _logical(verb: str) -> Any:
+    return lambda xp, x, other: getattr(xp, verb)(_truth(xp, x), _truth(xp, other))
+
+
+for _name in ("and", "or", "xor"):
+    nondiff(f"logical_{_name}", _logical(f"logical_{_name}"))
+    nondiff(f"bitwise_{_name}", f"bitwise_{_name}", inputs=_PAIR, promotion="promote", inplace=True)
+nondiff("logical_not", lambda xp, x: ~_truth(xp, x))
+nondiff("bitwise_not", lambda xp, x: ~x, inplace=True)
+nondiff("floor_divide", "floor_divide", inputs=_PAIR, promotion="promote", inplace=True)
+for _name in ("isnan", "isinf", "isfinite", "signbit"):
+    nondiff(_name, _name)
+nondiff("isclose", lambda xp, x, other, *, rtol=1e-5, atol=1e-8, equal_nan=False: xp.isclose(
+    x, other, rtol=rtol, atol=atol, equal_nan=equal_nan))  # fmt: skip
+
+
+def _whole(verb: str) -> Any:
+    def forward(xp: Any, x: Any, *, dim: Dims = None, keepdim: bool = False) -> Any:
+        return getattr(xp, verb)(_truth(xp, x), axis=axes(dim, x.ndim), keepdims=keepdim)
+
+    return forward
+
+
+def _place_of(verb: str) -> Any:
+    def forward(xp: Any, x: Any, *, dim: int | None = None, keepdim: bool = False) -> Any:
+        if x.ndim == 0:
+            return xp.zeros_like(x, dtype=xp.int64)
+        if dim is None:
+            flat = getattr(xp, verb)(xp.reshape(x, (-1,)), axis=0)
+            return xp.reshape(xp.asarray(flat), (1,) * x.ndim) if keepdim else flat
+        return getattr(xp, verb)(x, axis=axis(dim, x.ndim), keepdims=keepdim)
+
+    return forward
+
+
+for _name in ("all", "any"):
+    nondiff(_name, _whole(_name))
+for _name in ("argmax", "argmin"):
+    nondiff(_name, _place_of(_name))
+nondiff("count_nonzero", lambda xp, x, *, dim=None: xp.sum(
+    xp.astype(_truth(xp, x), xp.int64), axis=axes(dim, x.ndim)))  # fmt: skip
+nondiff("_nonzero", lambda xp, x: xp.stack(xp.nonzero(x), -1) if x.ndim else xp.zeros(
+    (int(x != 0), 0), dtype=xp.int64, device=x.device))  # fmt: skip
+composite("nonzero", lambda F, x, *, as_tuple=False: F.unbind(F._nonzero(x), dim=1) if as_tuple
+          else F._nonzero(x))  # fmt: skip

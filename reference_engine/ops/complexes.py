@@ -1,0 +1,131 @@
+"""Complex numbers: their parts, and numbers made of parts. Linear over the reals."""
+
+from __future__ import annotations
+
+from math import inf, pi
+from typing import Any
+
+import numpy as np
+
+from reference_engine.backends.numpy_backend import NUMPY
+from reference_engine.ops.opdef import Sample, composite, linear, own
+from reference_engine.ops.reduction import is_complex
+
+_COMPLEX: list[Sample] = [(((2, 3),), {}), (((),), {})]
+_FILL = {"x": "complex"}
+
+
+def holds_complex(x: Any) -> bool:
+    """Whether a raw array, tensor or number is complex."""
+    kind = getattr(x, "dtype", None)
+    if kind is None:
+        return isinstance(x, complex)
+    return bool(kind.is_complex) if hasattr(kind, "is_complex") else kind.kind == "c"
+
+
+def _conj(F: Any, x: Any) -> Any:
+    """The conjugate; a real input itself, as in PyTorch."""
+    return F._conj(x) if holds_complex(x) else x
+
+
+def _imag(F: Any, x: Any) -> Any:
+    if not holds_complex(x):
+        raise RuntimeError(f"imag needs a complex tensor, got dtype {x.dtype}")
+    return F._imag(x)
+
+
+linear("_conj", lambda xp, x: xp.conj(x), transpose=lambda F, g: F.conj(g), node="ConjBackward0",
+       fill=_FILL, samples=_COMPLEX)  # fmt: skip
+linear("_real", lambda xp, x: xp.real(x), view=True, transpose=lambda F, g: F.complex(g, g * 0),
+       node="SelectBackward0", fill=_FILL, samples=_COMPLEX)  # fmt: skip
+linear("_imag", lambda xp, x: xp.imag(x), view=True, transpose=lambda F, g: F.complex(g * 0, g),
+       node="SelectBackward0", fill=_FILL, samples=_COMPLEX)  # fmt: skip
+composite("conj", _conj, aliases=("conj_physical",))
+composite("resolve_conj", lambda F, x: x)
+composite("real", lambda F, x: F._real(x) if holds_complex(x) else x, methods=())
+composite("imag", _imag, methods=())
+
+
+def _as_real(xp: Any, x: Any) -> Any:
+    if not is_complex(xp, x):
+        raise RuntimeError(f"view_as_real needs a complex tensor, got dtype {x.dtype}")
+    return xp.view_as_real(x)
+
+
+def _as_complex(xp: Any, x: Any) -> Any:
+    if x.ndim == 0 or x.shape[-1] != 2:
+        raise RuntimeError(f"view_as_complex needs a last dimension of 2, got shape {tuple(x.shape)}")
+    return xp.view_as_complex(x)
+
+
+def _numpy_complex(real: Any, imag: Any) -> Any:
+    # not real + 1j * imag, which makes nan of an infinite part
+    out = np.empty(np.broadcast_shapes(np.shape(real), np.shape(imag)), np.result_type(real, np.complex64))
+    out.real, out.imag = real, imag
+    return out
+
+
+NUMPY.define("view_as_real", lambda x: x[..., None].view(x.real.dtype))
+NUMPY.define("view_as_complex", lambda x: x.view(np.result_type(x, np.complex64))[..., 0])
+NUMPY.define("complex", _numpy_complex)
+linear("view_as_real", _as_real, transpose=lambda F, g: F.view_as_complex(F.clone(g)), view=True,
+       methods=(), fill=_FILL, samples=_COMPLEX)  # fmt: skip
+linear("view_as_complex", _as_complex, transpose=lambda F, g: F.view_as_real(g), view=True, methods=(),
+       complex=False,
+       samples=[(((3, 2),), {}), (((2,),), {})])  # fmt: skip
+linear("complex", lambda xp, real, imag: xp.complex(real, imag), transpose_real=lambda F, g: F.real(g),
+       transpose_imag=lambda F, g: F.imag(g), promotion="promote", methods=(), complex=False,
+       samples=[(((2, 3), (2, 3)), {}), (((), ()), {})])  # fmt: skip
+
+
+def _unit(F: Any, angle: Any) -> Any:
+    return F.complex(F.cos(angle), F.sin(angle))
+
+
+own("polar", lambda xp, abs, angle: xp.complex(abs * xp.cos(angle), abs * xp.sin(angle)),
+    vjp_abs=lambda F, g, angle: F.real(g * F.conj(_unit(F, angle))),
+    vjp_angle=lambda F, g, y: F.real(g * F.conj(y * 1j)),
+    jvp=lambda F, angle, y, t_abs, t_angle: _unit(F, angle) * t_abs + y * 1j * t_angle,
+    promotion="promote", methods=(), complex=False, domain={"abs": (0.0, inf)},
+    samples=[(((2, 3), (2, 3)), {})])  # fmt: skip
+
+
+# magnitude and direction --------------------------------------------------------------------------
+_NONZERO = {"x": (0.0,)}
+
+
+def _tangential(F: Any, v: Any, x: Any, y: Any, x_dtype: Any) -> Any:
+    """What of ``v`` turns the unit vector y = x/|x|, divided by |x|; 0 at x = 0, as in PyTorch.
+
+    The map is its own transpose, so it serves as vjp and as jvp.
+    """
+    if not x_dtype.is_complex:
+        return v * 0
+    size = F.abs(x)
+    across = v - y * F.real(F.conj(y) * v)
+    return F.where(size == 0, 0, across / F.where(size == 0, 1, size))
+
+
+def _angle(xp: Any, x: Any) -> Any:
+    if is_complex(xp, x):
+        return xp.atan2(xp.imag(x), xp.real(x))
+    return xp.where(xp.isnan(x), x, xp.where(x < 0, xp.full_like(x, pi), 0))
+
+
+def _normal(F: Any, x: Any, x_dtype: Any) -> Any:
+    """Direction in which the angle grows, over |x|: i·x/|x|²; 0 for real numbers and at 0."""
+    if not x_dtype.is_complex:
+        return x * 0
+    squared = F.square(F.real(x)) + F.square(F.imag(x))
+    return F.where(squared == 0, 0, x * 1j / F.where(squared == 0, 1, squared))
+
+
+own("abs", "abs", vjp_x=lambda F, g, x: g * F.sgn(x),
+    jvp=lambda F, x, t_x: F.real(F.conj(F.sgn(x)) * t_x), samples=_COMPLEX,
+    promotion="promote", inplace=True, kinks=_NONZERO, aliases=("absolute",))  # fmt: skip
+own("sgn", "sgn", vjp_x=lambda F, g, x, y, x_dtype: _tangential(F, g, x, y, x_dtype),
+    jvp=lambda F, t_x, x, y, x_dtype: _tangential(F, t_x, x, y, x_dtype), samples=_COMPLEX,
+    promotion="promote", inplace=True, kinks=_NONZERO)  # fmt: skip
+own("angle", _angle, vjp_x=lambda F, g, x, x_dtype: g * _normal(F, x, x_dtype),
+    jvp=lambda F, t_x, x, x_dtype: F.real(F.conj(_normal(F, x, x_dtype)) * t_x),
+    promotion="float", kinks=_NONZERO, samples=_COMPLEX)  # fmt: skip

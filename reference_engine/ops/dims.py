@@ -1,0 +1,65 @@
+"""Dimensions as PyTorch counts them: negative ones from the end, and a 0-d tensor has one of size 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any, TypeAlias
+
+#: one dimension, several, or None for all
+Dims: TypeAlias = "int | Sequence[int] | None"
+
+
+def axis(dim: int, ndim: int) -> int:
+    """``dim`` counted from the front; IndexError when there is no such dimension."""
+    low, high = -max(ndim, 1), max(ndim, 1) - 1
+    if not low <= dim <= high:
+        raise IndexError(
+            f"dim {dim} is out of range; a {ndim}-dimensional tensor has {low} to {high}"
+        )
+    return dim % max(ndim, 1)
+
+
+def axes(dim: Dims, ndim: int) -> tuple[int, ...]:
+    """The dimensions that a reduction over ``dim`` takes away, in order; none of a 0-d tensor.
+
+    None and the empty sequence mean all. RuntimeError for a dimension given twice.
+    """
+    if dim is None:
+        return tuple(range(ndim))
+    given = (dim,) if isinstance(dim, int) else tuple(dim)
+    found = tuple(axis(d, ndim) for d in given)
+    if len(set(found)) != len(found):
+        raise RuntimeError(f"dim {tuple(given)} names a dimension twice")
+    if ndim == 0:
+        return ()
+    return tuple(sorted(found)) or tuple(range(ndim))
+
+
+def count(shape: Sequence[int], dim: Dims) -> int:
+    """How many elements a reduction over ``dim`` brings together."""
+    return prod(shape[d] for d in axes(dim, len(shape)))
+
+
+def kept(shape: Sequence[int], dim: Dims) -> tuple[int, ...]:
+    """The shape of a reduction with ``keepdim=True``."""
+    gone = axes(dim, len(shape))
+    return tuple(1 if d in gone else n for d, n in enumerate(shape))
+
+
+def restore(F: Any, reduced: Any, shape: Sequence[int], dim: Dims, keepdim: bool = False) -> Any:
+    """A reduction's result, or its cotangent, with the dimensions back as 1, to broadcast against ``shape``."""
+    return reduced if keepdim else F.reshape(reduced, shape=kept(shape, dim))
+
+
+def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
+    """The shape to which all of them broadcast; RuntimeError when there is none."""
+    ndim = max(map(len, shapes), default=0)
+    padded = [(1,) * (ndim - len(s)) + tuple(s) for s in shapes]
+    out = []
+    for sizes in zip(*padded, strict=True):
+        distinct = set(sizes) - {1}
+        if len(distinct) > 1:
+            raise RuntimeError(f"shapes {', '.join(map(str, map(tuple, shapes)))} do not broadcast")
+        out.append(distinct.pop() if distinct else 1)
+    return tuple(out)

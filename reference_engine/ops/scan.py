@@ -1,0 +1,149 @@
+"""Scans and orders along a dimension: cumulative sums and products, softmax, sort, topk."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from reference_engine.backends.dtypes import dtype
+from reference_engine.ops.dims import axis
+from reference_engine.ops.opdef import Sample, composite, linear, own
+from reference_engine.ops.reduction import ONE_DIM, cast, put_along, take_along
+
+_DIM: list[Sample] = [(((2, 3),), {"dim": 1}), (((2, 3, 2),), {"dim": -2}), (((),), {"dim": 0}),
+                      (((0, 2),), {"dim": 0})]  # fmt: skip
+
+
+def _along(verb: str) -> Any:
+    def forward(xp: Any, x: Any, *, dim: int, dtype: dtype | None = None) -> Any:
+        x = cast(xp, x, dtype)
+        return getattr(xp, verb)(x, axis=axis(dim, x.ndim)) if x.ndim else xp.copy(x)
+
+    return forward
+
+
+# cumulative -------------------------------------------------------------------------------------
+def _back_to_front(F: Any, x: Any, dim: int) -> Any:
+    return F.flip(x, dims=(dim,)) if x.ndim else x
+
+
+def _recurrence(F: Any, b: Any, a: Any, dim: int) -> Any:
+    """r with r₀ = b₀ and rₖ = bₖ + aₖ rₖ₋₁ along ``dim``, in log₂ n steps (Hillis and Steele 1986).
+
+    No division, so it stays exact where some factors are 0. https://doi.org/10.1145/7902.7903
+    """
+    n = b.shape[dim] if b.ndim else 1
+    reach = 1
+    while reach < n:
+        gap = F.zeros_like(F.narrow(b, dim=dim, start=0, length=reach))
+        earlier = F.cat(gap, F.narrow(b, dim=dim, start=0, length=n - reach), dim=dim)
+        b = b + a * earlier
+        a = a * F.cat(gap, F.narrow(a, dim=dim, start=0, length=n - reach), dim=dim)
+        reach *= 2
+    return b
+
+
+def _shifted(F: Any, x: Any, dim: int, first: Any) -> Any:
+    """``x`` one place further along ``dim``, ``first`` (a function) filling the gap."""
+    if not x.ndim:
+        return first(x)
+    n = x.shape[dim]
+    head = first(F.narrow(x, dim=dim, start=0, length=min(n, 1)))
+    return F.cat(head, F.narrow(x, dim=dim, start=0, length=max(n - 1, 0)), dim=dim) if n else x
+
+
+def _cumprod_vjp(F: Any, g: Any, x: Any, dim: int) -> Any:
+    """gᵢ' = (Πⱼ<ᵢ xⱼ)* · rᵢ with rᵢ = gᵢ + x*ᵢ₊₁ rᵢ₊₁, the recurrence run from the back."""
+    x = F.conj(x)
+    before = F.cumprod(_shifted(F, x, dim, F.ones_like), dim=dim)
+    factors = _shifted(F, _back_to_front(F, x, dim), dim, F.zeros_like)
+    rest = _recurrence(F, _back_to_front(F, g, dim), factors, dim)
+    return before * _back_to_front(F, rest, dim)
+
+
+def _cumprod_jvp(F: Any, x: Any, y: Any, t_x: Any, dim: int) -> Any:
+    return _recurrence(F, t_x * _shifted(F, y, dim, F.ones_like), x, dim)
+
+
+linear("cumsum", _along("cumulative_sum"), inplace=True, samples=_DIM,
+       transpose=lambda F, g, dim: _back_to_front(
+           F, F.cumsum(_back_to_front(F, g, dim), dim=dim), dim))  # fmt: skip
+own("cumprod", _along("cumulative_prod"), inplace=True, samples=_DIM, vjp_x=_cumprod_vjp, jvp=_cumprod_jvp)
+
+
+# softmax ----------------------------------------------------------------------------------------
+def _shift(xp: Any, x: Any, dim: int) -> tuple[Any, Any]:
+    """x less its maximum, and the dimension counted from the front."""
+    where = axis(dim, x.ndim) if x.ndim else ()
+    return (x - xp.max(x, axis=where, keepdims=True) if prod(x.shape) else x), where
+
+
+def _softmax(xp: Any, x: Any, *, dim: int, dtype: dtype | None = None) -> Any:
+    shifted, where = _shift(xp, cast(xp, x, dtype), dim)
+    powers = xp.exp(shifted)
+    return powers / xp.sum(powers, axis=where, keepdims=True)
+
+
+def _log_softmax(xp: Any, x: Any, *, dim: int, dtype: dtype | None = None) -> Any:
+    shifted, where = _shift(xp, cast(xp, x, dtype), dim)
+    return shifted - xp.log(xp.sum(xp.exp(shifted), axis=where, keepdims=True))
+
+
+def _softmax_slope(F: Any, v: Any, y: Any, dim: int) -> Any:
+    """Jacobian of softmax times ``v``; the Jacobian is symmetric, so this is vjp and jvp."""
+    weighed = v * y
+    return weighed - y * F.sum(weighed, dim=dim, keepdim=True)
+
+
+own("softmax", _softmax, vjp_x=lambda F, g, y, dim: _softmax_slope(F, g, y, dim),
+    jvp=lambda F, y, t_x, dim: _softmax_slope(F, t_x, y, dim), complex=False, samples=_DIM[:3],
+    aliases=("nn.functional.softmax", "special.softmax"))  # fmt: skip
+own("log_softmax", _log_softmax, complex=False, samples=_DIM[:3],
+    vjp_x=lambda F, g, y, dim: g - F.exp(y) * F.sum(g, dim=dim, keepdim=True),
+    jvp=lambda F, y, t_x, dim: t_x - F.sum(F.exp(y) * t_x, dim=dim, keepdim=True),
+    aliases=("nn.functional.log_softmax", "special.log_softmax"))  # fmt: skip
+
+
+# order ------------------------------------------------------------------------------------------
+def _argsort(xp: Any, x: Any, dim: int, descending: bool) -> Any:
+    """Stable in both directions, NaN last ascending and first descending, as PyTorch."""
+    if x.ndim == 0:
+        return xp.zeros_like(x, dtype=xp.int64)
+    where = axis(dim, x.ndim)
+    if not descending:
+        return xp.argsort(x, axis=where, stable=True)
+    order = xp.argsort(xp.flip(x, axis=where), axis=where, stable=True)
+    return x.shape[where] - 1 - xp.flip(order, axis=where)
+
+
+def _pick(xp: Any, x: Any, order: Any, dim: int) -> tuple[Any, Any]:
+    if x.ndim == 0:
+        return xp.copy(x), order
+    return xp.take_along_axis(x, order, axis=axis(dim, x.ndim)), order
+
+
+def _sort(xp: Any, x: Any, *, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
+    return _pick(xp, x, _argsort(xp, x, dim, descending), dim)
+
+
+def _topk(xp: Any, x: Any, *, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
+    if not 0 <= k <= (x.shape[axis(dim, x.ndim)] if x.ndim else 1):
+        raise RuntimeError(f"topk got k={k} for dimension {dim} of shape {tuple(x.shape)}")
+    order = _argsort(xp, x, dim, largest)
+    if x.ndim:
+        order = order[(*(slice(None),) * axis(dim, x.ndim), slice(0, k))]
+    return _pick(xp, x, order, dim)
+
+
+_ORDER: dict[str, Any] = {
+    "outputs": ("values", "indices"), "complex": False, "kinks": "ties",
+    "vjp_x": lambda F, g_values, indices, x_shape, dim: put_along(
+        F, g_values, indices, x_shape, dim, True),
+    "jvp": lambda F, indices, t_x, dim: take_along(F, t_x, indices, dim, True),
+}  # fmt: skip
+own("sort", _sort, samples=[(((2, 3),), {}), (((3, 2),), {"dim": 0, "descending": True}), (((),), {})],
+    **_ORDER)  # fmt: skip
+own("topk", _topk, samples=[(((2, 4),), {"k": 2}), (((4, 2),), {"k": 3, "dim": 0, "largest": False})],
+    **_ORDER)  # fmt: skip
+composite("argsort", lambda F, x, dim=-1, descending=False: F.sort(x, dim=dim, descending=descending)[1])
+composite("msort", lambda F, x: F.sort(x, dim=0)[0], samples=ONE_DIM[:0])

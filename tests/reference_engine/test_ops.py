@@ -1,0 +1,145 @@
+"""Every row of the table against torch: value, vjp, jvp and second order, on both backends, real and complex."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import reference_engine
+from reference_engine.ops.call import function_of
+from reference_engine.ops.opdef import OpDef
+from reference_engine.ops.table import TABLE
+from tests.reference_engine.op_samples import cases, cotangent, inputs, samples
+
+KINDS = ("float64", "complex128")
+#: names that only mean something to the reference engine's own rules
+INTERNAL = {"zeros_of", "copy", "zero"}
+CASES = [case for case in cases(TABLE) if case[0] not in INTERNAL]
+
+
+class Side:
+    """One of the two libraries, computing the same things."""
+
+    def __init__(self, library: Any, function: Any, make: Any) -> None:
+        self.library, self.function, self.make = library, function, make
+
+    def run(self, arrays: Sequence[Any], params: dict[str, Any]) -> list[dict[str, Any]]:
+        """For each differentiable output: its value, gradients, and gradients of those."""
+        xs = [self.make(a) if isinstance(a, np.ndarray) else a for a in arrays]
+        for x in xs:
+            if hasattr(x, "dtype") and str(x.dtype).split(".")[-1][:5] in ("float", "compl"):
+                x.requires_grad_()
+        outs = self.function(xs, params)
+        outs = list(outs) if isinstance(outs, (tuple, list)) else [outs]
+        tracked = [x for x in xs if getattr(x, "requires_grad", False)]
+        return [self._derivatives(out, tracked, seed) for seed, out in enumerate(outs)]
+
+    def _derivatives(self, out: Any, xs: list[Any], seed: int) -> dict[str, Any]:
+        found: dict[str, Any] = {"value": self.numpy(out)}
+        if not out.requires_grad:
+            return found
+        v = self.make(cotangent(tuple(out.shape), self.numpy(out).dtype, seed)).requires_grad_()
+        grad = self.library.autograd.grad
+        first = grad(out, xs, v, create_graph=True, allow_unused=True)
+        found["vjp"] = [None if g is None else self.numpy(g) for g in first]
+        onward = [g for g in first if g is not None and g.requires_grad]
+        if onward:
+            tangents = [
+                self.make(cotangent(tuple(g.shape), self.numpy(g).dtype, 7 + i))
+                for i, g in enumerate(onward)
+            ]
+            second = grad(onward, [v, *xs], tangents, allow_unused=True)
+            found["jvp"] = None if second[0] is None else self.numpy(second[0])
+            found["second"] = [
+                np.zeros(x.shape) if g is None else self.numpy(g)
+                for g, x in zip(second[1:], xs, strict=True)
+            ]
+        return found
+
+    def numpy(self, x: Any) -> Any:
+        x = x.detach()
+        if self.library is torch:
+            return np.array(x.resolve_conj().resolve_neg().numpy(force=True))
+        return np.array(x.cpu().numpy())
+
+
+def torch_function(name: str) -> Any:
+    if name in ("mT", "H", "mH"):
+        return operator.attrgetter(name)
+    target: Any = torch.ops.aten if name == "slice" else torch
+    for part in name.split("."):
+        target = getattr(target, part, None)
+    return target if target is not None else getattr(torch.Tensor, name, None)
+
+
+def theirs(name: str) -> Side:
+    op, function = TABLE[name], torch_function(name)
+    assert function is not None, f"torch has no {name}"
+
+    return Side(torch, caller(op, function), torch.tensor)
+
+
+def caller(op: OpDef, function: Any) -> Any:
+    """``function(xs, params)``: positional as far as PyTorch's order goes, then by name."""
+
+    def call(xs: list[Any], params: dict[str, Any]) -> Any:
+        if op.variadic:
+            return function(xs, **params)
+        given = dict(zip(op.inputs, xs, strict=False)) | params
+        last = max(i for i, n in enumerate(op.order) if n in op.inputs[: len(xs)] or n[0] == "*")
+        positional = [given.pop(n.lstrip("*")) for n in op.order[: last + 1]]
+        return function(*positional, **given)
+
+    return call
+
+
+def ours(name: str, device: str) -> Side:
+    return Side(
+        reference_engine,
+        caller(TABLE[name], function_of(TABLE[name])),
+        lambda a: reference_engine.tensor(a, device=device),
+    )
+
+
+def agree(path: str, got: Any, expected: Any) -> None:
+    if isinstance(expected, (list, tuple)):
+        assert len(got) == len(expected), path
+        for i, (g, e) in enumerate(zip(got, expected, strict=True)):
+            agree(f"{path}[{i}]", g, e)
+    elif expected is None or got is None:
+        # an undefined gradient is a gradient of zero
+        for side in (got, expected):
+            assert side is None or not np.any(side), f"{path}: got {got}, expected {expected}"
+    else:
+        assert got.shape == expected.shape, f"{path}: shape {got.shape}, expected {expected.shape}"
+        if path != "second" and not path.startswith("second"):
+            assert got.dtype == expected.dtype, f"{path}: {got.dtype}, expected {expected.dtype}"
+        np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12, err_msg=path)
+
+
+@pytest.mark.parametrize("device", ["cpu", "torch"])
+@pytest.mark.parametrize(("name", "number"), CASES)
+def test_row_agrees_with_torch(name: str, number: int, device: str) -> None:
+    op = TABLE[name]
+    sample = samples(op)[number]
+    checked = 0
+    for kind in KINDS:
+        if kind == "complex128" and not op.facts.complex:
+            continue
+        if kind == "float64" and "complex" in op.facts.fill.values():
+            continue
+        arrays = inputs(op, sample, kind)
+        mine = ours(name, device).run(arrays, sample[1])
+        his = theirs(name).run(arrays, sample[1])
+        assert len(mine) == len(his)
+        for got, expected in zip(mine, his, strict=True):
+            assert got.keys() >= expected.keys() - {"jvp", "second"}, kind
+            for key in got.keys() & expected.keys():
+                agree(f"{key}", got[key], expected[key])
+                checked += 1
+    assert checked, "no sample was compared"
