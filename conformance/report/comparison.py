@@ -56,11 +56,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class ThemeRows:
-    """The rows of one topic."""
+    """The rows of one topic, and each engine's score in it."""
 
     name: str
     title: str
     rows: tuple[Row, ...]
+    scores: tuple[Score, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ def comparison(ledgers: Sequence[Ledger]) -> Comparison:
             quote(page),
             headline(ledger.clauses),
             count(map(outcome_of, ledger.clauses)),
-            score(ledger.clauses),
+            score(ledger.clauses, Level.MUST),
             tuple((name, value) for name, value in own.items() if name not in shared),
         )
         for ledger, page, own in zip(ledgers, page_names(ledgers), facts, strict=True)
@@ -133,10 +134,12 @@ def _themes(ledgers: Sequence[Ledger]) -> tuple[ThemeRows, ...]:
     for ledger in ledgers:
         for result in ledger.clauses:
             themes.setdefault(result.theme, set()).add(result.id)
-    return tuple(
-        ThemeRows(name, theme_title(name), tuple(_row(i, known) for i in sorted(ids, key=_natural)))
-        for name, ids in themes.items()
-    )
+    return tuple(_theme(name, sorted(ids, key=_natural), known) for name, ids in themes.items())
+
+
+def _theme(name: str, ids: list[str], known: list[dict[str, ClauseResult]]) -> ThemeRows:
+    scores = tuple(score(clauses[i] for i in ids if i in clauses) for clauses in known)
+    return ThemeRows(name, theme_title(name), tuple(_row(i, known) for i in ids), scores)
 
 
 def _natural(identifier: str) -> list[tuple[int, str]]:

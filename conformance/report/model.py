@@ -183,15 +183,15 @@ def _operations(
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How many clauses of a level an engine supports, and how many of them hold."""
+    """How many clauses an engine supports, and how many of them hold."""
 
     held: int
     judged: int
 
 
-def score(results: Iterable[ClauseResult], level: Level = Level.MUST) -> Score:
-    """Count the clauses of that level that the engine supports, and those that hold."""
-    keys = [outcome_of(r).key for r in results if r.level is level]
+def score(results: Iterable[ClauseResult], level: Level | None = None) -> Score:
+    """Count the clauses (of `level`, where given) that the engine supports, and those that hold."""
+    keys = [outcome_of(r).key for r in results if level in (None, r.level)]
     return Score(keys.count("holds"), len(keys) - keys.count("unsupported"))
 
 
@@ -237,7 +237,7 @@ def _departure(outcome: Outcome, number: int) -> str:
 
 
 def _detail(results: tuple[ClauseResult, ...], outcomes: list[Outcome]) -> str:
-    must, should = score(results), score(results, Level.SHOULD)
+    must, should = score(results, Level.MUST), score(results, Level.SHOULD)
     said = [f"{must.held} of {_clauses(must.judged, 'MUST')} hold"] if must.judged else []
     said += [f"{should.held} of {_clauses(should.judged, 'SHOULD')} hold"] if should.judged else []
     keys = [outcome.key for outcome in outcomes]

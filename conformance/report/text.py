@@ -58,7 +58,7 @@ def clause_text(result: ClauseResult, width: int = 80) -> str:
     outcome = outcome_of(result)
     lines = [f"{result.id} {result.level.value}: {outcome.label}"]
     lines += textwrap.wrap(result.title, width, initial_indent="  ", subsequent_indent="  ")
-    if result.note:
+    if result.note and result.note not in [v.message for v in result.violations]:
         lines += textwrap.wrap(result.note, width, initial_indent="  ", subsequent_indent="  ")
     if result.source:
         lines.append(f"  source: {result.source}")
@@ -79,7 +79,7 @@ def _violation(violation: Violation, width: int) -> Iterator[str]:
         yield from textwrap.wrap(line, width)
     yield from _field("expected", violation.expected)
     yield from _field("observed", violation.observed)
-    yield "program:"
+    yield from ["program:"] if violation.text else []
     marked = line_of_step(violation.program, violation.text, violation.step)
     for number, line in enumerate(violation.text.splitlines(), 1):
         yield f"{'>' if number == marked else ' '} {number:>3}  {line}"

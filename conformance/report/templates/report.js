@@ -169,6 +169,15 @@
     }
   }
 
+  function expanding() {
+    const button = document.getElementById("expand");
+    button?.addEventListener("click", () => {
+      const open = button.textContent === "Open all";
+      for (const item of document.querySelectorAll("[data-item]:not([hidden]) details")) item.open = open;
+      button.textContent = open ? "Close all" : "Open all";
+    });
+  }
+
   function printing() {
     let closed = [];
     addEventListener("beforeprint", () => {
@@ -185,6 +194,7 @@
     whereabouts();
     copyButtons();
     openings();
+    expanding();
     printing();
   });
 })();

@@ -55,9 +55,10 @@ def test_a_run_that_judged_nothing_never_reads_as_a_pass() -> None:
 
 
 def test_unsupported_clauses_do_not_count_against_an_engine() -> None:
-    figures = score((HOLDS, WRONG, LACKING, UNJUDGED, ADVICE))
+    figures = score((HOLDS, WRONG, LACKING, UNJUDGED, ADVICE), Level.MUST)
     assert (figures.held, figures.judged) == (1, 3)
-    assert score((ADVICE,), Level.SHOULD).judged == 1
+    assert score((HOLDS, ADVICE), Level.SHOULD).judged == 1
+    assert score((HOLDS, ADVICE)).judged == 2
 
 
 def test_the_detail_accounts_for_every_clause() -> None:
