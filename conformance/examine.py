@@ -81,10 +81,8 @@ class _Examination:
     def generated(self, name: str, seed: int) -> None:
         """Judge the programs of one strategy, drawn by the seed of the clause."""
         from conformance.strategies.driver import search  # Hypothesis, only where it is needed
-        from conformance.strategies.facts import Facts
+        from conformance.strategies.probe import facts_of
 
-        capabilities = self.engine.session().capabilities
-        facts = Facts(capabilities, self.engine.dtypes, self.engine.operations)
         judged: list[tuple[Program, Finding]] = []
 
         def check(program: Program) -> Finding:
@@ -94,7 +92,7 @@ class _Examination:
 
         found = search(
             name,
-            facts,
+            facts_of(self.engine),
             check,
             examples=self.profile.examples,
             seed=seed,

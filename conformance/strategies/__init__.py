@@ -14,8 +14,9 @@ from conformance.strategies import (
 )
 from conformance.strategies.driver import SearchResult, search, strategy
 from conformance.strategies.facts import Facts
+from conformance.strategies.probe import facts_of
 from conformance.strategies.recipes import RECIPES
 
-__all__ = ["RECIPES", "Facts", "SearchResult", "search", "strategy"]
+__all__ = ["RECIPES", "Facts", "SearchResult", "facts_of", "search", "strategy"]
 THEMES = (leaves, accumulation, cotangents, retained, detach, data, modes, training)
 """The files of recipes; importing them registers what they hold."""

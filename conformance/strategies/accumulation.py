@@ -112,7 +112,7 @@ def _reset(draft: Draft, name: str, shape: Shape, how: int) -> None:
         draft.grad(name, None)
     elif how % 4 == 1:
         draft.act("set_grad", name, value=filled(shape, 0.0))
-    elif how % 4 == 2 and draft.can("apply_"):
+    elif how % 4 == 2 and draft.can("apply_") and draft.facts.knows("zero"):
         draft.apply_("zero", draft.bind_grad(name))
 
 

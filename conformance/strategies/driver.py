@@ -88,6 +88,8 @@ def search(
     for data in drawn:
         judged.finding(data)
     found = tuple(judged.findings.values())
+    if not found:
+        return SearchResult(name, missing=frozenset({"operations for its programs"}))
     first: dict[str, bytes] = {}
     for data in drawn:
         finding = judged.finding(data)

@@ -151,12 +151,12 @@ class Growth:
         for operand in operands:
             for offset in range(count):
                 op = self.operations[(code + offset) % count]
-                found = self._apply(op, operand, draw)
+                found = self.apply(op, operand, draw)
                 if found is not None:
                     return found
         return None
 
-    def _apply(self, op: Operation, operand: int, draw: Draw) -> int | None:
+    def apply(self, op: Operation, operand: int, draw: Draw) -> int | None:
         """Apply `op` with `operand` first; None where it does not fit or would not be tame."""
         latest_first = self.visible[::-1]
         scene = Scene(self.graph.vertices, latest_first, lambda shape: self._fresh(shape, draw))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from conformance.errors import InvalidProgram
-from conformance.program import BLOCKS, VERBS, Literal, Program, Step
+from conformance.leaves import GRID, HIGH, LOW, leaf_array
+from conformance.observation import Array
+from conformance.program import BLOCKS, VERBS, Literal, Param, Program, Step
 
 Fails = Callable[[Program], bool]
 PLAIN = (1.0, 2.0, 3.0, -1.0, -2.0, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 0.25, 0.75, 1.25, 1.75)
@@ -95,51 +98,55 @@ def _unwrapped(steps: tuple[Step, ...], block: Step) -> tuple[Step, ...]:
 
 def _plain_leaves(program: Program, fails: Fails) -> Program:
     """Replace seeded leaves by literals; leaves with the same numbers keep the same numbers."""
-    kinds = dict.fromkeys(
-        (step.param("shape"), step.param("seed"), step.param("low"), step.param("high"))
-        for step in program.walk()
-        if step.verb == "leaf" and step.param("shape") is not None
-    )
-    for number, kind in enumerate(kinds):
-        for shift in (number, 0):
-            values = _numbers(kind[0], kind[2], kind[3], shift)
-            if values is None:
-                break
-            candidate = Program(_with_literals(program.steps, kind, values))
+    seeded = [step for step in program.walk() if step.verb == "leaf" and not _is_literal(step)]
+    for number, leaf in enumerate({_numbers_of(step): step for step in seeded}.values()):
+        for values in _candidates(leaf, number):
+            candidate = Program(_with_literals(program.steps, _numbers_of(leaf), values))
             if fails(candidate):
                 program = candidate
                 break
     return program
 
 
-def _numbers(shape: object, low: object, high: object, shift: int) -> Literal:
-    """Return plain numbers of the shape within the range, or None where there are none."""
-    if not isinstance(shape, tuple) or not isinstance(low, float) or not isinstance(high, float):
-        return None
-    sizes = [size for size in shape if isinstance(size, int)]
-    pool = [number for number in PLAIN if low <= number <= high]
-    if not pool or not 0 < math.prod(sizes) <= MOST_ELEMENTS:
-        return None
-    flat = [pool[(shift + index) % len(pool)] for index in range(math.prod(sizes))]
-    return _nested(flat, sizes)
+def _is_literal(leaf: Step) -> bool:
+    return leaf.param("value") is not None
 
 
-def _nested(flat: list[float], sizes: list[int]) -> Literal:
-    if not sizes:
-        return flat[0]
-    inner = len(flat) // sizes[0]
-    return tuple(_nested(flat[i * inner : (i + 1) * inner], sizes[1:]) for i in range(sizes[0]))
+def _numbers_of(leaf: Step) -> tuple[Param, ...]:
+    """Return what determines the numbers of a seeded leaf."""
+    return tuple(leaf.param(key) for key in ("shape", "seed", "low", "high", "dtype"))
 
 
-def _with_literals(steps: tuple[Step, ...], kind: object, value: Literal) -> tuple[Step, ...]:
+def _candidates(leaf: Step, shift: int) -> Iterator[Literal]:
+    """Yield literals for a seeded leaf, the plainest first, its own numbers last."""
+    array = leaf_array(leaf, "float64")
+    if array.dtype.kind != "f" or not 0 < array.size <= MOST_ELEMENTS:
+        return
+    low, high = leaf.param("low", LOW), leaf.param("high", HIGH)
+    pool = [n for n in PLAIN if isinstance(low, (int, float)) and low <= n]
+    pool = [n for n in pool if isinstance(high, (int, float)) and n <= high]
+    for start in dict.fromkeys((shift, 0)) if pool else ():
+        flat = [pool[(start + index) % len(pool)] for index in range(array.size)]
+        yield _literal(np.array(flat).reshape(array.shape))
+    for grid in (2, 8, GRID):
+        yield _literal(np.round(array * grid) / grid)
+
+
+def _literal(array: Array) -> Literal:
+    if array.ndim == 0:
+        return float(array)
+    return tuple(_literal(item) for item in array)
+
+
+def _with_literals(
+    steps: tuple[Step, ...], numbers: tuple[Param, ...], value: Literal
+) -> tuple[Step, ...]:
     found = []
     for step in steps:
         if step.body:
-            step = replace(step, body=_with_literals(step.body, kind, value))
-        elif step.verb == "leaf":
-            own = tuple(step.param(key) for key in ("shape", "seed", "low", "high"))
-            if own == kind:
-                kept = [(key, given) for key, given in step.params if key == "requires_grad"]
-                step = replace(step, params=(("value", value), *kept))
+            step = replace(step, body=_with_literals(step.body, numbers, value))
+        elif step.verb == "leaf" and not _is_literal(step) and _numbers_of(step) == numbers:
+            kept = [pair for pair in step.params if pair[0] in ("requires_grad", "dtype")]
+            step = replace(step, params=(("value", value), *kept))
         found.append(step)
     return tuple(found)
