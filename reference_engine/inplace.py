@@ -25,7 +25,7 @@ from reference_engine.graph import (
 from reference_engine.modes import MODES
 from reference_engine.storage import InferenceStorage, new_storage
 from reference_engine.tensor import Tensor, View, from_graph, from_raw
-from reference_engine.views import check_creation, replay, replay_raw
+from reference_engine.views import check_creation, move_retained, replay, replay_raw
 
 if TYPE_CHECKING:
     from reference_engine.dispatch import Operator
@@ -121,23 +121,16 @@ def rebase(target: Tensor, node: Node) -> None:
     """Makes ``node``, whose first input was the target, the target's history."""
     view = target._view_info
     if view is None:
+        old = target._grad_fn
         target._grad_fn, target._nr, target._tracked = node, 0, True
-        if target._rare is not None and target._rare.retains_grad:
-            node.attached().retained[0] = _moved(target)
+        move_retained(target, old, node, 0)
         return
     check_creation(view, "the view")
     base = view.base
     slices = CopySlices(base, view, node)
+    old = base._grad_fn
     base._grad_fn, base._nr, base._tracked = slices, 0, True
-    if base._rare is not None and base._rare.retains_grad:
-        slices.attached().retained[0] = _moved(base)
-
-
-def _moved(tensor: Tensor) -> Any:
-    """retain_grad follows a tensor to its new node: the old one no longer computes its value."""
-    from weakref import ref
-
-    return ref(tensor)
+    move_retained(base, old, slices, 0)
 
 
 class CopySlices(Node):

@@ -44,8 +44,7 @@ class View:
         self.version = version
         self.grad_fn: Node | None = None
         self.nr = 0
-        #: a view that is a leaf: made from an untracked base and then asked to require grad, or made
-        #: in no_grad from a base that requires it
+        #: a leaf that was asked to require grad although it is a view
         self.requires_grad = False
 
 
@@ -143,7 +142,10 @@ class Tensor:
         if not self._tracked:
             return False
         view = self._view_info
-        return view is None or view.requires_grad or self._edge()[0] is not None
+        if view is None or view.requires_grad or view.grad_fn is not None:
+            return True
+        # as in PyTorch, also when the view was made in no_grad and gets no gradient itself
+        return view.base.requires_grad
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:

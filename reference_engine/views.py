@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from reference_engine.graph import Node, is_differentiable
 from reference_engine.modes import MODES, enable_grad
@@ -59,9 +60,6 @@ def _view(x: Tensor, raw: Any, step: tuple[Any, Any, int | None], mode: Creation
     rare = made._rare = Rare()
     info = rare.view = View(base, chain, mode, x._storage.version)
     made._tracked = is_differentiable(raw.dtype)
-    if mode in ("no_grad", "inference"):
-        # PyTorch: a view made in no_grad reports its base's requires_grad, and is a leaf
-        info.requires_grad = made._tracked and x.requires_grad
     return made
 
 
@@ -80,11 +78,21 @@ def view_edge(tensor: Tensor, info: View) -> tuple[Node | None, int]:
             again = replay(info.base, info.chain)
         remade = again._view_info
         assert remade is not None
-        info.grad_fn, info.nr = remade.grad_fn, remade.nr
+        old, info.grad_fn, info.nr = info.grad_fn, remade.grad_fn, remade.nr
         info.version = version
-        if tensor._rare is not None and tensor._rare.retains_grad:
-            tensor.retain_grad()
+        move_retained(tensor, old, info.grad_fn, info.nr)
     return info.grad_fn, info.nr
+
+
+def move_retained(tensor: Tensor, old: Node | None, new: Node | None, nr: int) -> None:
+    """retain_grad follows a tensor to its new node: the old one no longer computes its value."""
+    if tensor._rare is None or not tensor._rare.retains_grad or new is None:
+        return
+    if old is not None and old.hooks is not None:
+        for place, held in list(old.hooks.retained.items()):
+            if held() is tensor:
+                del old.hooks.retained[place]
+    new.attached().retained[nr] = ref(tensor)
 
 
 def replay(base: Tensor, chain: Sequence[tuple[Any, Mapping[str, Any], int | None]]) -> Tensor:

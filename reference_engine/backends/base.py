@@ -129,6 +129,10 @@ class Backend(ABC):
         """``x`` broadcast to ``shape`` over the same memory."""
 
     @abstractmethod
+    def matrix_diagonal(self, x: Any, offset: int) -> Any:
+        """The diagonals of the last two dimensions, over the same memory."""
+
+    @abstractmethod
     def address(self, x: Any) -> int:
         """Address of the first element."""
 

@@ -123,8 +123,18 @@ class NumpyBackend(Backend):
         )
 
     def expand(self, x: Any, shape: Sequence[int]) -> Any:
-        out = np.broadcast_to(x, tuple(shape))
+        try:
+            out = np.broadcast_to(x, tuple(shape))
+        except ValueError:
+            raise RuntimeError(
+                f"a tensor of shape {list(x.shape)} does not expand to {list(shape)}"
+            ) from None
         # NumPy makes it read-only for fear of overlap; the engine refuses overlapping writes itself
+        out.flags.writeable = x.flags.writeable
+        return out
+
+    def matrix_diagonal(self, x: Any, offset: int) -> Any:
+        out = np.linalg.diagonal(x, offset=offset)
         out.flags.writeable = x.flags.writeable
         return out
 

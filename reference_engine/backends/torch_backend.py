@@ -138,6 +138,9 @@ class TorchBackend(Backend):
     def expand(self, x: Any, shape: Sequence[int]) -> Any:
         return x.expand(tuple(shape))
 
+    def matrix_diagonal(self, x: Any, offset: int) -> Any:
+        return self._torch.diagonal(x, offset, -2, -1)
+
     def address(self, x: Any) -> int:
         return int(x.data_ptr())
 

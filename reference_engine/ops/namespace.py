@@ -66,7 +66,8 @@ class RawNamespace:
 
     def add(self, a: Any, b: Any) -> Any:
         """The sum of two cotangents."""
-        return self.backend.wrap(a + b)
+        total = a + b
+        return total if type(total) is self.array_type else self.backend.wrap(total)
 
     def fit(self, g: Any, shape: Shape, dtype: Any, node: Node) -> Any:
         """A cotangent as its edge wants it: broadcast dimensions summed, dtype cast."""

@@ -1,0 +1,29 @@
+"""Every test that takes ``engine`` runs on both backends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import reference_engine
+
+
+@pytest.fixture(params=["cpu", "torch"])
+def engine(request: pytest.FixtureRequest) -> Iterator[Any]:
+    before = reference_engine.get_default_device()
+    reference_engine.set_default_device(request.param)
+    yield reference_engine
+    reference_engine.set_default_device(before)
+
+
+@pytest.fixture(autouse=True)
+def _torch_warns_every_time() -> Iterator[None]:
+    """torch gives some of its warnings once per process only, which no comparison could rely on."""
+    import torch
+
+    before = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)
+    yield
+    torch.set_warn_always(before)
