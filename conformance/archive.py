@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -92,7 +91,7 @@ def schema_problem(form: Mapping[str, Any]) -> str | None:
 def _validator() -> Validator:
     from jsonschema import Draft202012Validator
 
-    text = files("conformance").joinpath("ledger.schema.json").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("ledger.schema.json").read_text(encoding="utf-8")
     return Draft202012Validator(json.loads(text))
 
 

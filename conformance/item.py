@@ -12,6 +12,7 @@ from conformance.ledger import EngineFacts
 from conformance.notation import render
 from conformance.operations import OperationCounts
 from conformance.program import Program, from_json, to_json
+from conformance.reproduce import script
 from conformance.spec import Clause, clause
 from conformance.verdict import ClauseResult, Finding, Kind, OperationResult, Status, Violation
 from conformance.workers import Lost, Notes
@@ -59,24 +60,28 @@ class _Log:
         self._notes.write(json.dumps({"judged": self.judged, "program": to_json(program)}))
 
 
-def lost_item(engine: EngineFacts, clause_id: str, lost: Lost) -> Examined:
-    """Return the verdict on a clause whose process died or ran out of time."""
-    row = clause(clause_id)
+def lost_item(engine: str, clause_id: str, lost: Lost, notes: Notes) -> Examined:
+    """Return the verdict on a clause whose process died or ran out of time, in a new process.
+
+    The program that was under way is named and gets a script, which is not run.
+    """
+    del notes  # nothing is run
+    row, adapter = clause(clause_id), load_engine(engine)
     judged, program = _read_note(lost.note)
-    crashed = lost.how == "crashed"
-    where = "this program ran" if program is not None else "it was getting ready"
+    where = "it got ready" if program is None else "this program ran"
+    dtype = adapter.dtypes[0]
     violation = Violation(
         cause=f"{lost.how}: {lost.detail}",
-        kind=Kind.CRASHED if crashed else Kind.TIMED_OUT,
+        kind=Kind.CRASHED if lost.how == "crashed" else Kind.TIMED_OUT,
         operation=None,
-        dtype=_dtype(engine),
+        dtype=dtype,
         program={"tags": [], "steps": []} if program is None else to_json(program),
         text="" if program is None else render(program),
         step=-1,
         expected="the engine returns or raises an exception",
         observed=lost.detail,
         message=f"{lost.detail} while {where}",
-        reproduction="",
+        reproduction="" if program is None else script(adapter, program, dtype),
         tags=() if program is None else program.tags,
     )
     return Examined(_unfinished(row, violation, judged))
@@ -104,8 +109,3 @@ def _read_note(note: str) -> tuple[int, Program | None]:
         return int(form["judged"]), from_json(form["program"])
     except (ValueError, InvalidProgram):
         return 0, None  # the process died before its first program, or while it wrote the note
-
-
-def _dtype(engine: EngineFacts) -> str:
-    names = [c.partition(":")[2] for c in engine.capabilities if c.startswith("dtype:")]
-    return "float64" if "float64" in names or not names else names[0]

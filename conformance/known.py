@@ -77,7 +77,8 @@ class Known:
         """Return why an unmet clause is expected to be unmet; None where it is not expected."""
         for entry in self.xfails:
             if entry.covers(engine, result.id):
-                return entry.reason or f"listed on line {entry.line} of the expected failures"
+                listed = f"line {entry.line} of the expected failures lists it"
+                return f"{listed} ({entry.reason})" if entry.reason else listed
         baseline = (self.baselines or {}).get(engine)
         for earlier in () if baseline is None else baseline.clauses:
             if earlier.id == result.id and defects(result).keys() <= defects(earlier).keys():

@@ -66,6 +66,12 @@ class Plan:
         names = (engines,) if isinstance(engines, str) else tuple(dict.fromkeys(engines))
         if not names:
             raise UsageError("no engine is named; give at least one, as 'torch'")
+        odd = [name for name in names if not isinstance(name, str)]
+        if odd:
+            raise UsageError(
+                f"{odd[0]!r} is not the name of an engine; give a name, as 'torch' or, for an"
+                " adapter of yours, 'package.module:attribute'"
+            )
         stems = [file_stem(name).lower() for name in names]
         for name, stem in zip(names, stems, strict=True):
             if stems.count(stem) > 1:
@@ -127,13 +133,16 @@ class Run:
                 self.progress.started(self.facts, len(self.plan.clauses))
             items = [(engine, row) for row in self.plan.clauses for engine in self.facts]
             settings = self.plan.profile, self.plan.seed
+            lost: list[tuple[str, str, Lost, float]] = []
             arguments = [(engine.name, row.id, *settings) for engine, row in items]
             for done in workers.run(examine_item, arguments, self.plan.timeout):
                 engine, row = items[done.index]
-                examined = done.result
-                if isinstance(examined, Lost):
-                    examined = lost_item(engine, row.id, examined)
-                self.record(engine.name, examined, done.seconds)
+                if isinstance(done.result, Lost):
+                    lost.append((engine.name, row.id, done.result, done.seconds))
+                else:
+                    self.record(engine.name, done.result, done.seconds)
+            for name, identifier, how, seconds in lost:
+                self.record(name, explain_lost(workers, name, identifier, how), seconds)
 
     def record(self, engine: str, examined: Examined, seconds: float) -> None:
         """Take in the result of one item."""
@@ -192,10 +201,26 @@ def load_facts(workers: Workers, engines: Sequence[str]) -> tuple[EngineFacts, .
     return tuple(facts[index] for index in sorted(facts))
 
 
+def explain_lost(workers: Workers, engine: str, clause_id: str, lost: Lost) -> Examined:
+    """Return the verdict on a clause whose process died or hung, worked out in a new process.
+
+    Raises `EngineLoadError` where the engine, loaded before, cannot be loaded again.
+    """
+    (done,) = workers.run(lost_item, [(engine, clause_id, lost)], LOADING_SECONDS)
+    if isinstance(done.result, Lost):
+        raise EngineLoadError(
+            f"{engine!r} could be loaded once and not again after {clause_id} {lost.how}:"
+            f" {done.result.detail}; run it with --select to leave that clause out"
+        )
+    return done.result
+
+
 def tool_facts() -> dict[str, str]:
     """Return this tool's version, and the versions of what programs are made and judged with."""
-    facts = {"name": "autograd-conformance", "version": metadata.version("autograd-conformance")}
-    facts["python"] = platform.python_version()
-    for name in ("numpy", "torch", "hypothesis"):
-        facts[name] = metadata.version(name)
-    return facts
+    return {
+        "autograd-conformance": metadata.version("autograd-conformance"),
+        "Python": platform.python_version(),
+        "NumPy": metadata.version("numpy"),
+        "PyTorch": metadata.version("torch"),
+        "Hypothesis": metadata.version("hypothesis"),
+    }

@@ -23,6 +23,8 @@ from typing import Generic, Literal, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
+from conformance.errors import ConformanceError
+
 Result = TypeVar("Result")
 
 
@@ -42,6 +44,10 @@ class Done(Generic[Result]):
     index: int
     result: Result | Lost
     seconds: float
+
+
+class HarnessFault(Exception):
+    """An item raised: a defect of this package, as the engine's errors are refusals by then."""
 
 
 class Notes:
@@ -103,8 +109,8 @@ class Workers:
     ) -> Iterator[Done[Result]]:
         """Run `function(*item, notes_path)` for every item; yield the ends as they come.
 
-        timeout: seconds per item. An exception that the function raises is raised here: it is a
-        fault of the harness, which has turned those of the engine into refusals already.
+        timeout: seconds per item. A `ConformanceError` that the function raises is raised here; for
+        any other exception `HarnessFault` is, which names the item.
         """
         futures: dict[Future[tuple[Result, float]], tuple[int, Path]] = {}
         for index, item in enumerate(items):
@@ -115,14 +121,14 @@ class Workers:
         try:
             for ended in as_completed(tuple(futures)):
                 index, note = futures.pop(ended)
-                yield _done(ended, index, note, timeout)
+                yield _done(ended, index, note, timeout, f"{function.__name__}{items[index]}")
         finally:
             for waiting in futures:
                 waiting.cancel()
 
 
 def _done(
-    future: Future[tuple[Result, float]], index: int, note: Path, timeout: float
+    future: Future[tuple[Result, float]], index: int, note: Path, timeout: float, item: str
 ) -> Done[Result]:
     error = future.exception()
     if error is None:
@@ -137,7 +143,9 @@ def _done(
         return Done(index, Lost("crashed", _cause_of_death(error.exitcode), last), 0.0)
     if isinstance(error, (SystemExit, KeyboardInterrupt, CancelledError)):
         return Done(index, Lost("crashed", f"raised {type(error).__name__}", last), 0.0)
-    raise error
+    if isinstance(error, ConformanceError):
+        raise error
+    raise HarnessFault(f"{item} raised {type(error).__name__}: {error}") from error
 
 
 def _cause_of_death(code: int) -> str:

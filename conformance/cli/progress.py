@@ -61,7 +61,7 @@ class LiveProgress:
         self._found[engine].append(outcome.key)
         if outcome.key in DEPARTURES:
             line = label(outcome) + Text(f" {engine} {result.id}: {result.title}", "default")
-            self._out.print(line)
+            self._out.print(line, soft_wrap=True)
         self._bars.update(self._tasks[engine], advance=1, found=_tally(self._found[engine]))
 
 

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from conformance.archive import prepare_folder, read_ledger, write_ledger
+from conformance.archive import ledger_text, prepare_folder, read_ledger, write_text
 from conformance.cli.progress import LiveProgress
 from conformance.cli.tables import console, print_summary
 from conformance.errors import UsageError
@@ -135,7 +135,8 @@ def _baselines(paths: tuple[Path, ...]) -> dict[str, Ledger]:
 
 
 def _write(screen: Console, ledgers: list[Ledger], out: Path) -> None:
+    texts = {f"{file_stem(led.engine.name)}.json": ledger_text(led) for led in ledgers}
     pages = write_reports(ledgers, out)
-    for ledger in ledgers:
-        write_ledger(ledger, out / f"{file_stem(ledger.engine.name)}.json")
+    for name, text in texts.items():
+        write_text(out / name, text)
     screen.print(Text(f"report: {pages[-1]}"), soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 
 from rich import box
@@ -29,9 +30,16 @@ STYLES = {
 }
 
 
-def console(*, error: bool = False) -> Console:
+LOG_WIDTH = 110
+"""The width of tables in logs and pipes, which have none of their own."""
+
+
+def console() -> Console:
     """Return the console that everything is printed on; colours only where there is a terminal."""
-    return Console(stderr=error, highlight=False, soft_wrap=False)
+    out = Console(highlight=False)
+    if not out.is_terminal and "COLUMNS" not in os.environ:
+        out.width = LOG_WIDTH
+    return out
 
 
 def label(outcome: Outcome) -> Text:
@@ -64,9 +72,8 @@ def _attention(rows: Iterable[tuple[str, ClauseResult]], known: Known) -> Table:
     table.add_column("what happened", ratio=1, overflow="fold")
     for engine, result in rows:
         reason = known.reason(engine, result)
-        text = Text(_message(result))
-        if reason is not None:
-            text.append(f"  (expected: {reason})", "dim")
+        text = Text("" if reason is None else f"expected, as {reason}: ", "dim")
+        text.append(_message(result))
         table.add_row(Text(engine), result.id, result.level.value, label(outcome_of(result)), text)
     return table
 

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from conformance.archive import prepare_folder, write_ledger, write_text
+from conformance.archive import ledger_text, prepare_folder, write_text
 from conformance.errors import ConformanceError
-from conformance.item import Examined, examine_item, lost_item
+from conformance.item import Examined, examine_item
 from conformance.known import Known, failures, read_xfails
 from conformance.ledger import (
-    EngineFacts,
     Ledger,
     clause_from_json,
     clause_to_json,
@@ -23,7 +22,7 @@ from conformance.ledger import (
 )
 from conformance.report import render_engine, render_index, write_reports
 from conformance.report.model import headline
-from conformance.runner import Plan, Run, load_facts
+from conformance.runner import Plan, Run, explain_lost, load_facts
 from conformance.spec import clauses
 from conformance.suite.items import FOLDER, ClauseItem, Suite
 from conformance.workers import Lost, Workers
@@ -103,12 +102,8 @@ class Session:
         arguments = (engine, clause_id, self.plan.profile, self.plan.seed)
         (done,) = self.workers.run(examine_item, [arguments], self.plan.timeout)
         if isinstance(done.result, Lost):
-            return lost_item(self._facts(engine), clause_id, done.result), done.seconds
+            return explain_lost(self.workers, engine, clause_id, done.result), done.seconds
         return done.result, done.seconds
-
-    def _facts(self, engine: str) -> EngineFacts:
-        (facts,) = load_facts(self.workers, (engine,))
-        return facts
 
     def pytest_collect_directory(
         self, path: Path, parent: pytest.Collector
@@ -116,7 +111,7 @@ class Session:
         """Collect the folder of the suite by its own rules."""
         if path != FOLDER:
             return None
-        suite: Suite = Suite.from_parent(parent, path=path)
+        suite: Suite = Suite.from_parent(parent, path=path, nodeid="conformance.suite")
         suite.session_of_run = self
         return suite
 
@@ -170,15 +165,19 @@ def write_report(ledgers: list[Ledger], path: Path) -> None:
 
     For several engines, `path` compares them; their own pages and ledgers stand beside it.
     """
+    folder = path.parent
     if len(ledgers) == 1:
-        write_text(path, render_engine(ledgers[0]))
-        write_ledger(ledgers[0], path.with_suffix(".json"))
-        return
-    write_reports(ledgers, path.parent)
-    if path.name != "index.html":
-        write_text(path, render_index(ledgers))
-    for ledger in ledgers:
-        write_ledger(ledger, path.parent / f"{file_stem(ledger.engine.name)}.json")
+        texts = {
+            path.with_suffix(".json"): ledger_text(ledgers[0]),
+            path: render_engine(ledgers[0]),
+        }
+    else:
+        named = [(folder / f"{file_stem(led.engine.name)}.json", led) for led in ledgers]
+        texts = {place: ledger_text(ledger) for place, ledger in named}
+        texts[path] = render_index(ledgers)
+        write_reports(ledgers, folder)
+    for place, text in texts.items():
+        write_text(place, text)
 
 
 def _encode(engine: str, examined: Examined, seconds: float) -> str:

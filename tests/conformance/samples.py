@@ -47,7 +47,7 @@ def result(
 
 def ledger(*results: ClauseResult, engine: str = "torch", error: float | None = 0.5) -> Ledger:
     return Ledger(
-        tool={"name": "autograd-conformance", "version": "0.1.0"},
+        tool={"autograd-conformance": "0.1.0", "Python": "3.11.2"},
         engine=EngineFacts(engine, "2.13.0", ("backward", "grad")),
         run=RunFacts("default", 0, "*"),
         clauses=results,

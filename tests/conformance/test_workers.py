@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from conformance.workers import Lost, Notes, Workers, processors
+from conformance.errors import UsageError
+from conformance.workers import HarnessFault, Lost, Notes, Workers, processors
 
 
 def double(number: int, notes: Notes) -> int:
@@ -32,6 +33,8 @@ def end(how: str, notes: Notes) -> str:
         time.sleep(60)
     if how == "fault":
         raise LookupError("the harness is wrong")
+    if how == "mistake":
+        raise UsageError("the user is wrong")
     return f"{how} returned"
 
 
@@ -69,9 +72,11 @@ def test_a_hang_costs_its_item_only(workers: Workers) -> None:
     assert ends == {0: Lost("timed-out", "no answer within 1 s", "sleep"), 1: "well returned"}
 
 
-def test_an_exception_is_a_fault_of_the_harness_and_is_raised(workers: Workers) -> None:
-    with pytest.raises(LookupError, match="the harness is wrong"):
+def test_an_exception_is_a_fault_of_the_harness_that_names_the_item(workers: Workers) -> None:
+    with pytest.raises(HarnessFault, match=r"end\('fault',\) raised LookupError: the harness is w"):
         list(workers.run(end, [("fault",)], 30))
+    with pytest.raises(UsageError, match="the user is wrong"):
+        list(workers.run(end, [("mistake",)], 30))
     assert [done.result for done in workers.run(double, [(4,)], 30)] == [8]
 
 
