@@ -1,8 +1,8 @@
-"""Listings: the lines of a program or a script, as coloured tokens; which line a step is."""
+"""Listings: the lines of a program or a script, as coloured tokens, numbered."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pygments.lexers.python import PythonLexer
@@ -10,7 +10,7 @@ from pygments.token import Comment, Keyword, Name, Number, Operator, String
 
 from conformance.errors import InvalidProgram
 from conformance.notation import render, step_lines
-from conformance.program import Json, Program, Step, from_json
+from conformance.program import Json, Step, from_json
 
 _CLASSES = (
     (Comment, "c"),
@@ -33,15 +33,32 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a listing; `marked` where the engine departed."""
+    """One line of a listing. `label` stands in its gutter; `marked` where the engine departed."""
 
-    number: int
+    label: str
     tokens: tuple[Token, ...]
     marked: bool = False
 
 
-def listing(text: str, marked: int | None = None) -> tuple[Line, ...]:
-    """Split Python-like `text` into lines of tokens; `marked` is the line (from 1) to point at."""
+def script_listing(text: str) -> tuple[Line, ...]:
+    """Return the lines of a script, labelled by their numbers."""
+    return tuple(Line(str(n), tokens) for n, tokens in enumerate(_token_lines(text), 1))
+
+
+def program_listing(program: Mapping[str, Json], text: str, step: int) -> tuple[Line, ...]:
+    """Return the lines of `text`, labelled by the numbers of their steps; `step` is marked.
+
+    A line has no label where it is no step of its own, as `with raises():`, and none has one where
+    `text` is not the text form of `program`.
+    """
+    steps = steps_by_line(program, text)
+    return tuple(
+        Line(str(steps.get(n, "")), tokens, steps.get(n) == step)
+        for n, tokens in enumerate(_token_lines(text), 1)
+    )
+
+
+def _token_lines(text: str) -> list[tuple[Token, ...]]:
     lines: list[list[Token]] = [[]]
     for token in _tokens(text.rstrip("\n")):
         first, *rest = token.text.split("\n")
@@ -49,7 +66,7 @@ def listing(text: str, marked: int | None = None) -> tuple[Line, ...]:
             lines[-1].append(Token(first, token.role))
         for piece in rest:
             lines.append([Token(piece, token.role)] if piece else [])
-    return tuple(Line(n, tuple(tokens), n == marked) for n, tokens in enumerate(lines, 1))
+    return [tuple(line) for line in lines]
 
 
 def _tokens(text: str) -> list[Token]:
@@ -64,30 +81,25 @@ def _tokens(text: str) -> list[Token]:
     return tokens
 
 
-def line_of_step(program: Mapping[str, Json], text: str, step: int) -> int | None:
-    """Return the line (from 1) of step number `step` in `text`, the text form of `program`.
+def steps_by_line(program: Mapping[str, Json], text: str) -> dict[int, int]:
+    """Return the number of the step that each line (from 1) of `text` holds.
 
-    None where `program` is no program, `text` is another program's, or there is no such step: a
-    ledger holds data from elsewhere, and a report never points at the wrong line.
+    Empty where `program` is no program, or `text` is another one's: a ledger holds data from
+    elsewhere, and a report never points at the wrong line.
     """
     try:
         parsed = from_json(program)
     except InvalidProgram:
-        return None
+        return {}
     if render(parsed) != text.rstrip("\n"):
-        return None
-    lines = _first_lines(parsed)
-    return lines[step] if 0 <= step < len(lines) else None
+        return {}
+    return {line: step for step, line in enumerate(_first_lines(parsed.steps, 1))}
 
 
-def _first_lines(program: Program) -> list[int]:
-    found: list[int] = []
-
-    def visit(steps: tuple[Step, ...], line: int) -> None:
-        for step in steps:
-            found.append(line + step.refused)
-            visit(step.body, line + step.refused + 1)
-            line += len(step_lines(step))
-
-    visit(program.steps, 1)
-    return found
+def _first_lines(steps: tuple[Step, ...], line: int) -> Iterator[int]:
+    """Yield the line of every step; one that owes an error stands below its `with raises():`."""
+    for step in steps:
+        own = line + step.refused
+        yield own
+        yield from _first_lines(step.body, own + 1)
+        line += len(step_lines(step))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from conformance.ledger import Ledger
 from conformance.program import Json
 from conformance.report.differences import Part, compare_texts
-from conformance.report.listing import Line, line_of_step, listing
+from conformance.report.listing import Line, program_listing, script_listing
 from conformance.report.outcomes import (
     BY_KEY,
     DEPARTURES,
@@ -38,12 +38,13 @@ class ViolationView:
 
 @dataclass(frozen=True, slots=True)
 class ClauseView:
-    """One clause. `anchor` is its permanent link within the page."""
+    """One clause. `anchor` is its permanent link within the page; `seconds` what it took."""
 
     record: ClauseResult
     outcome: Outcome
     anchor: str
     violations: tuple[ViolationView, ...]
+    seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class EngineView:
 
 def engine_view(ledger: Ledger) -> EngineView:
     """Work out the page of one engine."""
-    themes = _themes(ledger.clauses)
+    themes = _themes(ledger)
     clauses = [clause for theme in themes for clause in theme.clauses]
     worst = [(clause, violation) for clause in clauses for violation in clause.violations]
     dtypes = tuple(dict.fromkeys(row.dtype for row in ledger.operations))
@@ -109,7 +110,11 @@ def engine_view(ledger: Ledger) -> EngineView:
         dtypes=dtypes,
         operations=_operations(ledger.operations, dtypes),
         command=command(ledger),
-        machine=tuple((key, plain(value)) for key, value in ledger.machine.items()),
+        machine=tuple(
+            (key.replace("_", " "), plain(value))
+            for key, value in ledger.machine.items()
+            if not isinstance(value, dict)  # the times of the clauses stand with the clauses
+        ),
     )
 
 
@@ -137,28 +142,29 @@ def in_themes(results: Iterable[ClauseResult]) -> dict[str, list[ClauseResult]]:
     return grouped
 
 
-def _themes(results: tuple[ClauseResult, ...]) -> tuple[ThemeView, ...]:
-    themes = []
-    for name, members in in_themes(results).items():
-        clauses = tuple(_clause(member) for member in members)
+def _themes(ledger: Ledger) -> tuple[ThemeView, ...]:
+    themes, times = [], ledger.machine.get("clause_seconds")
+    seconds = times if isinstance(times, dict) else {}
+    for name, members in in_themes(ledger.clauses).items():
+        clauses = tuple(_clause(member, seconds.get(member.id)) for member in members)
         counts = count(clause.outcome for clause in clauses)
         themes.append(ThemeView(name, theme_title(name), clauses, counts))
     return tuple(themes)
 
 
-def _clause(result: ClauseResult) -> ClauseView:
+def _clause(result: ClauseResult, seconds: Json) -> ClauseView:
     violations = sorted(map(_violation, result.violations), key=lambda v: severity(v.outcome))
-    return ClauseView(result, outcome_of(result), anchor(result.id), tuple(violations))
+    took = float(seconds) if isinstance(seconds, (int, float)) else None
+    return ClauseView(result, outcome_of(result), anchor(result.id), tuple(violations), took)
 
 
 def _violation(record: Violation) -> ViolationView:
     expected, observed = compare_texts(record.expected, record.observed)
-    line = line_of_step(record.program, record.text, record.step)
     return ViolationView(
         record,
         outcome_of_kind(record.kind),
-        listing(record.text, line),
-        listing(record.reproduction),
+        program_listing(record.program, record.text, record.step),
+        script_listing(record.reproduction),
         expected,
         observed,
     )
@@ -265,6 +271,4 @@ def plain(value: Json) -> str:
         return f"{value:.4g}"
     if isinstance(value, list):
         return ", ".join(plain(item) for item in value)
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {plain(item)}" for key, item in value.items())
     return "unknown" if value is None else str(value)

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator
 
 from conformance.ledger import Ledger
-from conformance.report.listing import line_of_step
+from conformance.report.listing import program_listing
 from conformance.report.model import EngineView, engine_view, oracle_words
 from conformance.report.outcomes import DEPARTURES, count, outcome_of, outcome_of_kind
 from conformance.verdict import ClauseResult, Violation
@@ -80,9 +80,9 @@ def _violation(violation: Violation, width: int) -> Iterator[str]:
     yield from _field("expected", violation.expected)
     yield from _field("observed", violation.observed)
     yield from ["program:"] if violation.text else []
-    marked = line_of_step(violation.program, violation.text, violation.step)
-    for number, line in enumerate(violation.text.splitlines(), 1):
-        yield f"{'>' if number == marked else ' '} {number:>3}  {line}"
+    for row in program_listing(violation.program, violation.text, violation.step):
+        code = "".join(token.text for token in row.tokens)
+        yield f"{'>' if row.marked else ' '} {row.label:>3}  {code}"
     if violation.reproduction:
         yield "reproduction:"
         yield from (f"    {line}" for line in violation.reproduction.rstrip("\n").splitlines())

@@ -158,8 +158,8 @@ def test_sentences_show_code_as_code() -> None:
     assert "<code>detach()</code> is &lt;b&gt;not&lt;/b&gt; <code>x</code>, a lone `" in text
 
 
-def test_many_engines_and_many_violations_stay_small() -> None:
+def test_a_page_grows_no_faster_than_its_ledger() -> None:
     single = render_engine(FAULTY)
-    assert len(single) < 150_000
+    assert len(single) < 200_000
     bigger = replace(FAULTY, clauses=tuple(c for _ in range(10) for c in FAULTY.clauses))
     assert len(render_engine(bigger)) < 10 * len(single)

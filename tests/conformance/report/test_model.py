@@ -105,7 +105,6 @@ def test_the_command_repeats_the_run_in_any_shell() -> None:
         (True, "yes"),
         (41.7312, "41.73"),
         ([1, "a"], "1, a"),
-        ({"cores": 2, "name": "x"}, "cores 2, name x"),
     ],
 )
 def test_machine_facts_read_as_words(value: object, text: str) -> None:
@@ -114,3 +113,12 @@ def test_machine_facts_read_as_words(value: object, text: str) -> None:
 
 def test_themes_are_titled() -> None:
     assert theme_title("grad_modes") == "Grad modes"
+
+
+def test_times_stand_with_their_clauses_and_never_break_a_report() -> None:
+    timed = replace(GOOD, machine={"clause_seconds": {"ACC-1": 0.25, "ACC-2": "long"}, "jobs": 2})
+    view = engine_view(timed)
+    times = {clause.record.id: clause.seconds for clause in view.clauses}
+    assert (times["ACC-1"], times["ACC-2"], times["ACC-3"]) == (0.25, None, None)
+    assert view.machine == (("jobs", "2"),)
+    assert engine_view(replace(GOOD, machine={"clause_seconds": 3})).clauses[0].seconds is None

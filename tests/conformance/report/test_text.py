@@ -27,13 +27,13 @@ ACC-2 MUST: silently wrong
   expected: [6., 6., 6.]
   observed: [3., 3., 3.]
   program:
-      1  x = leaf([1.0, 2.0, -0.5], requires_grad=True)
-      2  y = mul(x, other=3.0)
-      3  s = sum(y)
-      4  backward(s, retain_graph=True)
-      5  assert grad(x) == [3.0, 3.0, 3.0]
-      6  backward(s)
-  >   7  assert grad(x) == [6.0, 6.0, 6.0]
+      0  x = leaf([1.0, 2.0, -0.5], requires_grad=True)
+      1  y = mul(x, other=3.0)
+      2  s = sum(y)
+      3  backward(s, retain_graph=True)
+      4  assert grad(x) == [3.0, 3.0, 3.0]
+      5  backward(s)
+  >   6  assert grad(x) == [6.0, 6.0, 6.0]
   reproduction:
       import torch
 
@@ -51,7 +51,7 @@ def test_a_violation_reads_as_one_page() -> None:
 
 def test_the_step_that_owed_an_error_is_pointed_at() -> None:
     text = clause_text(violated("data_hazards", 1, MISSING))
-    assert "\n  >   8      backward(s)" in text
+    assert "\n  >   6      backward(s)" in text
 
 
 def test_causes_are_counted() -> None:
