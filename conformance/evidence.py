@@ -21,6 +21,7 @@ from conformance.compare.structure import structure_difference
 from conformance.compare.tolerance import (
     SAMPLES,
     allowance,
+    beyond_rounding,
     ill_conditioned,
     is_inexact,
     limits,
@@ -194,6 +195,8 @@ class Evidence:
             if worse is None:
                 return None
             found = worse
+            if beyond_rounding(widened(observed) - expected, allowed, oracle.largest, dtype):
+                break
         if self._steps[event.step].expect is not None or event.verb != "grad":
             return found
         return self._slopes.adjudicated(event, observed, found)

@@ -75,9 +75,10 @@ class Slopes:
         if slope is None or not np.isfinite(slope.error) or not np.isfinite(gradient).all():
             return None
         predicted = contraction(gradient, direction)
-        limit = self._limit(event, gradient, direction) + SAFETY * slope.error
-        if abs(predicted - slope.value) <= limit:
-            return Opinion(None)
+        for measured in (False, True):
+            limit = self._limit(event, gradient, direction, measured) + SAFETY * slope.error
+            if abs(predicted - slope.value) <= limit:
+                return Opinion(None)
         scale = float(np.sum(np.abs(direction) * np.abs(widened(gradient))))
         if not np.isfinite(limit) or limit > max(scale, abs(slope.value)) / 8:
             return Opinion(Doubt(f"{oracle} is not accurate enough here"))
@@ -92,12 +93,12 @@ class Slopes:
             )
         )
 
-    def _limit(self, event: Event, gradient: Array, direction: Array) -> float:
+    def _limit(self, event: Event, gradient: Array, direction: Array, measured: bool) -> float:
         """Return how far rounding in the engine's dtype may move ⟨gradient, direction⟩."""
         oracle, spread = self._differential, None
         dtype = max(gradient.dtype.name, self._observation.dtype, key=unit_roundoff)
         size = gradient.size
-        if oracle.unsupported is None:
+        if measured and oracle.unsupported is None:
             spreads, size = oracle.spread(event.step, SAMPLES[0]), oracle.size
             if spreads and spreads[0].shape == gradient.shape:
                 spread = spreads[0]

@@ -22,8 +22,11 @@ from conformance.observation import Array
 
 MULTIPLE = 8.0
 """λ: eight standard deviations; it also leaves room for library functions good to a few ulp."""
-SAMPLES = (8, 24)
+SAMPLES = (4, 24)
 """How many perturbed runs measure a spread: at first, and once more before anyone is blamed."""
+
+_FAR = 64.0
+"""Times a bound at which an error is far beyond it."""
 
 _COMPLEX_PARTS = {"complex64": "float32", "complex128": "float64"}
 _COMPLEX_OF = {"float32": "complex64", "float64": "complex128", "float16": "complex64"}
@@ -116,6 +119,18 @@ def ill_conditioned(spread: Array, largest: float, dtype: str) -> bool:
         return False
     worst = float(np.max(spread))
     return not math.isfinite(worst) or worst > math.sqrt(unit_roundoff(dtype)) * largest
+
+
+def beyond_rounding(error: Array, allowed: Array, largest: float, dtype: str) -> bool:
+    """Tell whether more samples could not explain an error.
+
+    Signs that happen to cancel in every sample leave a spread too small. They do not matter where
+    an error is far beyond what is allowed to any element, and to a result as large as `largest`,
+    the largest magnitude that the program met.
+    """
+    one = unit_roundoff(dtype) * largest * MULTIPLE
+    worst = max(float(np.max(allowed, initial=0.0)), one)
+    return bool(np.max(_magnitude(error), initial=0.0) > _FAR * worst)
 
 
 def _magnitude(array: Array) -> Array:

@@ -21,6 +21,8 @@ from conformance.program import Program
 
 LEVELS = 9
 """Steps tried: 2⁻³, 2⁻⁴, … of the tensor's largest magnitude or of one."""
+ENOUGH = 2.0**-36
+"""Relative error at which no smaller step is tried: far below what two gradients differ by."""
 NOISE = 4 * 2.0**-53
 """Relative error granted to a value of the program when two of them are subtracted."""
 
@@ -127,6 +129,8 @@ def ridders(value: Callable[[float], tuple[float, float]], start: Array) -> Slop
             if error < best.error:
                 best = Slope(row[-1], error)
         table.append(row)
+        if best.error <= ENOUGH * abs(best.value):
+            break
     return best
 
 
