@@ -59,7 +59,7 @@ def run_tensor_hooks(node: Node, grads: list[Cotangent], F: Any) -> list[Cotange
     attached = node.hooks
     assert attached is not None
     for nr, hooks in attached.output.items():
-        if hooks and grads[nr] is not None:
+        if hooks:
             grads[nr] = _through(list(hooks.values()), grads[nr], F)
     for nr, reference in attached.retained.items():
         tensor = reference()
@@ -69,20 +69,21 @@ def run_tensor_hooks(node: Node, grads: list[Cotangent], F: Any) -> list[Cotange
 
 
 def _through(hooks: Sequence[Callable[..., Any]], grad: Cotangent, F: Any) -> Cotangent:
-    value = F.to_tensor(grad)
+    # as in PyTorch, a hook is called with None for a gradient that is undefined
+    value = None if grad is None else F.to_tensor(grad)
     for hook in hooks:
         result = hook(value)
         if result is None:
             continue
         if not isinstance(result, Tensor):
             raise TypeError(f"a tensor hook must return a Tensor or None, got {result!r}")
-        if result.shape != value.shape:
+        if value is not None and result.shape != value.shape:
             raise RuntimeError(
                 f"a hook returned a gradient of shape {list(result.shape)} for one of shape "
                 f"{list(value.shape)}; it must keep the shape"
             )
         value = result
-    return F.from_tensor(value)
+    return None if value is None else F.from_tensor(value)
 
 
 def run_pre_hooks(node: Node, grads: list[Cotangent], F: Any) -> list[Cotangent]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import IntEnum
 from functools import lru_cache
+from typing import NoReturn
 
 
 class Category(IntEnum):
@@ -89,6 +90,12 @@ _default = float32
 def by_name(name: str) -> dtype:
     """The dtype called ``name``, e.g. ``"float32"``; KeyError when there is none."""
     return _BY_NAME[name]
+
+
+def unsupported(raw: object) -> NoReturn:
+    """Refuses a library's dtype that the engine does not have."""
+    known = ", ".join(d.name for d in ALL)
+    raise TypeError(f"arrays of dtype {raw} are not supported; convert to one of {known}")
 
 
 def get_default_dtype() -> dtype:

@@ -49,10 +49,7 @@ class NumpyBackend(Backend):
 
     def engine_dtype(self, raw: Any) -> dtype:
         found = _ENGINE.get(raw)
-        if found is None:
-            known = ", ".join(d.name for d in dtypes.ALL)
-            raise TypeError(f"arrays of dtype {raw} are not supported; convert to one of {known}")
-        return found
+        return dtypes.unsupported(raw) if found is None else found
 
     def asarray(
         self, data: Any, d: dtype | None = None, device: str = "cpu", copy: bool = True
@@ -65,6 +62,7 @@ class NumpyBackend(Backend):
             if array.dtype.kind == "c" and raw.kind != "c":
                 array = array.real
             return array.astype(raw)
+        self.engine_dtype(array.dtype)
         return np.array(array, order="C") if copy else array
 
     def to_numpy(self, x: Any) -> Any:

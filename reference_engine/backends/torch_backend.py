@@ -62,7 +62,8 @@ class TorchBackend(Backend):
         return self._raw[d]
 
     def engine_dtype(self, raw: Any) -> dtype:
-        return self._engine[raw]
+        found = self._engine.get(raw)
+        return dtypes.unsupported(raw) if found is None else found
 
     def asarray(
         self, data: Any, d: dtype | None = None, device: str = "cpu", copy: bool = True
@@ -75,7 +76,7 @@ class TorchBackend(Backend):
             else:
                 # torch reads a NumPy array's numbers, whatever its strides, and always copies here;
                 # Python numbers go by way of float64, or they would be rounded to float32 first
-                data = torch.tensor(data if hasattr(data, "dtype") else np.asarray(data))
+                data = torch.tensor(np.ascontiguousarray(data).reshape(np.shape(data)))
                 copy = False
         data = data.detach()
         if raw is not None and data.is_complex() and not raw.is_complex:

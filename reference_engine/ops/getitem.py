@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from reference_engine.backends.base import of_array
+from reference_engine.backends.dtypes import Category
 from reference_engine.ops.call import function_of, in_place_of
 from reference_engine.ops.memory import copy_, fill_
 from reference_engine.ops.opdef import REGISTRY, linear
@@ -33,7 +34,9 @@ linear(
 )
 linear(
     "_index_put",
-    lambda xp, x, values, *, index, accumulate=False: xp.index_put(x, index, values, accumulate),
+    lambda xp, x, values, *, index, accumulate=False: xp.index_put(
+        x, index, xp.cast(values, xp.dtype_of(x)), accumulate
+    ),
     transpose_x=lambda F, g, index, accumulate: (
         g if accumulate else F._index_put(g, F.zeros_like(F._index(g, index=index)), index=index)
     ),
@@ -48,7 +51,7 @@ _BASIC = (int, slice, type(None), type(Ellipsis), np.integer)
 def getitem(self: Tensor, index: Any) -> Tensor:
     """``x[index]``. IndexError for an index that is out of range, of too many dimensions or no index."""
     parts = _parts(self, index)
-    if all(isinstance(part, _BASIC) and not isinstance(part, bool) for part in parts):
+    if all(map(_is_basic, parts)):
         return _view(self, parts)
     result: Tensor = function_of(REGISTRY["_index"])(self, index=_raw_index(self, parts))
     return result
@@ -57,7 +60,7 @@ def getitem(self: Tensor, index: Any) -> Tensor:
 def setitem(self: Tensor, index: Any, value: Any) -> None:
     """``x[index] = value``: writes in place, with the refusals of in-place operations."""
     parts = _parts(self, index)
-    if all(isinstance(part, _BASIC) and not isinstance(part, bool) for part in parts):
+    if all(map(_is_basic, parts)):
         target = _view(self, parts)
         if isinstance(value, Tensor):
             copy_(target, _without_leading_ones(value, target.ndim))
@@ -68,6 +71,13 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         raise RuntimeError(f"x[index] = value needs {self.dtype}, x's dtype, got {value.dtype}")
     put = in_place_of(REGISTRY["_index_put"])
     put(self, value, index=_raw_index(self, parts))
+
+
+def _is_basic(part: Any) -> bool:
+    """Whether a part of an index selects a view."""
+    if isinstance(part, Tensor):
+        return part.ndim == 0 and part.dtype.category is Category.INTEGER
+    return isinstance(part, _BASIC) and not isinstance(part, bool)
 
 
 def _parts(x: Tensor, index: Any) -> list[Any]:
