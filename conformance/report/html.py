@@ -86,7 +86,9 @@ def _ulp(error: float) -> str:
     """Return an error in units in the last place, short."""
     if error == 0:
         return "exact"
-    return f"{error:.2g} ulp" if error < 1000 else f"{error:.1e} ulp"
+    if error < 100:
+        return f"{error:.2g} ulp"
+    return f"{error:,.0f} ulp" if error < 1e6 else f"{error:.1e} ulp".replace("e+", "e")
 
 
 def _linked(url: str) -> bool:

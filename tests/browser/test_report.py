@@ -282,11 +282,12 @@ def test_everything_is_there_without_a_script(browser: Any, folder: Path) -> Non
     context.close()
 
 
-def test_printing_opens_everything_on_white(window: Window) -> None:
+def test_printing_opens_every_departure_on_white(window: Window) -> None:
     page = window.open("tinytape")
     page.emulate_media(media="print", color_scheme="dark")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert page.locator("details:not([open])").count() == 0
+    assert page.locator(".departure:visible").count() == 8
+    assert not page.locator("#LEAF-1 .body").is_visible()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.locator("details[open]").count() == 0

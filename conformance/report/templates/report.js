@@ -178,10 +178,11 @@
     });
   }
 
+  // paper gets every departure in full, and a line for each clause that holds
   function printing() {
     let closed = [];
     addEventListener("beforeprint", () => {
-      closed = [...document.querySelectorAll("details:not([open])")];
+      closed = [...document.querySelectorAll("details:not([open]):has(.departure, .note), .worst details:not([open])")];
       for (const details of closed) details.open = true;
     });
     addEventListener("afterprint", () => { for (const details of closed) details.open = false; });

@@ -163,3 +163,20 @@ def test_a_page_grows_no_faster_than_its_ledger() -> None:
     assert len(single) < 200_000
     bigger = replace(FAULTY, clauses=tuple(c for _ in range(10) for c in FAULTY.clauses))
     assert len(render_engine(bigger)) < 10 * len(single)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (0.0, "exact"),
+        (0.5, "0.5 ulp"),
+        (3.14159, "3.1 ulp"),
+        (517.0, "517 ulp"),
+        (41_900.0, "41,900 ulp"),
+        (4.5e15, "4.5e15 ulp"),
+        (float("inf"), "inf ulp"),
+    ],
+)
+def test_errors_are_short(error: float, words: str) -> None:
+    page = Page(render_engine(ledger("x", "1", (clause("detach", 1, max_error_ulp=error),))))
+    assert f"Worst error{words}" in page.text
