@@ -26,7 +26,12 @@ class Blame:
     def not_refused(self, event: Event) -> Finding:
         """Return the finding that an error was owed and none came."""
         return self._finding(
-            Kind.NOT_REFUSED, event, "clause", "an error", event.describe(), "no error was raised"
+            Kind.NOT_REFUSED,
+            event,
+            "clause",
+            "an error",
+            event.describe(),
+            "no error was raised, and one is owed",
         )
 
     def refused(self, event: Event, oracle: str) -> Finding:
@@ -38,7 +43,7 @@ class Blame:
             oracle,
             "no error",
             event.describe(),
-            event.describe(),
+            f"{event.describe()}; expected no error",
             event.refusal.type,
         )
 
@@ -99,9 +104,9 @@ class Blame:
     ) -> Finding:
         step = self._steps[event.step]
         operation = step.op
-        judge = "" if oracle == "clause" else f", says {oracle}"
+        source = "" if oracle == "clause" else f" (by {oracle})"
         if oracle == self._oracle:
-            judge += " in float64"
+            source = f" (by {oracle} in float64)"
         cause = [kind.value, step.verb, operation or "", aspect]
         return Finding(
             Outcome.VIOLATED,
@@ -111,7 +116,7 @@ class Blame:
             operation=operation,
             expected=expected,
             observed=observed,
-            message=f"step {event.step}, `{spoken(step)}`: {message}{judge}",
+            message=f"step {event.step}, `{spoken(step)}`: {message}{source}",
             oracle=oracle,
             cause="/".join(part for part in cause if part),
         )
@@ -203,5 +208,3 @@ def _literal(array: Array) -> Literal:
         return item
 
     return nested(array.tolist())
-
-

@@ -186,7 +186,8 @@ class FunctionalEngine(Engine):
     has no notion of (accumulation, freed graphs, flags, hooks, in-place writes) is no capability.
 
     Optional: `stop_gradient(tensor)`, which gives programs `detach` and the grad modes, and
-    `jvp(fn, primals, tangents)`.
+    `jvp(fn, primals, tangents)`, which returns the results of `fn(*primals)` and their derivatives
+    along `tangents`, two tuples.
     """
 
     _contract_only = True

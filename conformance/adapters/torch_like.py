@@ -100,6 +100,7 @@ class TorchLikeEngine(TapeEngine):
         autograd = getattr(module, "autograd", None)
         missing += [] if hasattr(autograd, "grad") else ["grad_of"]
         missing += [] if hasattr(autograd, "backward") else ["backward_many"]
+        missing += [] if hasattr(getattr(module, "func", None), "jvp") else ["jvp"]
         return missing
 
     def tensor(self, array: Array, requires_grad: bool = False) -> Tensor:
@@ -267,6 +268,18 @@ class TorchLikeEngine(TapeEngine):
     def is_grad_enabled(self) -> bool:
         """Return `module.is_grad_enabled()`."""
         return bool(self.module.is_grad_enabled())
+
+    def jvp(
+        self,
+        fn: Callable[..., Sequence[Tensor]],
+        primals: Sequence[Tensor],
+        tangents: Sequence[Tensor],
+    ) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+        """Call `module.func.jvp`: the results of `fn` and their derivatives along `tangents`."""
+        found: tuple[Sequence[Tensor], Sequence[Tensor]] = self.module.func.jvp(
+            fn, tuple(primals), tuple(tangents)
+        )
+        return found
 
     def reset(self) -> None:
         """Enable gradients."""

@@ -13,13 +13,16 @@ import numpy as np
 
 from conformance.adapters.base import Engine, Tensor
 from conformance.compare.arrays import widened
+from conformance.execute import execute
 from conformance.observation import Array, Observation
 from conformance.oracles.finite_difference import FiniteDifference, Slope
-from conformance.oracles.trial import Call, displaced
-from conformance.program import Program
+from conformance.oracles.promoted import Wrapped
+from conformance.oracles.trial import displaced
+from conformance.program import Program, Step
 
 EXACT = 2.0**-46
 """Relative error granted to a derivative of float64 forward mode: 64 roundings."""
+_ASK = Program((Step("apply", ("slope",), (), "jvp"), Step("value", (), ("slope",))))
 
 
 class Adjoint:
@@ -37,40 +40,68 @@ class Adjoint:
     def slope(self, step: int, direction: Array) -> Slope | None:
         """Return ⟨v, J·direction⟩ for the gradient Jᵀ·v that `step` reads.
 
-        None where no engine at hand has a forward mode, or the program is beyond trials.
+        None where no engine at hand has a forward mode, or it refuses, or the program is beyond
+        trials.
         """
-        engine: Any = self._engine
-        question = None if engine is None else self._plan.question(step)
-        if question is None or self._plan.record is None:
+        question = None if self._engine is None else self._plan.question(step)
+        if question is None or self._engine is None or self._plan.record is None:
             return None
-        target, numbers = question
+        target, calls = question
         start = self._plan.record.arrays[target]
-        if start.shape != direction.shape or not numbers:
+        if start.shape != direction.shape or not calls:
             return None
+
+        def roots(tensor: Tensor) -> tuple[list[Tensor], list[Array | None]]:
+            assert self._engine is not None
+            assert self._plan.record is not None
+            found = displaced(
+                self._engine,
+                self._program,
+                self._dtype,
+                self._plan.record,
+                target,
+                lambda _: tensor,
+            )
+            if found is None:
+                raise ValueError("the engine refuses to run the program in forward mode")
+            chosen = [found[call] for call in calls]
+            return (
+                [root for call in chosen for root in call.roots],
+                [cotangent for call in chosen for cotangent in call.cotangents],
+            )
+
+        asked = _Forward(self._engine, roots, start, direction)
+        execute(asked, _ASK, "float64")
+        return asked.slope
+
+
+class _Forward(Wrapped):
+    """Runs the engine's forward mode as an operation, so that its refusal is recorded as one."""
+
+    def __init__(self, inner: Engine, roots: Any, start: Array, direction: Array) -> None:
+        super().__init__(inner)
+        self._roots, self._start = roots, start
+        self._direction = direction.astype(start.dtype)
+        self.slope: Slope | None = None
+
+    def apply(self, op: str, *tensors: Tensor, **params: Any) -> Tensor:
+        """Ask for the derivative along the direction and contract it with the cotangents."""
+        del op, tensors, params
         cotangents: list[Array | None] = []
 
-        def roots(tensor: Tensor) -> Sequence[Tensor]:
-            calls = self._calls(target, tensor)
-            chosen = [calls[number] for number in numbers]
-            cotangents[:] = [c for call in chosen for c in call.cotangents]
-            return tuple(root for call in chosen for root in call.roots)
+        def function(tensor: Tensor) -> Sequence[Tensor]:
+            found, cotangents[:] = self._roots(tensor)
+            return tuple(found)
 
-        _, tangents = engine.jvp(
-            roots, (engine.tensor(start),), (engine.tensor(direction.astype(start.dtype)),)
+        inner = self.inner
+        _, tangents = inner.jvp(
+            function, (inner.tensor(self._start),), (inner.tensor(self._direction),)
         )
         total, size = 0.0, 0.0
         for tangent, cotangent in zip(tangents, cotangents, strict=True):
-            values = widened(engine.numpy(tangent))
+            values = widened(inner.numpy(tangent))
             weights = np.ones(values.shape) if cotangent is None else widened(cotangent)
             total += float(np.sum(np.real(np.conj(weights) * values)))
             size += float(np.sum(np.abs(weights) * np.abs(values)))
-        return Slope(total, EXACT * size)
-
-    def _calls(self, target: int, tensor: Tensor) -> list[Call]:
-        assert self._engine is not None
-        assert self._plan.record is not None
-        found = displaced(
-            self._engine, self._program, self._dtype, self._plan.record, target, lambda _: tensor
-        )
-        assert found is not None, "a program that ran once did not run again"
-        return found
+        self.slope = Slope(total, EXACT * size)
+        return inner.tensor(np.array(total))

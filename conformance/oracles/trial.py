@@ -35,10 +35,11 @@ _CUTS = frozenset("detach no_grad enable_grad set_grad_enabled inference_mode re
 
 @dataclass(slots=True)
 class Cell:
-    """A tensor of a trial and the running number of its making."""
+    """A tensor of a trial, the running number of its making, and its array where that is given."""
 
     tensor: Tensor
     number: int
+    array: Array | None = None
 
 
 @dataclass(slots=True)
@@ -98,7 +99,9 @@ class Trial(Wrapped):
 
     def numpy(self, tensor: Cell) -> Array:
         """Return the values of a cell, in a replay the recorded ones."""
-        if self.target is not None and tensor.number >= 0:
+        if tensor.array is not None:
+            return tensor.array
+        if self.target is not None:
             return self.record.arrays[tensor.number]
         array: Array = self.inner.numpy(tensor.tensor)
         return array
@@ -142,7 +145,7 @@ class Trial(Wrapped):
         self._read += 1
         if self.target is None:
             self.record.read.append(tensor.number)
-        return None if seen is None else Cell(self.inner.tensor(np.array(seen)), -1)
+        return None if seen is None else Cell(self.inner.tensor(np.array(seen)), -1, seen)
 
     def set_grad(self, tensor: Cell, gradient: Cell | None) -> None:
         """Do nothing: what a gradient is set to is accounted for by whoever reads it."""
