@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from reference_engine.ops import (  # noqa: F401  (a family's rows register on import)
+    activations,
     arrange,
     binary,
     comparison,
     complexes,
+    convolution,
     factories,
     indexing,
+    layers,
+    losses,
     matmul,
+    pooling,
     reduction,
+    resampling,
     scan,
     shape,
     unary,

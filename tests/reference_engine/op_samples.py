@@ -46,13 +46,15 @@ def _fill(
     fill, _, of = op.facts.fill.get(name, "").partition(":")
     if fill == "bool":
         return rng.random(shape) < 0.5
+    if fill == "below":
+        return rng.integers(0, int(of), shape)
     if fill in ("index", "permutation"):
         return _indices(fill, of, shape, params, before, rng)
     if fill == "positive-definite":
         a = _numbers(shape, rng, kind)
         return a @ np.swapaxes(a.conj(), -1, -2) + 2 * np.eye(shape[-1], dtype=kind)
-    if fill == "unit":
-        return rng.uniform(0.1, 0.9, shape).astype(kind)
+    if fill in ("unit", "constant"):
+        return np.asarray(rng.uniform(0.1, 0.9, shape)).astype(kind)
     if kind.startswith("complex"):
         return _numbers(shape, rng, kind)
     low, high = op.facts.domain.get(name, (-np.inf, np.inf))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -19,20 +20,25 @@ from tests.reference_engine.op_samples import cases, cotangent, inputs, samples
 KINDS = ("float64", "complex128")
 #: names that only mean something to the reference engine's own rules
 INTERNAL = {"zeros_of", "copy", "zero"}
-CASES = [case for case in cases(TABLE) if case[0] not in INTERNAL]
+#: torch multiplies by 1/6 rounded to float32 in its backward, in float64 too; finite differences judge this row
+ROUNDED_BY_TORCH = {"nn.functional.hardsigmoid"}
+CASES = [case for case in cases(TABLE) if case[0] not in INTERNAL | ROUNDED_BY_TORCH]
 
 
 class Side:
     """One of the two libraries, computing the same things."""
 
-    def __init__(self, library: Any, function: Any, make: Any) -> None:
-        self.library, self.function, self.make = library, function, make
+    def __init__(self, library: Any, name: str, function: Any, make: Any) -> None:
+        self.library, self.op, self.make = library, TABLE[name], make
+        self.function = caller(self.op, function)
 
     def run(self, arrays: Sequence[Any], params: dict[str, Any]) -> list[dict[str, Any]]:
         """For each differentiable output: its value, gradients, and gradients of those."""
         xs = [self.make(a) if isinstance(a, np.ndarray) else a for a in arrays]
-        for x in xs:
-            if hasattr(x, "dtype") and str(x.dtype).split(".")[-1][:5] in ("float", "compl"):
+        names = itertools.chain(self.op.inputs, itertools.repeat(self.op.inputs[-1]))
+        for name, x in zip(names, xs, strict=False):
+            floating = str(getattr(x, "dtype", "")).split(".")[-1][:5] in ("float", "compl")
+            if floating and self.op.facts.fill.get(name) != "constant":
                 x.requires_grad_()
         outs = self.function(xs, params)
         outs = list(outs) if isinstance(outs, (tuple, list)) else [outs]
@@ -78,10 +84,10 @@ def torch_function(name: str) -> Any:
 
 
 def theirs(name: str) -> Side:
-    op, function = TABLE[name], torch_function(name)
+    function = torch_function(name)
     assert function is not None, f"torch has no {name}"
 
-    return Side(torch, caller(op, function), torch.tensor)
+    return Side(torch, name, function, torch.tensor)
 
 
 def caller(op: OpDef, function: Any) -> Any:
@@ -101,7 +107,8 @@ def caller(op: OpDef, function: Any) -> Any:
 def ours(name: str, device: str) -> Side:
     return Side(
         reference_engine,
-        caller(TABLE[name], function_of(TABLE[name])),
+        name,
+        function_of(TABLE[name]),
         lambda a: reference_engine.tensor(a, device=device),
     )
 
@@ -122,6 +129,8 @@ def agree(path: str, got: Any, expected: Any) -> None:
         np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12, err_msg=path)
 
 
+# torch warns that reduction="mean" of kl_div and padding="same" are not what one may think
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("device", ["cpu", "torch"])
 @pytest.mark.parametrize(("name", "number"), CASES)
 def test_row_agrees_with_torch(name: str, number: int, device: str) -> None:

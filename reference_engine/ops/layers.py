@@ -1,0 +1,131 @@
+"""What layers of neural networks compute: linear maps, normalisation, dropout, embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from reference_engine.ops.opdef import composite, linear, nondiff
+
+
+def _linear(F: Any, x: Any, weight: Any, bias: Any = None) -> Any:
+    """x (..., in) · weightᵀ (out, in) + bias (out)."""
+    if bias is not None and x.ndim == 2:
+        return F.addmm(bias, x, F.t(weight))
+    made = F.matmul(x, F.t(weight))
+    return made if bias is None else made + bias
+
+
+composite("nn.functional.linear", _linear, samples=[
+    (((2, 3), (4, 3), (4,)), {}), (((2, 3), (4, 3)), {}), (((3,), (4, 3), (4,)), {}),
+    (((2, 2, 3), (4, 3), (4,)), {})])  # fmt: skip
+
+
+# normalisation --------------------------------------------------------------------------------------
+def _normalised(F: Any, x: Any, dim: tuple[int, ...], eps: float) -> Any:
+    """x less its mean over its standard deviation, both over ``dim``."""
+    centred = x - F.mean(x, dim=dim, keepdim=True)
+    return centred * F.rsqrt(F.mean(centred * centred, dim=dim, keepdim=True) + eps)
+
+
+def _affine(x: Any, weight: Any, bias: Any) -> Any:
+    scaled = x if weight is None else x * weight
+    return scaled if bias is None else scaled + bias
+
+
+def _per_channel(F: Any, v: Any, x: Any) -> Any:
+    """(C) to broadcast against x (N, C, ...)."""
+    return None if v is None else F.reshape(v, shape=(-1, *(1,) * (x.ndim - 2)))
+
+
+def _layer_norm(F: Any, x: Any, normalized_shape: Sequence[int], weight: Any = None, bias: Any = None,
+                eps: float = 1e-5) -> Any:  # fmt: skip
+    n = len(normalized_shape)
+    if tuple(x.shape[x.ndim - n :]) != tuple(normalized_shape):
+        raise RuntimeError(f"layer_norm over {list(normalized_shape)} got an input of shape {list(x.shape)}")
+    return _affine(_normalised(F, x, tuple(range(-n, 0)), eps), weight, bias)
+
+
+def _group_norm(F: Any, x: Any, num_groups: int, weight: Any = None, bias: Any = None,
+                eps: float = 1e-5) -> Any:  # fmt: skip
+    grouped = F.reshape(x, shape=(x.shape[0], num_groups, -1))
+    made = F.reshape(_normalised(F, grouped, (-1,), eps), shape=tuple(x.shape))
+    return _affine(made, _per_channel(F, weight, x), _per_channel(F, bias, x))
+
+
+def _batch_norm(F: Any, x: Any, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None,
+                training: bool = False, momentum: float = 0.1, eps: float = 1e-5) -> Any:  # fmt: skip
+    """Over the batch in training, which also moves the running statistics; else over those."""
+    dims = (0, *range(2, x.ndim))
+    weight, bias = _per_channel(F, weight, x), _per_channel(F, bias, x)
+    if not training:
+        scale = F.rsqrt(_per_channel(F, running_var, x) + eps)
+        return _affine((x - _per_channel(F, running_mean, x)) * scale, weight, bias)
+    if running_mean is not None:
+        seen = x.detach()
+        for running, now in ((running_mean, F.mean(seen, dim=dims)), (running_var, F.var(seen, dim=dims))):
+            running.detach().copy_(running.detach() * (1 - momentum) + now * momentum)
+    return _affine(_normalised(F, x, dims, eps), weight, bias)
+
+
+def _instance_norm(F: Any, x: Any, running_mean: Any = None, running_var: Any = None, weight: Any = None,
+                   bias: Any = None, use_input_stats: bool = True, momentum: float = 0.1,
+                   eps: float = 1e-5) -> Any:  # fmt: skip
+    if not use_input_stats or running_mean is not None:
+        raise NotImplementedError("instance_norm works on the input's own statistics only")
+    made = _normalised(F, x, tuple(range(2, x.ndim)), eps)
+    return _affine(made, _per_channel(F, weight, x), _per_channel(F, bias, x))
+
+
+composite("nn.functional.layer_norm", _layer_norm, complex=False, order=(
+              "x", "normalized_shape", "weight", "bias", "eps"),
+          samples=[(((2, 3, 4), (3, 4), (3, 4)), {"normalized_shape": (3, 4)}),
+                   (((2, 3),), {"normalized_shape": (3,)})])  # fmt: skip
+composite("nn.functional.group_norm", _group_norm, complex=False)
+composite("nn.functional.instance_norm", _instance_norm, complex=False, samples=[(((2, 3, 4),), {})])
+composite("nn.functional.batch_norm", _batch_norm, complex=False,
+          fill={"running_mean": "constant", "running_var": "constant"}, samples=[
+    (((3, 2), (2,), (2,)), {}), (((3, 2, 2), (2,), (2,), (2,), (2,)), {}),
+    (((3, 2, 2), None, None, (2,), (2,)), {"training": True})])  # fmt: skip
+
+
+# dropout and embedding --------------------------------------------------------------------------------
+nondiff("_kept", lambda xp, x, *, p, shape: xp.cast(
+    xp.random("uniform", tuple(shape), xp.dtype_of(x).to_real(), str(x.device)) >= p,
+    xp.dtype_of(x)))  # fmt: skip
+
+
+def _dropout(F: Any, x: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    """Zeros each element with probability p and scales the others by 1/(1 − p)."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout got p={p}; a probability is between 0 and 1")
+    if not training or p == 0:
+        return x
+    return x * (F._kept(x, p=p, shape=tuple(x.shape)) * (1 / (1 - p) if p < 1 else 0.0))
+
+
+def _dropout2d(F: Any, x: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    """Zeros whole channels of x (N, C, ...)."""
+    if not training or p == 0:
+        return x
+    mask = F._kept(x, p=p, shape=(*x.shape[:2], *(1,) * (x.ndim - 2)))
+    return x * (mask * (1 / (1 - p) if p < 1 else 0.0))
+
+
+composite("nn.functional.dropout", _dropout)
+composite("nn.functional.dropout2d", _dropout2d)
+
+
+def _embedding_vjp(F: Any, g: Any, x: Any, weight_shape: Any, padding_idx: int | None) -> Any:
+    rows = F.reshape(x, shape=(-1,))
+    source = F.reshape(g, shape=(-1, weight_shape[1]))
+    if padding_idx is not None:
+        padding = F.unsqueeze(rows == padding_idx % weight_shape[0], dim=-1)
+        source = F.where(padding, 0, source)
+    return F.index_add(F.zeros_of(g, size=weight_shape), dim=0, index=rows, source=source)
+
+
+linear("nn.functional.embedding", lambda xp, x, weight, *, padding_idx=None: xp.reshape(xp.take(
+           weight, xp.reshape(x, (-1,)), axis=0), (*x.shape, weight.shape[1])),
+       transpose_weight=_embedding_vjp, complex=False, fill={"x": "below:4"},
+       samples=[(((2, 3), (4, 2)), {}), (((3,), (4, 2)), {"padding_idx": 1})])  # fmt: skip
