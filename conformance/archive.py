@@ -117,8 +117,9 @@ def write_text(path: str | Path, text: str) -> Path:
     path = Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with partial.open("wb") as file:
+            # an engine's message may hold lone surrogates; so escaped they are JSON, too
+            file.write(text.encode("utf-8", "backslashreplace"))
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
@@ -131,10 +132,10 @@ def write_text(path: str | Path, text: str) -> Path:
     return path
 
 
-def prepare_folder(path: str | Path) -> Path:
+def prepare_folder(path: str | Path, option: str = "--out") -> Path:
     """Make the folder where needed and prove that files can be written there, before a long run.
 
-    Raises `UsageError` where they cannot.
+    Raises `UsageError` where they cannot; `option` is the one to give another folder with.
     """
     path = Path(path)
     try:
@@ -143,6 +144,6 @@ def prepare_folder(path: str | Path) -> Path:
             return path
     except OSError as error:
         raise UsageError(
-            f"cannot write reports to {str(path)!r}: {error.strerror}; choose another folder"
-            " with --out"
+            f"cannot write reports to {str(path)!r}: {error.strerror}; choose another folder with"
+            f" {option}"
         ) from error

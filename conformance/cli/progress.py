@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TaskID, TextColumn
 from rich.progress import TimeElapsedColumn as Elapsed
 from rich.text import Text
 
@@ -24,7 +24,7 @@ class LiveProgress:
         self._bars = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=30),
-            MofNCompleteColumn(),
+            _Done(),
             Elapsed(),
             _Found(),
             console=out,
@@ -35,7 +35,7 @@ class LiveProgress:
         self._found: dict[str, list[str]] = {}
 
     def __enter__(self) -> LiveProgress:
-        self._loading = self._bars.add_task("loading engines", total=None, found="")
+        self._loading = self._bars.add_task("loading engines", total=None, found=Text())
         self._bars.start()
         return self
 
@@ -74,14 +74,21 @@ def _tally(keys: list[str]) -> Text:
     return text
 
 
+class _Done(MofNCompleteColumn):
+    """How many clauses of how many; nothing while their number is unknown."""
+
+    def render(self, task: Task) -> Text:
+        """Return the two numbers."""
+        return super().render(task) if task.total is not None else Text()
+
+
 class _Found(TextColumn):
     """The last column of a bar: how many clauses have which verdict so far."""
 
     def __init__(self) -> None:
         super().__init__("")
 
-    def render(self, task: object) -> Text:
+    def render(self, task: Task) -> Text:
         """Return the tally that `finished` has stored with the task."""
-        fields: dict[str, object] = getattr(task, "fields", {})
-        found = fields.get("found")
-        return found if isinstance(found, Text) else Text()
+        found: Text = task.fields["found"]
+        return found

@@ -15,7 +15,7 @@ from conformance.errors import UsageError
 from conformance.known import Known, failures, read_xfails
 from conformance.ledger import Ledger, file_stem
 from conformance.profiles import PROFILES
-from conformance.report import write_reports
+from conformance.report import render_junit, write_reports
 from conformance.runner import DEFAULT_ENGINES, Plan, Run
 from conformance.spec import clauses
 
@@ -81,6 +81,12 @@ def _jobs(context: click.Context, parameter: click.Parameter, value: str) -> int
     help="Ledger of an earlier run, whose violations are known; repeat for several engines.",
 )
 @click.option(
+    "--junit",
+    type=click.Path(path_type=Path),
+    metavar="FILE.xml",
+    help="Also write the result as JUnit XML, for CI systems.",
+)
+@click.option(
     "--timeout",
     type=float,
     metavar="SECONDS",
@@ -95,12 +101,15 @@ def run(
     out: Path,
     xfails: Path | None,
     baselines: tuple[Path, ...],
+    junit: Path | None,
     timeout: float | None,
 ) -> int:
     """Judge engines by the clauses; write OUT/<engine>.json, OUT/<engine>.html, OUT/index.html."""
     plan = Plan.make(engines or DEFAULT_ENGINES, profile, select, seed, jobs, timeout)
     known = Known(() if xfails is None else read_xfails(xfails), _baselines(baselines))
     prepare_folder(out)
+    if junit is not None:
+        prepare_folder(junit.parent, option="--junit")
     screen = console()
     running = Run(plan)
     interrupted = False
@@ -116,6 +125,14 @@ def run(
     for warning in known.warnings(ledgers, (row.id for row in clauses())):
         screen.print(Text(f"warning: {warning}", "yellow"))
     _write(screen, ledgers, out)
+    if junit is not None:
+        expected = {
+            (ledger.engine.name, result.id)
+            for ledger in ledgers
+            for result in ledger.clauses
+            if known.reason(ledger.engine.name, result) is not None
+        }
+        write_text(junit, render_junit(ledgers, expected))
     if interrupted:
         raise click.Abort
     return int(any(failures(ledger, known) for ledger in ledgers))

@@ -74,7 +74,7 @@ class Session:
     def _prepare(self) -> None:
         path = self.report_path
         if path is not None:
-            prepare_folder(path.parent)
+            prepare_folder(path.parent, option="--conformance-report")
         self.run.facts = load_facts(self.workers, self.plan.engines)
         if self.distributed:
             self._close()

@@ -42,6 +42,13 @@ def test_an_infinite_error_survives_in_strict_json(tmp_path: Path) -> None:
     assert '"max_error_ulp": "inf"' in path.read_text(encoding="utf-8")
 
 
+def test_a_lone_surrogate_in_a_message_survives(tmp_path: Path) -> None:
+    odd = ledger(result("ACC-1", Status.UNEXERCISED, note="odd \ud800"))
+    path = write_ledger(odd, tmp_path / "torch.json")
+    assert read_ledger(path) == odd
+    path.read_text(encoding="utf-8")
+
+
 def change(path: Path, edit: Callable[[Any], None]) -> None:
     form = json.loads(path.read_text(encoding="utf-8"))
     edit(form)

@@ -73,8 +73,10 @@ def test_listed_failures_do_not_fail_the_run_and_stale_ones_are_told(
 ) -> None:
     xfails = tmp_path / "xfails.txt"
     xfails.write_text("LEAF-*  # doubled\nRET-1\nLEAFS-1\n", encoding="utf-8")
-    code, out, _ = run(command, tmp_path, f"{WRONG}:Doubled", "--xfails", xfails)
+    junit = tmp_path / "ci" / "junit.xml"
+    code, out, _ = run(command, tmp_path, f"{WRONG}:Doubled", "--xfails", xfails, "--junit", junit)
     assert code == 0
+    assert "MUST clause silently wrong, expected" in junit.read_text(encoding="utf-8")
     assert "expected, as line 1 of the expected failures lists it (doubled): " in out
     assert "warning: expected failure 'LEAFS-1' (line 3) matches no clause" in out
     assert "stale" not in out
