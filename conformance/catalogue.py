@@ -160,9 +160,11 @@ NUMBERS = (2.0, 0.5, -1.0, 3.0, -2.0, 1.5, -0.5, 0.25)
 """Python numbers that stand for a second operand; exact in every binary format."""
 
 
-def _rows() -> list[Operation]:
-    own, result, other = frozenset({"input"}), frozenset({"output"}), frozenset({"other"})
-    mild: Interval = (-3.0, 3.0)
+_INPUT, _OUTPUT, _OTHER = frozenset({"input"}), frozenset({"output"}), frozenset({"other"})
+
+
+def _elementwise() -> list[Operation]:
+    own, result, mild = _INPUT, _OUTPUT, (-3.0, 3.0)
 
     def unary(
         name: str,
@@ -176,7 +178,7 @@ def _rows() -> list[Operation]:
 
     return [
         # the order is the order of simplicity: shrinking moves a program towards the first rows
-        Operation("mul", "binary", product, numbers=NUMBERS, saves=other),
+        Operation("mul", "binary", product, numbers=NUMBERS, saves=_OTHER),
         unary("sin", _constant(-1.0, 1.0), own),
         Operation("add", "binary", total, numbers=NUMBERS),
         unary("exp", _rising(math.exp), result, mild),
@@ -185,7 +187,7 @@ def _rows() -> list[Operation]:
         unary("cos", _constant(-1.0, 1.0), own),
         unary("tanh", _rising(math.tanh), result),
         unary("sigmoid", _rising(_logistic), result),
-        Operation("div", "binary", _quotient, divisor=True, numbers=NUMBERS, saves=own | other),
+        Operation("div", "binary", _quotient, divisor=True, numbers=NUMBERS, saves=own | _OTHER),
         unary("log", _rising(math.log), own, POSITIVE),
         unary("sqrt", _rising(math.sqrt), result, POSITIVE),
         unary("square", lambda a: _power(a, (2.0, 2.0)), own),
@@ -203,15 +205,20 @@ def _rows() -> list[Operation]:
         unary("nn.functional.softplus", lambda a: (0.0, 0.7 + max(a[1], 0.0)), own),
         Operation("maximum", "binary", _greater, saves=own, kinks=(0.0,)),
         Operation("minimum", "binary", _lesser, saves=own, kinks=(0.0,)),
+    ]  # fmt: skip
+
+
+def _of_arrays() -> list[Operation]:
+    return [
         Operation("sum", "reduce", _sums),
         Operation("mean", "reduce", _same),
         Operation("logsumexp", "reduce", lambda a, n: (a[0], a[1] + math.log(n[1])),
-                  saves=own | result),
-        Operation("matmul", "matmul", _products, saves=other),
-        Operation("mm", "matmul", _products, saves=other),
-        Operation("softmax", "along", _constant(0.0, 1.0), saves=result),
+                  saves=_INPUT | _OUTPUT),
+        Operation("matmul", "matmul", _products, saves=_OTHER),
+        Operation("mm", "matmul", _products, saves=_OTHER),
+        Operation("softmax", "along", _constant(0.0, 1.0), saves=_OUTPUT),
         Operation("log_softmax", "along", lambda a, n: (a[0] - a[1] - math.log(n[1]), 0.0),
-                  saves=result),
+                  saves=_OUTPUT),
         Operation("cumsum", "along", _sums),
         Operation("transpose", "shape", _same, view=True),
         Operation("reshape", "shape", _same, view=True),
@@ -226,5 +233,5 @@ def _rows() -> list[Operation]:
     ]  # fmt: skip
 
 
-OPERATIONS: Mapping[str, Operation] = {row.name: row for row in _rows()}
+OPERATIONS: Mapping[str, Operation] = {row.name: row for row in _elementwise() + _of_arrays()}
 """Every operation that generated graphs apply, by name, simplest first."""

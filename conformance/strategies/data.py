@@ -156,7 +156,7 @@ def without_harm(draft: Draft) -> None:
     read_gradients(draft, graph, names, graph.receiving(root))
 
 
-@recipe("data.views", "backward grad apply_", "mul add")
+@recipe("data.views", "backward grad apply_", "mul add view")
 def views(draft: Draft) -> None:
     """In-place operations on views of a result, or on their base; then all of them are used."""
     choices = draft.choices

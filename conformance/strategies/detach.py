@@ -116,7 +116,7 @@ def as_leaf(draft: Draft) -> None:
     read_gradients(draft, upstream.graph, names, set())
 
 
-@recipe("detach.view", "detach_")
+@recipe("detach.view", "detach_", "view")
 def view(draft: Draft) -> None:
     """A view of a tracked result cannot be detached in place."""
     choices = draft.choices

@@ -50,12 +50,12 @@ def writable(op: Operation) -> bool:
 def operations_for(facts: Facts, admit: Admit) -> tuple[Operation, ...]:
     """Return the catalogue's operations that the engine may have and `admit` admits.
 
-    Elementwise ones are listed twice, those of two tensors three times: there is more to get wrong
-    in them than in changes of shape.
+    Elementwise ones are listed twice and those of two tensors more often: there is more to get
+    wrong in them than in changes of shape.
     """
     found = [op for op in OPERATIONS.values() if facts.knows(op.name) and admit(op)]
     again = [op for op in found if op.elementwise or op.family == "matmul"]
-    return (*found, *again, *(op for op in found if op.family in ("binary", "matmul")))
+    return (*found, *again, *[op for op in found if op.family == "binary"] * 3)
 
 
 class Growth:

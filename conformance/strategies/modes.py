@@ -201,6 +201,9 @@ def inference(draft: Draft) -> None:
     modes.probe(leaf)
 
 
+_MAKERS = ("mul", "add", "sin", "exp")
+
+
 @recipe("modes.inference_saved", "inference_mode", "mul")
 def inference_saved(draft: Draft) -> None:
     """A tensor made in inference mode cannot be saved for backward."""
@@ -210,7 +213,7 @@ def inference_saved(draft: Draft) -> None:
     names = draft.leaves(graph)
     results = dict(names)
     draft.nodes(graph, graph.reached(last), results)
-    made = choices.pick(("add", "mul", "sin", "exp"))
+    made = choices.pick([name for name in _MAKERS if draft.facts.knows(name)])
     with draft.block("inference_mode"):
         params: dict[str, Param] = {"other": 2.0} if made in ("add", "mul") else {}
         inference_tensor = draft.apply(made, results[last], stem="t", **params)

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from conformance.leaves import leaf_array
+from conformance.notation import parse, render
+from conformance.program import Program
+from conformance.strategies.simplify import simplify
+
+
+def simplified(text: str, *must: str) -> list[str]:
+    """Simplify a program as long as each of `must` is in its text; return its lines."""
+    found = simplify(parse(text), lambda p: all(part in render(p) for part in must))
+    return render(found).splitlines()
+
+
+def test_steps_that_do_not_matter_are_dropped_with_those_that_need_them() -> None:
+    text = """
+        x = leaf([1.0], requires_grad=True)
+        y = sin(x)
+        z = exp(y)
+        w = cos(x)
+        backward(z)
+        grad(x)
+    """
+    assert simplified(text, "cos(x)") == ["x = leaf([1.0], requires_grad=True)", "w = cos(x)"]
+
+
+def test_what_a_figure_rests_on_is_kept() -> None:
+    text = """
+        x = leaf([1.0], requires_grad=True)
+        y = mul(x, other=2.0)
+        mul_(y, other=3.0)
+        u = sin(x)
+        backward(y)
+        assert grad(x) == [6.0]
+        value(u)
+    """
+    assert simplified(text, "assert") == [
+        "x = leaf([1.0], requires_grad=True)",
+        "y = mul(x, other=2.0)",
+        "mul_(y, other=3.0)",
+        "backward(y)",
+        "assert grad(x) == [6.0]",
+    ]
+
+
+def test_without_promises_in_place_steps_and_blocks_may_go() -> None:
+    text = """
+        x = leaf([1.0], requires_grad=True)
+        with no_grad():
+            y = mul(x, other=2.0)
+            mul_(y, other=3.0)
+        value(y)
+    """
+    assert simplified(text, "value(y)") == [
+        "x = leaf([1.0], requires_grad=True)",
+        "y = mul(x, other=2.0)",
+        "value(y)",
+    ]
+
+
+def test_a_refused_step_that_is_not_the_point_is_dropped() -> None:
+    text = """
+        x = leaf([1.0], requires_grad=True)
+        y = sin(x)
+        with raises():
+            backward(y)
+        assert not requires_grad(x)
+    """
+    assert simplified(text, "assert not") == [
+        "x = leaf([1.0], requires_grad=True)",
+        "assert not requires_grad(x)",
+    ]
+
+
+def test_seeded_leaves_become_plain_numbers_within_their_range() -> None:
+    text = """
+        x = leaf(shape=[3], seed=5, low=-2.0, high=2.0, requires_grad=True)
+        w = leaf(shape=[2], seed=9, low=-3.0, high=-0.5)
+        value(x)
+        value(w)
+    """
+    assert simplified(text, "value(x)", "value(w)")[:2] == [
+        "x = leaf([1.0, 2.0, -1.0], requires_grad=True)",
+        "w = leaf([-2.0, -0.5])",
+    ]
+
+
+def test_leaves_with_the_same_numbers_stay_twins() -> None:
+    text = """
+        x = leaf(shape=[2], seed=5, low=0.5, high=2.0, requires_grad=True)
+        t = leaf(shape=[2], seed=5, low=0.5, high=2.0)
+        assert value(x) == t
+    """
+    lines = simplified(text, "assert")
+    assert lines[0] == "x = leaf([1.0, 2.0], requires_grad=True)"
+    assert lines[1] == "t = leaf([1.0, 2.0])"
+
+
+def test_numbers_that_matter_are_rounded_as_far_as_they_may_be() -> None:
+    leaf = "x = leaf(shape=[], seed=5, low=0.5, high=2.0)"
+    exact = float(leaf_array(parse(leaf).steps[0], "float64"))
+
+    def fails(program: Program) -> bool:
+        if len(program.steps) < 2:
+            return False
+        return abs(float(leaf_array(program.steps[0], "float64")) - exact) < 0.1
+
+    found = simplify(parse(leaf + "\nvalue(x)"), fails)
+    number = found.steps[0].param("value")
+    assert isinstance(number, float)
+    assert number * 8 == round(number * 8)
+    assert abs(number - exact) < 0.1
+
+
+def test_large_leaves_keep_their_seed() -> None:
+    text = "x = leaf(shape=[5, 5], seed=5, low=0.5, high=2.0)\nvalue(x)"
+    assert simplified(text, "value(x)")[0] == "x = leaf(shape=[5, 5], seed=5, low=0.5, high=2.0)"
+
+
+def test_a_program_that_cannot_be_simpler_stays_as_it_is() -> None:
+    program = parse("x = leaf([1.0])\nvalue(x)")
+    assert simplify(program, lambda p: p == program) == program
