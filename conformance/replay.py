@@ -55,6 +55,8 @@ def replay_ledger(
         for violation in result.violations
     ]
     with_program = [row for row in recorded if row[2].steps]
+    if not recorded:
+        return []
     ends: dict[int, Finding | Lost] = {}
     count = max(1, min(jobs or processors(), len(with_program)))
     with Workers(count) as workers:

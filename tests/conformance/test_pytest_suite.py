@@ -89,6 +89,14 @@ def test_listed_failures_are_xfailed_and_stale_ones_told(tmp_path: Path) -> None
     assert "RET-1" not in output
 
 
+def test_advice_that_is_not_followed_is_xfailed(tmp_path: Path) -> None:
+    engine = "tests.engines.wrong_tapes:Misnamed"
+    code, output = suite(tmp_path, "--autograd-engine", engine, "-rx", select="LEAF-10")
+    assert code == 0, output
+    assert "1 xfailed" in output
+    assert "advice that is not followed (" in output
+
+
 def test_several_engines_get_a_page_each_and_one_that_compares_them(tmp_path: Path) -> None:
     code, output = suite(
         tmp_path, "--autograd-engine", SOUND_TAPE, "--autograd-engine", WRONG, "-n", "2",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from conformance import TapeEngine
+from conformance.adapters.torch_engine import TorchEngine
 from tests.engines.sound_tape import SoundTape
 
 
@@ -16,6 +17,13 @@ class Doubled(SoundTape):
     def grad(self, tensor: Any) -> Any:
         found = super().grad(tensor)
         return None if found is None else self.tensor(2 * self.numpy(found))
+
+
+class Misnamed(TorchEngine):
+    """Ignores advice: its nodes are not named after their operations."""
+
+    def grad_fn(self, tensor: Any) -> str | None:
+        return None if super().grad_fn(tensor) is None else "Mystery"
 
 
 class Halved(TapeEngine):

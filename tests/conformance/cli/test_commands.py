@@ -68,6 +68,19 @@ def test_a_run_of_a_wrong_engine_says_so_first_and_exits_with_1(
     assert "fail this run" in out or "fails this run" in out
 
 
+def test_advice_that_is_not_followed_is_told_and_does_not_fail_the_run(
+    command: Command, tmp_path: Path
+) -> None:
+    code, out, _ = command(
+        "run", "--engine", f"{WRONG}:Misnamed", "--profile", "smoke", "--select", "LEAF-10",
+        "--out", tmp_path,
+    )  # fmt: skip
+    assert code == 0
+    assert "SHOULD" in out
+    assert "Mystery" in out
+    assert "this run" not in out
+
+
 def test_listed_failures_do_not_fail_the_run_and_stale_ones_are_told(
     command: Command, tmp_path: Path
 ) -> None:
