@@ -248,9 +248,9 @@ def _detail(results: tuple[ClauseResult, ...], outcomes: list[Outcome]) -> str:
     said += [f"{should.held} of {_clauses(should.judged, 'SHOULD')} hold"] if should.judged else []
     keys = [outcome.key for outcome in outcomes]
     unjudged = keys.count("inconclusive") + keys.count("unexercised")
-    said += [f"{unjudged} could not be judged"] if unjudged else []
+    said += [f"{unjudged} not judged"] if unjudged else []
     lacking = keys.count("unsupported")
-    said += [f"{lacking} need what it does not have"] if lacking else []
+    said += [f"{lacking} unsupported"] if lacking else []
     return "; ".join(said) + "."
 
 
