@@ -11,7 +11,7 @@ import pytest
 
 from conformance.ledger import Ledger, ledger_from_json
 from conformance.report import render_engine, render_index
-from tests.sample_ledgers import ALL, EMPTY, FAULTY, GOOD, clause, ledger
+from tests.sample_ledgers import ALL, EMPTY, FAULTY, GOOD, SILENT, clause, ledger, violated
 
 VOID = {"meta", "link", "input", "br", "wbr", "img"}
 
@@ -180,3 +180,14 @@ def test_a_page_grows_no_faster_than_its_ledger() -> None:
 def test_errors_are_short(error: float, words: str) -> None:
     page = Page(render_engine(ledger("x", "1", (clause("detach", 1, max_error_ulp=error),))))
     assert f"Worst error{words}" in page.text
+
+
+@pytest.mark.parametrize(("departures", "folded"), [(12, None), (13, "3 more"), (40, "30 more")])
+def test_a_long_list_of_departures_is_folded(departures: int, folded: str | None) -> None:
+    results = tuple(violated("detach", 10 + n, SILENT) for n in range(departures))
+    page = Page(render_engine(ledger("x", "1", results)))
+    assert page.values("href", "a").count("#DET-10") == 2
+    assert [words for words in re.findall(r"\d+ more", page.text) if words == folded] == (
+        [folded] if folded else []
+    )
+    assert (" more" in page.text) == (folded is not None)
