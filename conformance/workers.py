@@ -80,6 +80,15 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
+def look_in(folder: str | Path) -> None:
+    """Let modules of `folder` be imported here and in workers, as `python -m` does for its own.
+
+    An adapter named `package.module:attribute` is most often a file where its author stands.
+    """
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
 class Workers:
     """A pool of processes; use it as a context manager.
 

@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 from types import TracebackType
 
 import click
@@ -18,6 +19,7 @@ from conformance.cli.comparing import diff, replay, report
 from conformance.cli.listing import engines, spec
 from conformance.cli.running import run
 from conformance.errors import ConformanceError
+from conformance.workers import look_in
 
 FAULT = 70
 """EX_SOFTWARE of sysexits.h: no code of the contract may be mistaken for a bug of this tool."""
@@ -39,6 +41,7 @@ for command in (run, engines, spec, replay, report, diff):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code; a user's mistake is one sentence on stderr."""
+    look_in(Path.cwd())
     with _Faults():
         try:
             code = commands.main(arguments, standalone_mode=False)

@@ -25,7 +25,7 @@ from conformance.report.model import headline
 from conformance.runner import Plan, Run, explain_lost, load_facts
 from conformance.spec import clauses
 from conformance.suite.items import FOLDER, ClauseItem, Suite
-from conformance.workers import Lost, Workers
+from conformance.workers import Lost, Workers, look_in
 
 ATTRIBUTE = "autograd_conformance"
 """Where a test report carries its result, as JSON text, from an xdist worker to the controller."""
@@ -54,6 +54,7 @@ class Session:
                 "conformance.suite needs an engine: add --autograd-engine E, as in"
                 " `pytest --pyargs conformance.suite --autograd-engine torch`"
             )
+        look_in(config.invocation_params.dir)
         xfails = config.getoption("conformance_xfails")
         try:
             plan = Plan.make(

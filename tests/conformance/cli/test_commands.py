@@ -241,6 +241,46 @@ def test_a_fault_of_the_harness_is_told_from_a_violation(
     assert err.endswith("please report it with the lines above.\n")
 
 
+def test_an_interrupted_run_keeps_what_was_judged(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("conformance.cli.progress.LiveProgress.finished", interrupt)
+    code, out, err = run(command, tmp_path, SOUND_TAPE)
+    assert (code, err) == (130, "Interrupted.\n")
+    assert "The run was cut short." in out
+    found = read_ledger(tmp_path / "tests.engines.sound_tape-SoundTape.json")
+    assert (found.run.complete, len(found.clauses)) == (False, 1)
+
+
+def test_an_adapter_is_found_in_the_folder_where_its_author_stands(tmp_path: Path) -> None:
+    (tmp_path / "my_engine.py").write_text(
+        "import numpy as np\n"
+        "from conformance import TapeEngine, Unsupported\n"
+        "class Mine(TapeEngine):\n"
+        "    def tensor(self, array, requires_grad=False): return array\n"
+        "    def numpy(self, tensor): return tensor\n"
+        "    def apply(self, op, *tensors, **params): raise Unsupported(op)\n"
+        "    def backward(self, tensor, gradient=None): pass\n"
+        "    def grad(self, tensor): return None\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run(
+        [
+            sys.executable, "-I", "-c", "from conformance.cli import main; main()", "run",
+            "--engine", "my_engine:Mine", "--profile", "smoke", "--select", "LEAF-8",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = read_ledger(tmp_path / "reports" / "my_engine-Mine.json")
+    assert found.clauses[0].status is Status.UNSUPPORTED
+
+
 @pytest.mark.parametrize("program", [["-m", "conformance"], ["-m", "conformance.cli"]])
 def test_the_package_runs_as_a_module(program: list[str]) -> None:
     if program == ["-m", "conformance.cli"]:
