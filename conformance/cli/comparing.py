@@ -77,14 +77,17 @@ def diff(old: Path, new: Path) -> int:
     for title, ids in (("New clauses", found.added), ("Clauses gone", found.removed)):
         if ids:
             screen.print(Text(f"{title}: ", "bold") + Text(", ".join(ids)))
-    screen.print(
-        Text(
-            f"{len(found.regressions)} regressions, {len(found.fixes)} fixes,"
-            f" {len(found.altered)} other changes",
-            "bold",
-        )
+    counts = (
+        _counted(len(found.regressions), "regression", "regressions"),
+        _counted(len(found.fixes), "fix", "fixes"),
+        _counted(len(found.altered), "other change", "other changes"),
     )
+    screen.print(Text(", ".join(counts), "bold"))
     return int(any(change.level.value == "MUST" for change in found.regressions))
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def _title(ledger: Ledger) -> str:

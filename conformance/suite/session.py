@@ -62,7 +62,7 @@ class Session:
                 config.getoption("conformance_profile"),
                 config.getoption("conformance_select"),
                 config.getoption("conformance_seed"),
-                jobs=1,
+                jobs=config.getoption("numprocesses", None) or 1,
             )
             known = Known(() if xfails is None else read_xfails(xfails))
             session = cls(config, plan, known)

@@ -142,7 +142,7 @@ def test_diff_names_regressions_and_fixes(command: Command, tmp_path: Path) -> N
     assert code == 1
     assert "Regressions\n  ACC-2 MUST (holds → violated) b: grad(x)" in out
     assert "Fixes\n  ACC-1 MUST (violated → holds) a: grad(x)" in out
-    assert "1 regressions, 1 fixes, 0 other changes" in out
+    assert "1 regression, 1 fix, 0 other changes" in out
     assert command("diff", old, old)[0] == 0
 
 
