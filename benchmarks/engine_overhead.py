@@ -2,8 +2,8 @@
 
     python benchmarks/engine_overhead.py [--device torch] [--nodes 1000000] [--json FILE]
 
-Times are per operation, in µs, the best of several repeats: forward, backward and freeing a chain of
-operations on shape (8,). The GC stays on: an engine whose graphs need it pays for it.
+Times are per operation, in µs, the best of several repeats: forward, backward and freeing a chain
+of operations on shape (8,). The GC stays on: an engine whose graphs need it pays for it.
 """
 
 from __future__ import annotations

@@ -1,29 +1,16 @@
-"""A small autograd engine with PyTorch's names and semantics: ``import reference_engine as torch``."""
+"""A small autograd engine with PyTorch's names and semantics.
+
+``import reference_engine as torch`` runs a PyTorch autograd tutorial. Operations come from the
+table in ``ops``; submodules that a program does not touch are not imported.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from types import ModuleType
+from typing import Any
 
 from reference_engine import autograd, conversion
-from reference_engine.ops.creation import (
-    arange,
-    as_tensor,
-    empty,
-    eye,
-    from_numpy,
-    full,
-    full_like,
-    like,
-    linspace,
-    manual_seed,
-    ones,
-    rand,
-    randint,
-    randn,
-    randperm,
-    tensor,
-    zeros,
-)
 from reference_engine.backends.device import device, get_default_device, set_default_device
 from reference_engine.backends.dtypes import (
     bfloat16,
@@ -43,12 +30,6 @@ from reference_engine.backends.dtypes import (
     uint8,
 )
 from reference_engine.backends.dtypes import bool_ as bool
-from reference_engine.ops.methods import (
-    functions,
-    install_methods,
-    install_operators,
-    install_parts,
-)
 from reference_engine.modes import (
     enable_grad,
     inference_mode,
@@ -57,6 +38,8 @@ from reference_engine.modes import (
     no_grad,
     set_grad_enabled,
 )
+from reference_engine.ops import creation, methods
+from reference_engine.ops.creation import from_numpy, manual_seed, ones, tensor, zeros
 from reference_engine.tensor import Size, Tensor
 
 half, float, double = float16, float32, float64
@@ -64,13 +47,36 @@ short, int, long = int16, int32, int64
 cfloat, cdouble = complex64, complex128
 
 conversion.install()
-install_parts()
-install_operators()
-install_methods()
-globals().update(functions())
-zeros_like, ones_like, empty_like = like(zeros), like(ones), like(empty)
-rand_like, randn_like = like(rand), like(randn)
+methods.install()
+globals().update(methods.functions() | creation.FACTORIES)
 
-if TYPE_CHECKING:
 
-    def __getattr__(name: str) -> Any: ...
+def is_tensor(value: object) -> bool:  # type: ignore[valid-type]
+    """Whether a value is a tensor."""
+    return isinstance(value, Tensor)
+
+
+#: packages, imported when first used, and namespaces made of the table's rows
+_PACKAGES = ("nn", "optim")
+_NAMESPACES = ("fft", "linalg", "special")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return import_module(f"reference_engine.{name}")
+    if name in _NAMESPACES:
+        made = globals()[name] = ModuleType(f"reference_engine.{name}")
+        vars(made).update(methods.functions(f"{name}."))
+        return made
+    raise AttributeError(f"module 'reference_engine' has no attribute {name!r}")
+
+
+__all__ = [  # noqa: RUF022  (as the table of contents: data, dtypes, devices, modes)
+    "Size", "Tensor", "autograd", "from_numpy", "is_tensor", "manual_seed", "ones", "tensor",
+    "zeros", "bfloat16", "bool", "cdouble", "cfloat", "complex128", "complex64", "double", "dtype", "float",
+    "float16", "float32", "float64", "half", "int", "int16", "int32", "int64", "int8", "long",
+    "short", "uint8", "get_default_dtype", "promote_types", "set_default_dtype",
+    "device", "get_default_device", "set_default_device",
+    "enable_grad", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "no_grad",
+    "set_grad_enabled",
+]  # fmt: skip

@@ -1,7 +1,7 @@
 """Running a graph backwards.
 
-The walk is a loop over a heap: a node runs when all cotangents that reach it have arrived, the latest
-node first. Nothing recurses, so a chain of a million nodes is no different from one of ten.
+The walk is a loop over a heap: a node runs when all cotangents that reach it have arrived, the
+latest node first. Nothing recurses, so a chain of a million nodes is no different from one of ten.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def run(
 ) -> dict[Edge, Cotangent]:
     """Sends cotangents from the roots to the leaves.
 
-    ``grads`` are what ``F`` computes with: raw arrays, or tensors when a graph is being created. With
-    ``targets`` only what leads to them is run; what arrives at them is returned, or with ``accumulate``
-    added to the targets' ``.grad`` instead.
+    ``grads`` are what ``F`` computes with: raw arrays, or tensors when a graph is being created.
+    With ``targets`` only what leads to them is run; what arrives at them is returned, or with
+    ``accumulate`` added to the targets' ``.grad`` instead.
     """
     dependencies = _dependencies([node for node, _ in roots])
     needed = None if targets is None else _leading_to(dependencies, {node for node, _ in targets})
@@ -146,9 +146,10 @@ def backward(
 ) -> None:
     """Adds to the leaves' ``.grad`` the gradients of ``tensors``, as ``torch.autograd.backward``.
 
-    ``grad_tensors`` are the vectors of the vector-Jacobian products, left out only for real scalars.
-    With ``inputs``, only their ``.grad`` is filled. RuntimeError when an output requires no grad, a
-    gradient does not fit its output, the graph was freed, or a saved value was modified in place.
+    ``grad_tensors`` are the vectors of the vector-Jacobian products, left out only for real
+    scalars. With ``inputs``, only their ``.grad`` is filled. RuntimeError when an output requires
+    no grad, a gradient does not fit its output, the graph was freed, or a saved value was modified
+    in place.
     """
     outputs = _sequence(tensors)
     roots = _root_edges(outputs)
@@ -163,8 +164,8 @@ def backward(
             x.retain_grad()
     if create_graph:
         warnings.warn(
-            "backward(create_graph=True) makes a cycle between a leaf and its .grad, which only the "
-            "garbage collector frees; use autograd.grad, or set .grad to None afterwards",
+            "backward(create_graph=True) makes a cycle between a leaf and its .grad, which only "
+            "the garbage collector frees; use autograd.grad, or set .grad to None afterwards",
             UserWarning,
             stacklevel=2,
         )
@@ -184,8 +185,8 @@ def grad(
 ) -> tuple[Tensor | None, ...]:
     """The gradients of ``outputs`` with respect to ``inputs``, as ``torch.autograd.grad``.
 
-    Nothing is accumulated. RuntimeError as for :func:`backward`, and when an input was not used unless
-    ``allow_unused`` (its gradient is then None, or zeros with ``materialize_grads``).
+    Nothing is accumulated. RuntimeError as for :func:`backward`, and when an input was not used
+    unless ``allow_unused`` (its gradient is then None, or zeros with ``materialize_grads``).
     """
     if materialize_grads and allow_unused is False:
         raise ValueError("materialize_grads needs allow_unused=True, got False")
@@ -209,7 +210,8 @@ def grad(
     if not allow_unused and any(g is None for g in results):
         place = [g is None for g in results].index(True)
         raise RuntimeError(
-            f"input {place} was not used in computing the outputs; pass allow_unused=True to get None"
+            f"input {place} was not used in computing the outputs; pass allow_unused=True to get "
+            "None for it"
         )
     return results
 
@@ -235,17 +237,20 @@ def _run(
                 roots, fitted, TENSORS, keep_graph=keep, targets=targets, accumulate=accumulate
             )
         else:
-            F = raw_namespace(type(grads[0]._raw))
+            raw_F = raw_namespace(type(grads[0]._raw))
             raws = [
-                F.fit(g._raw, *node.metas[nr], node)
+                raw_F.fit(g._raw, *node.metas[nr], node)
                 for g, (node, nr) in zip(grads, roots, strict=True)
             ]
             # nobody has asked NumPy for warnings about overflow or 0/0: torch gives none
             with np.errstate(all="ignore"):
-                found = run(roots, raws, F, keep_graph=keep, targets=targets, accumulate=accumulate)
-        F = TENSORS if create_graph else F
+                found = run(
+                    roots, raws, raw_F, keep_graph=keep, targets=targets, accumulate=accumulate
+                )
         captured = [found.get(edge) for edge in targets or ()]
-        return tuple(None if g is None else F.to_tensor(g) for g in captured)
+        if create_graph:
+            return tuple(captured)
+        return tuple(None if g is None else raw_F.to_tensor(g) for g in captured)
 
 
 def _batched(
@@ -265,8 +270,8 @@ def _batched(
         if g is None or size is None or len(sizes) > 1 or g.shape[1:] != out.shape:
             shapes = [None if g is None else list(g.shape) for g in batches]
             raise RuntimeError(
-                f"is_grads_batched needs gradients of shape [batch, *output shape], got {shapes} for "
-                f"outputs of shape {[list(o.shape) for o in outs]}"
+                f"is_grads_batched needs gradients of shape [batch, *output shape], got {shapes} "
+                f"for outputs of shape {[list(o.shape) for o in outs]}"
             )
     rows = []
     for i in range(size or 0):
@@ -315,7 +320,7 @@ def _gradient_list(
 ) -> list[Tensor | None]:
     if grads is None:
         return [None] * len(outputs)
-    found = [grads] if isinstance(grads, Tensor) else list(grads)
+    found: list[Tensor | None] = [grads] if isinstance(grads, Tensor) else list(grads)
     if len(found) != len(outputs):
         raise RuntimeError(f"got {len(found)} gradients for {len(outputs)} outputs")
     return found
@@ -340,8 +345,8 @@ def _root_grads(
             )
         if g.dtype.is_complex != out.dtype.is_complex:
             raise RuntimeError(
-                f"a gradient of {g.dtype} was given for an output of {out.dtype}; both must be complex "
-                "or neither"
+                f"a gradient of {g.dtype} was given for an output of {out.dtype}; both must be "
+                "complex or neither"
             )
         checked.append(g)
     return checked

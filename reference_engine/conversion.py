@@ -1,4 +1,4 @@
-"""Tensor's other methods: sizes and memory, conversion to Python, NumPy, other dtypes and devices."""
+"""Tensor's other methods: sizes, memory, conversion to Python, NumPy, dtypes and devices."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ class Conversions(Tensor):
     def is_contiguous(self) -> bool:
         """Whether the elements lie in memory in order, without gaps."""
         expected = 1
-        for n, stride in zip(reversed(self.shape), reversed(self.stride()), strict=True):
+        strides = of_array(self._raw).strides(self._raw)
+        for n, stride in zip(reversed(self.shape), reversed(strides), strict=True):
             if n > 1 and stride != expected:
                 return self.numel() == 0
             expected *= n
@@ -72,7 +73,7 @@ class Conversions(Tensor):
         """Whether the dtype is complex."""
         return self.dtype.is_complex
 
-    # to Python and NumPy ------------------------------------------------------------------------------
+    # to Python and NumPy --------------------------------------------------------------------------
     def item(self) -> Any:
         """The only element as a Python number; RuntimeError when there is not exactly one."""
         if self.numel() != 1:
@@ -85,7 +86,7 @@ class Conversions(Tensor):
         return self._raw.tolist()
 
     def numpy(self, *, force: bool = False) -> Any:
-        """A NumPy array, over the same memory on the CPU; RuntimeError if gradients are required."""
+        """A NumPy array, over the same memory on the CPU; RuntimeError if it requires grad."""
         if self.requires_grad and not force:
             raise RuntimeError("numpy() would lose the gradient; call detach().numpy()")
         backend = of_array(self._raw)
@@ -140,9 +141,11 @@ class Conversions(Tensor):
     def __format__(self, spec: str) -> str:
         return format(self.item() if not self.ndim and spec else str(self), spec)
 
-    # other dtypes and devices ---------------------------------------------------------------------------
+    # other dtypes and devices ---------------------------------------------------------------------
     def to(self, *args: Any, **kwargs: Any) -> Tensor:
-        """``to(dtype)``, ``to(device)``, ``to(device, dtype)``, ``to(other)``; copy=True always copies."""
+        """``to(dtype)``, ``to(device)``, ``to(device, dtype)``, ``to(other)``; copy=True always
+        copies.
+        """
         kind, where, copy = _destination(args, kwargs)
         result = self
         if where is not None and where != self.device:
@@ -163,7 +166,7 @@ class Conversions(Tensor):
         """This tensor on a CUDA device."""
         return self.to(f"cuda:{index}")
 
-    # copies and pickles -----------------------------------------------------------------------------------
+    # copies and pickles ---------------------------------------------------------------------------
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if id(self) in memo:
             found: Tensor = memo[id(self)]
@@ -212,7 +215,8 @@ def _unpickled(
 
 def _caster(kind: dtype) -> Callable[[Tensor], Tensor]:
     def cast(self: Tensor) -> Tensor:
-        return self.to(kind)
+        cast_to: Tensor = self.to(kind)
+        return cast_to
 
     cast.__doc__ = f"This tensor as {kind.name}."
     return cast

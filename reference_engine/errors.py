@@ -20,15 +20,16 @@ def freed(name: str) -> RuntimeError:
 def modified(name: str, shape: tuple[int, ...], saved: int, now: int) -> RuntimeError:
     """A value needed for a gradient was modified in place since it was saved."""
     return RuntimeError(
-        f"{name} needs a tensor of shape {list(shape)} as it was at version {saved}, but an in-place "
-        f"operation has since modified it (version {now}); modify a clone() instead"
+        f"{name} needs a tensor of shape {list(shape)} as it was at version {saved}, but an "
+        f"in-place operation has since modified it (version {now}); modify a clone() instead"
     )
 
 
 def leaf_in_place(op: str, what: str) -> RuntimeError:
     """An in-place write to a leaf that requires grad, or to a view of one."""
     return RuntimeError(
-        f"{op} would modify {what} that requires grad in place; do it under no_grad(), or out of place"
+        f"{op} would modify {what} that requires grad in place; do it under no_grad(), or out of "
+        "place"
     )
 
 

@@ -55,7 +55,9 @@ def register_tensor_hook(tensor: Tensor, hook: Callable[..., Any]) -> RemovableH
 
 
 def run_tensor_hooks(node: Node, grads: list[Cotangent], F: Any) -> list[Cotangent]:
-    """Calls the hooks of a node's output tensors and fills retained ``.grad``; returns the cotangents."""
+    """Calls the hooks of a node's output tensors and fills retained ``.grad``; returns the
+    cotangents.
+    """
     attached = node.hooks
     assert attached is not None
     for nr, hooks in attached.output.items():
@@ -123,7 +125,7 @@ def _replaced(result: Any, grads: Sequence[Cotangent], F: Any, kind: str) -> lis
     values = result if isinstance(result, (tuple, list)) else (result,)
     if len(values) != len(grads):
         raise RuntimeError(
-            f"a node's {kind} returned {len(values)} gradients; it must return {len(grads)}, or None"
+            f"a node's {kind} returned {len(values)} gradients; expected {len(grads)}, or None"
         )
     for value in values:
         if value is not None and not isinstance(value, Tensor):

@@ -1,9 +1,9 @@
 """Writing into memory that others may see or have saved.
 
-An in-place op computes its result, copies it into its first input's memory, adds one to the storage's
-version and gives the input a new history. When the input is a view, it is the base whose history
-changes: a :class:`CopySlices` node says that the base is what it was, except for the view's elements.
-Views find out by the version, and remake their own history when asked (see ``views``).
+An in-place op computes its result, copies it into its first input's memory, adds one to the
+storage's version and gives the input a new history. When the input is a view, it is the base whose
+history changes: a :class:`CopySlices` node says that the base is what it was, except for the view's
+elements. Views find out by the version, and remake their own history when asked (see ``views``).
 """
 
 from __future__ import annotations
@@ -34,12 +34,13 @@ if TYPE_CHECKING:
 def apply_in_place(run: Operator, inputs: Sequence[Any], params: Mapping[str, Any]) -> Tensor:
     """Runs an op and writes the result into its first input, which is returned.
 
-    RuntimeError when that input is a leaf that requires grad or a view that cannot be followed, when
-    the result has another shape or a greater dtype category, or when the memory overlaps itself.
+    RuntimeError when that input is a leaf that requires grad or a view that cannot be followed,
+    when the result has another shape or a greater dtype category, or when the memory overlaps
+    itself.
     """
     from reference_engine.dispatch import bring_together, input_edges, make_node, save
 
-    target = inputs[0]
+    target: Tensor = inputs[0]
     name = run.op.name.split(".")[-1] + "_"
     edges = input_edges(run.op, inputs) if MODES.grad else None
     check_writable(target, name, recording=edges is not None)
@@ -107,8 +108,8 @@ def check_writable(target: Any, name: str, *, recording: bool) -> None:
 def _check_fits(target: Tensor, result: Any, backend: Backend, name: str) -> None:
     if tuple(result.shape) != tuple(target._raw.shape):
         raise RuntimeError(
-            f"{name} computed shape {list(result.shape)}, which does not fit into a tensor of shape "
-            f"{list(target.shape)}"
+            f"{name} computed shape {list(result.shape)}, which does not fit into a tensor of "
+            f"shape {list(target.shape)}"
         )
     computed: dtype = backend.dtype_of(result)
     if computed.category > target.dtype.category:
@@ -189,4 +190,5 @@ class CopySlices(Node):
         return self.inner.run((g,), F, wanted, output=replay(base, self._chain))
 
     def release(self) -> None:
+        """Frees what the write's own node saved."""
         self.inner.release()

@@ -1,7 +1,7 @@
 """Modes: what the calling thread has switched on.
 
-Every mode is thread-local, works as a context manager and as a decorator (of functions, generators and coroutines),
-and is restored when an exception passes.
+Every mode is thread-local, works as a context manager and as a decorator (of functions, generators
+and coroutines), and is restored when an exception passes.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ class no_grad(Mode):  # noqa: N801
         mode.__init__()  # type: ignore[misc]
         return mode(function)
 
-    def __init__(self, function: None = None) -> None:
+    def __init__(self, _function: None = None) -> None:
         super().__init__()
 
     def _set(self) -> None:
@@ -189,6 +189,7 @@ class set_grad_enabled(Mode):  # noqa: N801
         super().__enter__()
 
     def __call__(self, function: Function) -> Function:
+        """Decorates; making the object has changed nothing then."""
         MODES.grad = self._at_call
         MODES.refresh()
         return super().__call__(function)

@@ -13,7 +13,7 @@ from reference_engine.tensor import Tensor
 
 
 def to_string(x: Tensor) -> str:
-    """``tensor([1., 2.], grad_fn=<AddBackward0>)``: values to four digits, then what is not usual."""
+    """``tensor([1., 2.], grad_fn=<AddBackward0>)``: values to four digits, what is not usual."""
     values = np.asarray(of_array(x._raw).to_numpy(x._raw))
     notes = []
     if str(x.device) != str(get_default_device()):

@@ -8,8 +8,9 @@ from typing import NoReturn
 class Storage:
     """The version counter of one piece of memory.
 
-    Every view of the memory, and every ``detach()`` of it, holds the same Storage; ``.data`` makes a new one over the
-    same memory, which is why writes through it go unnoticed. An in-place write adds one.
+    Every view of the memory, and every ``detach()`` of it, holds the same Storage; ``.data`` makes
+    a new one over the same memory, which is why writes through it go unnoticed. An in-place write
+    adds one.
     """
 
     __slots__ = ("__weakref__", "version")
@@ -18,15 +19,18 @@ class Storage:
 
 
 class InferenceStorage(Storage):
-    """Memory made in inference mode: it counts no versions, so nothing may rely on it staying unchanged."""
+    """Memory made in inference mode: it counts no versions, so nothing may rely on it staying
+    unchanged.
+    """
 
     __slots__ = ()
 
-    @property  # type: ignore[override]
-    def version(self) -> NoReturn:
+    @property
+    def version(self) -> NoReturn:  # type: ignore[override]
+        """Raises RuntimeError."""
         raise RuntimeError(
-            "an inference tensor has no version counter, so it cannot be saved for backward or asked for its _version; "
-            "make it outside inference_mode, or use its clone()"
+            "an inference tensor has no version counter, so it cannot be saved for backward or "
+            "asked for its _version; make it outside inference_mode, or use its clone()"
         )
 
 

@@ -25,7 +25,7 @@ CreationMode = Literal["default", "no_grad", "inference", "multi_output", "custo
 
 
 class View:
-    """What a view remembers: its base and how to get from there, so that its history can be remade."""
+    """What a view remembers: its base and the way from there, so that its history can be remade."""
 
     __slots__ = ("base", "chain", "grad_fn", "mode", "nr", "requires_grad", "version")
 
@@ -68,9 +68,9 @@ class Rare:
 class Tensor:
     """An array that remembers how it was computed.
 
-    ``_tracked`` False means that no gradient is needed; True that one is, or for a view that one may
-    be. ``_grad_fn`` and ``_nr`` are the edge of a non-leaf that is not a view; leaves and views keep
-    theirs in ``_rare`` (see :meth:`_edge`).
+    ``_tracked`` False means that no gradient is needed; True that one is, or for a view that one
+    may be. ``_grad_fn`` and ``_nr`` are the edge of a non-leaf that is not a view; leaves and views
+    keep theirs in ``_rare`` (see :meth:`_edge`).
     """
 
     __slots__ = ("__weakref__", "_grad_fn", "_nr", "_rare", "_raw", "_storage", "_tracked")
@@ -88,7 +88,7 @@ class Tensor:
 
         return legacy_tensor(*args, **kwargs)
 
-    # place in the graph -----------------------------------------------------------------------------
+    # place in the graph ---------------------------------------------------------------------------
     def _edge(self) -> tuple[Node | None, int]:
         """The node and output number that computed this tensor; its accumulator for a leaf."""
         if not self._tracked:
@@ -154,7 +154,8 @@ class Tensor:
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Starts or stops recording on a leaf; returns it.
 
-        RuntimeError for a non-leaf, an integer tensor, or an inference tensor outside inference mode.
+        RuntimeError for a non-leaf, an integer tensor, or an inference tensor outside inference
+        mode.
         """
         if not self.is_leaf:
             if requires_grad:
@@ -182,20 +183,19 @@ class Tensor:
             self._tracked = requires_grad
         return self
 
-    # gradient ---------------------------------------------------------------------------------------
+    # gradient -------------------------------------------------------------------------------------
     @property
     def grad(self) -> Tensor | None:
-        """The accumulated gradient of a leaf, or of a non-leaf that was asked to ``retain_grad``."""
-        rare = self._rare
-        if self._tracked and not self.is_leaf and not self.retains_grad:
-            if rare is None or rare.grad is None:
-                warnings.warn(
-                    "the .grad of a non-leaf tensor is not filled by backward; call retain_grad() on "
-                    "it first, or read the leaf's",
-                    UserWarning,
-                    stacklevel=2,
-                )
-        return None if rare is None else rare.grad
+        """The accumulated gradient of a leaf, or of a non-leaf asked to ``retain_grad``."""
+        found = None if self._rare is None else self._rare.grad
+        if found is None and self._tracked and not self.is_leaf and not self.retains_grad:
+            warnings.warn(
+                "the .grad of a non-leaf tensor is not filled by backward; call retain_grad() on "
+                "it first, or read the leaf's",
+                UserWarning,
+                stacklevel=2,
+            )
+        return found
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
@@ -267,7 +267,7 @@ class Tensor:
 
         backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
-    # leaving the graph ------------------------------------------------------------------------------
+    # leaving the graph ----------------------------------------------------------------------------
     def detach(self) -> Tensor:
         """A leaf over the same memory and version counter, outside the graph."""
         return from_raw(self._raw, self._storage)
@@ -290,7 +290,7 @@ class Tensor:
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"data must be a Tensor, got {type(value).__name__}")
-        if type(value._raw) is not type(self._raw) or value.dtype.category != self.dtype.category:
+        if value.dtype.category != self.dtype.category:
             raise RuntimeError(
                 f"data of dtype {value.dtype} on {value.device} cannot replace that of a tensor of "
                 f"dtype {self.dtype} on {self.device}"
@@ -316,7 +316,7 @@ class Tensor:
         """Whether it was made in inference mode."""
         return isinstance(self._storage, InferenceStorage)
 
-    # what it is -------------------------------------------------------------------------------------
+    # what it is -----------------------------------------------------------------------------------
     @property
     def shape(self) -> Size:
         """Its dimensions."""

@@ -1,8 +1,8 @@
 """Views: tensors over the memory of another, whose history must follow when the memory is written.
 
-A view remembers its base and the chain of view ops between them. When the memory's version has moved
-on since its history was made, the history is remade by applying the chain to the base, whose own
-history the write has updated (see :mod:`reference_engine.inplace`).
+A view remembers its base and the chain of view ops between them. When the memory's version has
+moved on since its history was made, the history is remade by applying the chain to the base, whose
+own history the write has updated (see :mod:`reference_engine.inplace`).
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _view(x: Tensor, raw: Any, step: tuple[Any, Any, int | None], mode: Creation
     if above is not None and mode == "default":
         mode = above.mode
     rare = made._rare = Rare()
-    info = rare.view = View(base, chain, mode, x._storage.version)
+    rare.view = View(base, chain, mode, x._storage.version)
     made._tracked = is_differentiable(raw.dtype)
     return made
 
@@ -129,6 +129,6 @@ def check_creation(info: View, modified: str) -> None:
     reason = _REASONS.get(info.mode)
     if reason is not None:
         raise RuntimeError(
-            f"a view that {reason} cannot follow when {modified} is modified in place with gradients "
-            "on; do both inside the mode, or both outside, or modify a clone()"
+            f"a view that {reason} cannot follow when {modified} is modified in place with "
+            "gradients on; do both inside the mode, or both outside, or modify a clone()"
         )

@@ -1,7 +1,8 @@
-"""What the engine needs of an array library: the array API standard, and the few verbs that the standard lacks.
+"""What the engine needs of an array library: the array API standard, and the few verbs that the
+standard lacks.
 
-A backend is also the namespace ``xp`` that forward rules receive: ``xp.sin`` is the standard's function,
-``xp.index_add`` one of the verbs below.
+A backend is also the namespace ``xp`` that forward rules receive: ``xp.sin`` is the standard's
+function, ``xp.index_add`` one of the verbs below.
 """
 
 from __future__ import annotations
@@ -21,13 +22,25 @@ class Array(Protocol):
     """A raw array: ``numpy.ndarray`` or a ``torch.Tensor`` that torch does not track."""
 
     @property
-    def shape(self) -> Shape: ...
+    def shape(self) -> Shape:
+        """Dimensions."""
+        ...
+
     @property
-    def ndim(self) -> int: ...
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        ...
+
     @property
-    def dtype(self) -> Any: ...
+    def dtype(self) -> Any:
+        """The library's dtype."""
+        ...
+
     @property
-    def device(self) -> Any: ...
+    def device(self) -> Any:
+        """The library's device."""
+        ...
+
     def __getitem__(self, index: Any, /) -> Array: ...
     def __setitem__(self, index: Any, value: Any, /) -> None: ...
     def __add__(self, other: Any, /) -> Array: ...
@@ -61,13 +74,15 @@ class Backend(ABC):
         setattr(self, name, function)
 
     def kernel(self, forward: str | Kernel) -> Kernel:
-        """The function that computes a forward rule: one of the library's own by name, or the rule given ``xp``."""
+        """The function that computes a forward rule: one of the library's own by name, or the rule
+        given ``xp``.
+        """
         if isinstance(forward, str):
             function: Kernel = getattr(self, forward)
             return function
         return _bound(forward, self)
 
-    # dtypes and devices -----------------------------------------------------------------------------------------
+    # dtypes and devices ---------------------------------------------------------------------------
     @abstractmethod
     def raw_dtype(self, d: dtype) -> Any:
         """The library's dtype for an engine dtype; TypeError when it has none."""
@@ -80,7 +95,7 @@ class Backend(ABC):
         """The engine dtype of an array."""
         return self.engine_dtype(x.dtype)
 
-    # making and reading arrays ----------------------------------------------------------------------------------
+    # making and reading arrays --------------------------------------------------------------------
     @abstractmethod
     def asarray(
         self, data: Any, d: dtype | None = None, device: str = "cpu", copy: bool = True
@@ -97,7 +112,9 @@ class Backend(ABC):
 
     @abstractmethod
     def cast(self, x: Any, d: dtype) -> Any:
-        """``x`` in another dtype (``x`` itself when it has it); complex to real keeps the real part."""
+        """``x`` in another dtype (``x`` itself when it has it); complex to real keeps the real
+        part.
+        """
 
     @abstractmethod
     def copy(self, x: Any) -> Any:
@@ -107,7 +124,7 @@ class Backend(ABC):
     def assign(self, target: Any, value: Any) -> None:
         """Writes ``value``, broadcast and cast, into ``target``'s memory."""
 
-    # memory -----------------------------------------------------------------------------------------------------
+    # memory ---------------------------------------------------------------------------------------
     @abstractmethod
     def strides(self, x: Any) -> tuple[int, ...]:
         """Strides in elements."""
@@ -118,7 +135,9 @@ class Backend(ABC):
 
     @abstractmethod
     def view(self, x: Any, shape: Sequence[int]) -> Any:
-        """``x`` in another shape over the same memory; RuntimeError when its strides do not allow it."""
+        """``x`` in another shape over the same memory; RuntimeError when its strides do not allow
+        it.
+        """
 
     @abstractmethod
     def as_strided(self, x: Any, size: Sequence[int], stride: Sequence[int], offset: int) -> Any:
@@ -136,7 +155,7 @@ class Backend(ABC):
     def address(self, x: Any) -> int:
         """Address of the first element."""
 
-    # verbs of rules -----------------------------------------------------------------------------------------------
+    # verbs of rules -------------------------------------------------------------------------------
     def sum_to_size(self, x: Any, size: Shape) -> Any:
         """Sums the dimensions along which ``size`` was broadcast to ``x.shape``."""
         lead = x.ndim - len(size)
@@ -147,11 +166,15 @@ class Backend(ABC):
 
     @abstractmethod
     def index_put(self, x: Any, index: Any, values: Any, accumulate: bool) -> Any:
-        """A copy of ``x`` with ``x[index]`` set to, or with repeated indices added up, increased by ``values``."""
+        """A copy of ``x`` with ``x[index]`` set to, or with repeated indices added up, increased by
+        ``values``.
+        """
 
     @abstractmethod
     def scatter_add(self, x: Any, dim: int, index: Any, source: Any) -> Any:
-        """A copy of ``x`` with ``source`` added at ``index`` along ``dim`` (same number of dimensions)."""
+        """A copy of ``x`` with ``source`` added at ``index`` along ``dim`` (same number of
+        dimensions).
+        """
 
     @abstractmethod
     def sliding_windows(
@@ -164,7 +187,9 @@ class Backend(ABC):
 
     @abstractmethod
     def random(self, kind: str, shape: Shape, d: dtype, device: str) -> Any:
-        """Random numbers from the seeded generator: ``kind`` is ``"uniform"`` (in [0, 1)) or ``"normal"``."""
+        """Random numbers from the seeded generator: ``kind`` is ``"uniform"`` (in [0, 1)) or
+        ``"normal"``.
+        """
 
     @abstractmethod
     def permutation(self, n: int, device: str) -> Any:

@@ -10,13 +10,16 @@ from reference_engine.backends.numpy_backend import NUMPY
 
 
 class device:  # noqa: N801  (PyTorch's spelling)
-    """A device: ``"cpu"`` is NumPy, ``"torch"`` a torch tensor on the CPU, ``"cuda:0"`` one on a GPU.
+    """A device: ``"cpu"`` is NumPy, ``"torch"`` a torch tensor on the CPU, ``"cuda:0"`` one on a
+    GPU.
 
     Raises RuntimeError for a name that is none of these, or a CUDA device that is not there.
     """
 
     __slots__ = ("backend", "index", "raw", "type")
 
+    type: str
+    index: int | None
     backend: Backend
     #: what the backend's library calls the device
     raw: str

@@ -1,15 +1,16 @@
 """Element types and type promotion.
 
-Promotion follows PyTorch's documented rule (docs: "Tensor Attributes", torch.dtype): operands form three classes, tensors with
-dimensions, zero-dimensional tensors and Python numbers; a later class decides the result's *category*
-(bool < integer < floating < complex) only, never the width within it.
+Promotion follows PyTorch's documented rule (docs: "Tensor Attributes", torch.dtype): operands form
+three classes, tensors with dimensions, zero-dimensional tensors and Python numbers; a later class
+decides the result's *category* (bool < integer < floating < complex) only, never the width within
+it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import IntEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NoReturn
 
 
@@ -54,7 +55,7 @@ class dtype:  # noqa: N801  (PyTorch's spelling)
         return _REAL_OF.get(self, self)
 
     def to_complex(self) -> dtype:
-        """The complex dtype of the same precision (float64 → complex128; halves go to complex64)."""
+        """The complex dtype of the same precision (float64 → complex128, halves → complex64)."""
         return _COMPLEX_OF.get(self, self)
 
     def __repr__(self) -> str:
@@ -78,7 +79,8 @@ complex64 = dtype("complex64", Category.COMPLEX, 64)
 complex128 = dtype("complex128", Category.COMPLEX, 128)
 
 ALL = (
-    bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64, complex64, complex128,
+    bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64,
+    complex64, complex128,
 )  # fmt: skip
 _BY_NAME = {d.name: d for d in ALL}
 _REAL_OF = {complex64: float32, complex128: float64}
@@ -123,7 +125,7 @@ def of_python(value: complex | float | int | bool) -> dtype:
     return _default if isinstance(value, float) else _default.to_complex()
 
 
-@lru_cache(maxsize=None)
+@cache
 def promote_types(a: dtype, b: dtype) -> dtype:
     """The smallest dtype that both convert to, as ``torch.promote_types``."""
     if a is b:
@@ -146,7 +148,8 @@ def result_type(
 ) -> dtype:
     """The dtype in which operands of the three classes are combined.
 
-    Args: the dtypes of the tensors with dimensions, of the zero-dimensional tensors, of the Python numbers.
+    Args: the dtypes of the tensors with dimensions, of the zero-dimensional tensors, of the Python
+    numbers.
     """
     return _result_type(tuple(dims), tuple(zero_dims), tuple(numbers))
 

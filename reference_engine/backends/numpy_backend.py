@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -21,10 +21,12 @@ _ENGINE: dict[np.dtype[Any], dtype] = {raw: d for d, raw in _RAW.items()}
 
 @lru_cache(maxsize=1)
 def _bfloat16() -> np.dtype[Any]:
-    """NumPy has no bfloat16 of its own; ml_dtypes adds it, and is imported when it is first asked for."""
+    """NumPy has no bfloat16 of its own; ml_dtypes adds it, and is imported when it is first asked
+    for.
+    """
     import ml_dtypes
 
-    raw = np.dtype(ml_dtypes.bfloat16)
+    raw: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
     _RAW[dtypes.bfloat16] = raw
     _ENGINE[raw] = dtypes.bfloat16
     return raw
@@ -38,14 +40,17 @@ class NumpyBackend(Backend):
     scalar_types = (np.generic,)
     real_floating = frozenset(_RAW[d] for d in (dtypes.float16, dtypes.float32, dtypes.float64))
 
-    def __init__(self) -> None:
-        self._generator = np.random.default_rng()
+    @cached_property
+    def _generator(self) -> np.random.Generator:
+        # made when first needed: numpy.random takes 10 ms to import
+        return np.random.default_rng()
 
     def namespace(self) -> ModuleType:
         return np
 
     def raw_dtype(self, d: dtype) -> np.dtype[Any]:
-        return _RAW.get(d) or _bfloat16()
+        found = _RAW.get(d)
+        return _bfloat16() if found is None else found
 
     def engine_dtype(self, raw: Any) -> dtype:
         found = _ENGINE.get(raw)
@@ -69,7 +74,8 @@ class NumpyBackend(Backend):
         return x
 
     def wrap(self, x: Any) -> Any:
-        return np.asarray(x)
+        # an op that moves its input to another backend gives an array of that one
+        return x if type(x) in BACKENDS else np.asarray(x)
 
     def cast(self, x: Any, d: dtype) -> Any:
         raw = self.raw_dtype(d)
@@ -110,7 +116,8 @@ class NumpyBackend(Backend):
     def as_strided(self, x: Any, size: Sequence[int], stride: Sequence[int], offset: int) -> Any:
         root = _root(x)
         step = x.itemsize
-        # the memory is addressed as a flat run of x's elements, whatever the root's own shape and order
+        # the memory is addressed as a flat run of x's elements, whatever the root's own shape and
+        # order
         flat = root.ravel(order="K").view(x.dtype)
         return np.ndarray(
             tuple(size),

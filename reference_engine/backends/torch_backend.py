@@ -50,8 +50,8 @@ class TorchBackend(Backend):
         return function
 
     def kernel(self, forward: str | Kernel) -> Kernel:
-        # an elementwise function named by its string needs none of the array API wrapper's promotion,
-        # which the engine has already done: take torch's own
+        # an elementwise function named by its string needs none of the array API wrapper's
+        # promotion, which the engine has already done: take torch's own
         if isinstance(forward, str) and not hasattr(type(self), forward):
             own: Kernel | None = getattr(self._torch, forward, None)
             if own is not None:
@@ -93,7 +93,7 @@ class TorchBackend(Backend):
         return x.cpu().numpy()
 
     def wrap(self, x: Any) -> Any:
-        return x if isinstance(x, self._torch.Tensor) else self._torch.asarray(x)
+        return x if type(x) in BACKENDS else self._torch.asarray(x)
 
     def cast(self, x: Any, d: dtype) -> Any:
         raw = self._raw[d]
@@ -211,7 +211,7 @@ def _overlap(a: Any, b: Any) -> bool:
 
 @lru_cache(maxsize=1)
 def torch_backend() -> TorchBackend:
-    """The torch backend, importing torch the first time; RuntimeError when torch is not installed."""
+    """The torch backend, importing torch the first time; RuntimeError when it does not import."""
     try:
         backend = TorchBackend()
     except ImportError as error:

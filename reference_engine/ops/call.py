@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
-from reference_engine.dispatch import apply, binary, operator, unary
+from reference_engine.dispatch import apply, operator
+from reference_engine.fast import binary, unary
 from reference_engine.inplace import apply_in_place
 from reference_engine.ops.opdef import REQUIRED, OpDef
 
@@ -14,7 +15,7 @@ from reference_engine.ops.opdef import REQUIRED, OpDef
 _SPELLINGS = {"axis": "dim", "keepdims": "keepdim"}
 
 
-@lru_cache(maxsize=None)
+@cache
 def function_of(op: OpDef) -> Callable[..., Any]:
     """The function of an op: positional arguments in PyTorch's order, or by name."""
     if op.kind == "composite":
@@ -38,7 +39,7 @@ def function_of(op: OpDef) -> Callable[..., Any]:
     return _named(call, op.name, op)
 
 
-@lru_cache(maxsize=None)
+@cache
 def method_of(op: OpDef) -> Callable[..., Any]:
     """The op as a method of Tensor."""
     if op.kind == "elementwise" and len(op.inputs) == 1 and not op.params:
@@ -46,7 +47,7 @@ def method_of(op: OpDef) -> Callable[..., Any]:
     return function_of(op)
 
 
-@lru_cache(maxsize=None)
+@cache
 def in_place_of(op: OpDef) -> Callable[..., Any]:
     """The op's in-place variant: writes its result into its first input, which it returns."""
     run = operator(op)

@@ -13,8 +13,6 @@ from reference_engine.backends.dtypes import dtype
 from reference_engine.tensor import Tensor, from_raw
 
 
-
-
 def _place(where: str | device | None) -> device:
     return get_default_device() if where is None else device(where)
 
@@ -66,9 +64,7 @@ def _inferred(array: Any) -> dtype:
     raise TypeError(f"tensor data must be numbers in equally long rows, got dtype {array.dtype}")
 
 
-def as_tensor(
-    data: Any, dtype: dtype | None = None, device: str | device | None = None
-) -> Tensor:
+def as_tensor(data: Any, dtype: dtype | None = None, device: str | device | None = None) -> Tensor:
     """``data`` as a tensor, without a copy where it already is one, or is a NumPy array."""
     if isinstance(data, Tensor):
         same = (dtype is None or data.dtype is dtype) and (
@@ -273,6 +269,13 @@ def full_like(input: Tensor, fill_value: complex, **options: Any) -> Tensor:
     """A tensor of one value, of the size, dtype and device of ``input``."""
     options = {"dtype": input.dtype, "device": input.device, **_given(options)}
     return full(tuple(input.shape), fill_value, **options)
+
+
+_ALL: list[Callable[..., Tensor]] = [
+    arange, as_tensor, empty, eye, full, full_like, linspace, rand, randint, randn, randperm,
+    *(like(f) for f in (empty, ones, rand, randn, zeros)),
+]  # fmt: skip
+FACTORIES = {f.__name__: f for f in _ALL}
 
 
 def legacy_tensor(*args: Any) -> Tensor:

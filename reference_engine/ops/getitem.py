@@ -18,7 +18,6 @@ from reference_engine.ops.memory import copy_, fill_
 from reference_engine.ops.opdef import REGISTRY, linear
 from reference_engine.tensor import Tensor
 
-
 linear(
     "_index",
     lambda xp, x, *, index: x[index],
@@ -49,7 +48,9 @@ _BASIC = (int, slice, type(None), type(Ellipsis), np.integer)
 
 
 def getitem(self: Tensor, index: Any) -> Tensor:
-    """``x[index]``. IndexError for an index that is out of range, of too many dimensions or no index."""
+    """``x[index]``. IndexError for an index that is out of range, of too many dimensions or no
+    index.
+    """
     parts = _parts(self, index)
     if all(map(_is_basic, parts)):
         return _view(self, parts)
@@ -134,7 +135,9 @@ def _integer(n: Any) -> int:
 
 
 def _raw_index(x: Tensor, parts: list[Any]) -> tuple[Any, ...]:
-    """The index in terms of the backend's arrays, copied: a later write must not change the gradient."""
+    """The index in terms of the backend's arrays, copied: a later write must not change the
+    gradient.
+    """
     backend = of_array(x._raw)
     raws = []
     for part in parts:

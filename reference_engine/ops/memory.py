@@ -8,7 +8,6 @@ from reference_engine.ops.call import in_place_of
 from reference_engine.ops.opdef import REGISTRY, linear
 from reference_engine.tensor import Tensor
 
-
 linear(
     "_to_device",
     lambda xp, x, *, device: device.backend.asarray(x, xp.dtype_of(x), device.raw),
@@ -17,7 +16,7 @@ linear(
 )
 
 
-def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
+def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:  # noqa: ARG001
     """Writes ``src``, broadcast and converted, into this tensor."""
     if not isinstance(src, Tensor):
         raise TypeError(f"copy_ needs a Tensor, got {type(src).__name__}")

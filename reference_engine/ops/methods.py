@@ -43,7 +43,7 @@ def _operator(op: OpDef, reflected: bool, operands: tuple[type, ...]) -> Callabl
     if op.kind == "composite" or len(op.inputs) != 2:
         run = function
     else:
-        from reference_engine.dispatch import binary
+        from reference_engine.fast import binary
 
         run = binary(op)
     if reflected:
@@ -64,7 +64,14 @@ def _in_place_operator(op: OpDef) -> Callable[..., Any]:
     return lambda self, other: write(self, other)
 
 
-def install_operators() -> None:
+def install() -> None:
+    """Gives Tensor everything that comes from the table of operations."""
+    _install_parts()
+    _install_operators()
+    _install_methods()
+
+
+def _install_operators() -> None:
     """Gives Tensor the operators whose ops the table has."""
     for magic, name in _OPERATORS.items():
         op = TABLE.get(name)
@@ -83,7 +90,7 @@ def install_operators() -> None:
     Tensor.__hash__ = object.__hash__  # type: ignore[method-assign]
 
 
-def install_methods() -> None:
+def _install_methods() -> None:
     """Gives Tensor the methods of the table, and their in-place variants."""
     for op in TABLE.values():
         for name in op.methods:
@@ -97,10 +104,10 @@ def install_methods() -> None:
 _PROPERTIES = ("T", "mT", "H", "mH", "real", "imag")
 
 
-def install_parts() -> None:
+def _install_parts() -> None:
     """Gives Tensor its indexing, its writes and its factories."""
-    Tensor.__getitem__ = getitem  # type: ignore[method-assign, assignment]
-    Tensor.__setitem__ = setitem  # type: ignore[method-assign, assignment]
+    Tensor.__getitem__ = getitem  # type: ignore[method-assign]
+    Tensor.__setitem__ = setitem  # type: ignore[method-assign]
     for write in (copy_, fill_):
         setattr(Tensor, write.__name__, write)
     for factory in (zeros, ones, empty, full):
@@ -111,7 +118,9 @@ def install_parts() -> None:
 
 
 def functions(prefix: str = "") -> dict[str, Callable[..., Any]]:
-    """The table's functions under a prefix (``""``, ``"nn.functional."``, ``"linalg."``), by short name."""
+    """The table's functions under a prefix (``""``, ``"nn.functional."``, ``"linalg."``), by short
+    name.
+    """
     found = {}
     for name, op in [*TABLE.items(), *((a, TABLE[n]) for a, n in ALIASES.items())]:
         short = name.removeprefix(prefix)

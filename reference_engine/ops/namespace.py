@@ -1,7 +1,7 @@
 """The two namespaces that derivative rules are called with.
 
-The same rule, ``lambda F, g, x: g * F.cos(x)``, computes numbers when ``F`` works on raw arrays, and
-builds a graph of the derivative when ``F`` works on tensors.
+The same rule, ``lambda F, g, x: g * F.cos(x)``, computes numbers when ``F`` works on raw arrays,
+and builds a graph of the derivative when ``F`` works on tensors.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 from reference_engine.backends.base import BACKENDS, Backend, Shape, of_array
-from reference_engine.ops.call import function_of
 from reference_engine.graph import Node
+from reference_engine.ops.call import function_of
 from reference_engine.ops.opdef import ALIASES, REGISTRY, OpDef
 from reference_engine.tensor import Tensor, from_raw
 
@@ -90,7 +90,7 @@ class RawNamespace:
 
     def to_tensor(self, g: Any) -> Tensor:
         """A cotangent as hooks see it."""
-        return from_raw(self.backend.wrap(g))
+        return from_raw(of_array(g).wrap(g))
 
     def from_tensor(self, tensor: Tensor) -> Any:
         """A cotangent that a hook returned."""

@@ -1,20 +1,22 @@
-"""How an operation is declared: one row, whose kind says how its derivative follows from what the row states.
+"""How an operation is declared: one row, whose kind says how its derivative follows from what the
+row states.
 
-    elementwise   partial derivatives ``d<input>``; vjp = cotangent · conj(partial), jvp = Σ partial · tangent
-    linear        the transpose ``transpose_<input>`` (or ``transpose`` for one input); jvp = the op on the tangents
-    bilinear      ``vjp_<input>`` for both inputs; jvp = op(ta, b) + op(a, tb)
-    own           ``vjp_<input>`` and ``jvp`` written out
-    nondiff       no derivative
+    elementwise   partial derivatives ``d<input>``; vjp = cotangent · conj(partial), jvp = Σ partial
+    · tangent linear        the transpose ``transpose_<input>`` (or ``transpose`` for one input);
+    jvp = the op on the tangents bilinear      ``vjp_<input>`` for both inputs; jvp = op(ta, b) +
+    op(a, tb) own           ``vjp_<input>`` and ``jvp`` written out nondiff       no derivative
     composite     a function of other operations; everything follows from those
 
 A derivative rule is called as ``rule(F, ...)`` with what its own parameter names ask for:
 
-    an input's name      the input, saved at forward time        ``y`` or an output's name   the output, saved
-    ``g``, ``g_<output>`` the cotangent                          ``<input>_shape``, ``_dtype``, ``_device``
-    a parameter's name   its value                               ``t_<input>`` (in ``jvp`` only) the tangent
+    an input's name      the input, saved at forward time        ``y`` or an output's name   the
+    output, saved ``g``, ``g_<output>`` the cotangent                          ``<input>_shape``,
+    ``_dtype``, ``_device`` a parameter's name   its value
+    ``t_<input>`` (in ``jvp`` only) the tangent
 
-``F`` is a namespace of operations on whatever the rule is being given: raw arrays when no graph is being created, engine
-tensors when one is. ``F.nn.functional.x`` is not needed: ``F.conv2d`` and ``F.linalg_inv`` find the rows.
+``F`` is a namespace of operations on whatever the rule is being given: raw arrays when no graph is
+being created, engine tensors when one is. ``F.nn.functional.x`` is not needed: ``F.conv2d`` and
+``F.linalg_inv`` find the rows.
 """
 
 from __future__ import annotations
@@ -32,8 +34,8 @@ Kind = Literal["elementwise", "linear", "bilinear", "own", "nondiff", "composite
 #: ``promote`` to their common dtype; ``float`` likewise, integers to the default dtype;
 #: ``keep`` them as they are
 Promotion = Literal["promote", "float", "keep"]
-#: where a function is not smooth: values per input (a string names the parameter that holds the value),
-#: every integer, or wherever two compared elements are equal
+#: where a function is not smooth: values per input (a string names the parameter that holds the
+#: value), every integer, or wherever two compared elements are equal
 Kinks: TypeAlias = "Mapping[str, Sequence[float | str] | Literal['integers']] | Literal['ties']"
 #: input shapes and parameters, e.g. ``(((2, 3), (3,)), {"dim": 0})``
 Sample: TypeAlias = "tuple[tuple[Any, ...], dict[str, Any]]"
@@ -53,7 +55,8 @@ REQUIRED: Final = _Required()
 class Facts:
     """What is true of a function, for whoever tests or documents it.
 
-    ``domain`` gives the open interval of each input on which the function is real and differentiable.
+    ``domain`` gives the open interval of each input on which the function is real and
+    differentiable.
     """
 
     domain: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -61,7 +64,8 @@ class Facts:
     samples: Sequence[Sample] = ()
     #: whether complex inputs are meaningful
     complex: bool = True
-    #: how to fill an input that is not an ordinary real array: ``"bool"``, ``"index:<dim>"``, ``"positive-definite"`` …
+    #: how to fill an input that is not an ordinary real array: ``"bool"``, ``"index:<dim>"``,
+    #: ``"positive-definite"`` …
     fill: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -71,7 +75,8 @@ class OpDef:
 
     name: str
     kind: Kind
-    #: a function of the array namespace by name, or ``forward(xp, *inputs, **params)``; a composite's is ``(F, ...)``
+    #: a function of the array namespace by name, or ``forward(xp, *inputs, **params)``; a
+    #: composite's is ``(F, ...)``
     forward: str | Rule
     #: array inputs; one named ``*xs`` takes any number of them
     inputs: tuple[str, ...]
@@ -121,8 +126,9 @@ _ROW_WORDS = ("domain", "kinks", "samples", "complex", "fill")
 def elementwise(name: str, forward: str | Rule, **row: Any) -> OpDef:
     """A row whose inputs broadcast and whose output elements depend on one element of each input.
 
-    ``d<input>`` is the partial derivative: a rule, or a number where it is constant. ``promotion`` is ``promote``.
-    A string ``forward`` names a function of the array namespace; its inputs are the ``d…`` names.
+    ``d<input>`` is the partial derivative: a rule, or a number where it is constant. ``promotion``
+    is ``promote``. A string ``forward`` names a function of the array namespace; its inputs are the
+    ``d…`` names.
     """
     rules = _take(row, "d", forward, partials=True)
     row.setdefault("inplace", True)
@@ -131,9 +137,11 @@ def elementwise(name: str, forward: str | Rule, **row: Any) -> OpDef:
 
 
 def linear(name: str, forward: str | Rule, **row: Any) -> OpDef:
-    """A row that is jointly linear in the inputs that have a ``transpose_<input>``; other inputs are constants.
+    """A row that is jointly linear in the inputs that have a ``transpose_<input>``; other inputs
+    are constants.
 
-    With a single input the rule may be called ``transpose``. A variadic input's transpose returns one cotangent for each.
+    With a single input the rule may be called ``transpose``. A variadic input's transpose returns
+    one cotangent for each.
     """
     rules = _take(row, "transpose_", forward)
     if "transpose" in row:
@@ -163,12 +171,13 @@ def nondiff(name: str, forward: str | Rule, **row: Any) -> OpDef:
 def composite(name: str, forward: Rule, **row: Any) -> OpDef:
     """A function ``forward(F, ...)`` of other operations, differentiable through them.
 
-    Its array inputs are the parameters before ``*`` (all of them may be anything the function understands).
+    Its array inputs are the parameters before ``*`` (all of them may be anything the function
+    understands).
     """
     return _register(name, "composite", forward, {}, row)
 
 
-# registration -------------------------------------------------------------------------------------------------------
+# registration -------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class _Signature:
     inputs: tuple[str, ...]
@@ -179,7 +188,8 @@ class _Signature:
 def _signature(forward: str | Rule, rules: Mapping[str, object]) -> _Signature:
     """Reads inputs (positional) and parameters (keyword-only) from a forward rule.
 
-    The code object is read directly: ``inspect.signature`` takes 20 µs, and there are hundreds of rows.
+    The code object is read directly: ``inspect.signature`` takes 20 µs, and there are hundreds of
+    rows.
     """
     if isinstance(forward, str):
         return _Signature(tuple(rules) or ("x",), frozenset(), {})
@@ -256,7 +266,9 @@ def _register(
 
 
 def _composite_signature(forward: str | Rule, found: _Signature) -> _Signature:
-    """A composite's keyword-or-positional parameters with a default that is not None are parameters."""
+    """A composite's keyword-or-positional parameters with a default that is not None are
+    parameters.
+    """
     assert not isinstance(forward, str)
     defaults = forward.__defaults__ or ()
     tail = found.inputs[len(found.inputs) - len(defaults) :]
@@ -301,6 +313,6 @@ def needs(rule: Partial) -> tuple[str, ...]:
 
 
 __all__ = [
-    "REGISTRY", "REQUIRED", "Facts", "OpDef", "bilinear", "composite", "elementwise", "inf", "linear",
-    "needs", "nondiff", "own",
+    "REGISTRY", "REQUIRED", "Facts", "OpDef", "bilinear", "composite", "elementwise", "inf",
+    "linear", "needs", "nondiff", "own",
 ]  # fmt: skip

@@ -19,10 +19,11 @@ Step = tuple[int, Rule, "tuple[int, ...] | None"]
 class Plan:
     """What one op saves and computes for one set of inputs that require grad."""
 
-    __slots__ = ("fact_names", "multiple", "op", "outputs", "saves", "sources", "steps")
+    __slots__ = ("fact_names", "multiple", "op", "outputs", "saves", "sources", "steps", "variadic")
 
     def __init__(self, op: OpDef, wanted: Sequence[int], is_complex: bool) -> None:
         self.op = op
+        self.variadic = op.variadic
         self.outputs = tuple(n.lstrip("*") for n in op.outputs)
         #: outputs come as a tuple
         self.multiple = len(op.outputs) > 1 or op.outputs[0].startswith("*")
@@ -58,7 +59,7 @@ class Plan:
         return tuple(_fact(self.op, name, inputs, params) for name in self.fact_names)
 
     def default_facts(self) -> tuple[Any, ...] | None:
-        """The facts when all parameters are at their defaults; None if they depend on the inputs."""
+        """The facts with all parameters at their defaults; None if they depend on the inputs."""
         if all(name in self.op.params for name in self.fact_names):
             return tuple(self.op.params[name] for name in self.fact_names)
         return None
@@ -94,14 +95,16 @@ def _vjp(op: OpDef, rule: Partial, is_complex: bool) -> tuple[Rule, tuple[str, .
 
 def _times(partial: Rule) -> Rule:
     def vjp(F: Any, g: Any, *values: Any) -> Any:
-        return g * partial(F, *values)
+        d = partial(F, *values)
+        # a parameter at its default, add's alpha: nothing to multiply by
+        return g if d.__class__ is int and d == 1 else g * d
 
     return vjp
 
 
 def _times_conjugate(partial: Rule) -> Rule:
-    # PyTorch's convention: the gradient of a real loss L is the conjugate Wirtinger derivative, so a
-    # holomorphic function passes a cotangent on times the conjugate of its derivative
+    # PyTorch's convention: the gradient of a real loss L is the conjugate Wirtinger derivative, so
+    # a holomorphic function passes a cotangent on times the conjugate of its derivative
     def vjp(F: Any, g: Any, *values: Any) -> Any:
         d = partial(F, *values)
         return g * (d if isinstance(d, (int, float)) else F.conj(d))

@@ -1,7 +1,7 @@
 """What a scenario does on a library, in a form that can be compared between libraries.
 
-A scenario is a function of a torch-like module. Run on PyTorch, on the NumPy backend and on the torch
-backend it must come to the same: the same values, or an exception of the same type.
+A scenario is a function of a torch-like module. Run on PyTorch, on the NumPy backend and on the
+torch backend it must come to the same: the same values, or an exception of the same type.
 """
 
 from __future__ import annotations

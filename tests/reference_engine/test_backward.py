@@ -1,4 +1,6 @@
-"""Running a graph: accumulation, retained and created graphs, inputs=, autograd.grad, as in PyTorch."""
+"""Running a graph: accumulation, retained and created graphs, inputs=, autograd.grad, as in
+PyTorch.
+"""
 
 from __future__ import annotations
 

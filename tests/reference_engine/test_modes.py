@@ -1,4 +1,4 @@
-"""Grad modes and inference mode: context managers, decorators, threads, exceptions, as in PyTorch."""
+"""Grad modes and inference mode: contexts, decorators, threads, exceptions, as in PyTorch."""
 
 from __future__ import annotations
 

@@ -30,7 +30,9 @@ OPERATIONS: dict[str, Any] = {
 @pytest.mark.parametrize("b", NAMES)
 def test_promote_types(a: str, b: str) -> None:
     expected = pytorch.promote_types(getattr(pytorch, a), getattr(pytorch, b))
-    assert f"torch.{dtypes.promote_types(dtypes.by_name(a), dtypes.by_name(b)).name}" == str(expected)
+    assert f"torch.{dtypes.promote_types(dtypes.by_name(a), dtypes.by_name(b)).name}" == str(
+        expected
+    )
 
 
 @pytest.mark.parametrize("a", OPERANDS)

@@ -220,7 +220,7 @@ def multi_output_views_can_be_read(lib: Any) -> Any:
 @SCENARIOS
 def one_of_several_outputs_unused(lib: Any) -> Any:
     x = leaf(lib, 4)
-    a, b, c, d = x.unbind()
+    a, _, c, _ = x.unbind()
     (a * c).backward()
     return x.grad
 

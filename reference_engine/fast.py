@@ -1,0 +1,142 @@
+"""The short way through an elementwise op, for the common case.
+
+The common case: tensors (or one and a Python number) of one real floating dtype on one backend,
+with gradients on and no special mode. It comes to what ``dispatch.apply`` comes to, with everything
+that depends only on the op worked out beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from reference_engine.backends.base import BACKENDS, of_array
+from reference_engine.dispatch import Operator, apply, operator
+from reference_engine.graph import CONSTANT, new_node
+from reference_engine.modes import MODES
+from reference_engine.ops.opdef import OpDef
+from reference_engine.storage import Storage
+from reference_engine.tensor import Tensor
+
+_new = object.__new__
+#: raw dtypes for which promotion has nothing to do; grows when a backend is first met
+REAL_FLOATING = {d for backend in BACKENDS.values() for d in backend.real_floating}
+
+
+def unary(op: OpDef) -> Callable[[Any], Any]:
+    """The function of an elementwise op of one input without parameters."""
+    run = operator(op)
+    plan = run.plans.get((0,), False)
+    if plan.fact_names:  # its rule asks for shapes or dtypes
+        return lambda x: apply(run, (x,), {})
+    kernels, node_class, sources = run.kernels, run.node_class, plan.sources
+
+    def call(x: Any) -> Any:
+        fast = MODES.fast
+        if fast is None or type(x) is not Tensor:
+            return apply(run, (x,), {})
+        raw = x._raw
+        kernel = kernels.get(type(raw))
+        if kernel is None or raw.dtype not in REAL_FLOATING:
+            return _general(run, (x,))
+        y = _output(fast(kernel, raw), raw)
+        if x._tracked:
+            parent, nr = x._grad_fn, x._nr
+            if parent is None:
+                parent, nr = x._edge()
+                if parent is None:
+                    return y
+            metas = ((y._raw.shape, y._raw.dtype),)
+            saved = _save((x, y), sources) if sources else ()
+            y._grad_fn = new_node(node_class, plan, (parent,), (nr,), metas, saved, ())
+            y._tracked = True
+        return y
+
+    call.__name__ = op.name.split(".")[-1]
+    return call
+
+
+def binary(op: OpDef) -> Callable[[Any, Any], Any]:
+    """The function of an elementwise op of two inputs, its parameters at their defaults."""
+    run = operator(op)
+    # indexed by which inputs require grad: 1 the first, 2 the second, 3 both
+    plans = [run.plans.get(wanted, False) for wanted in ((), (0,), (1,), (0, 1))]
+    facts = [found for plan in plans if (found := plan.default_facts()) is not None]
+    if len(facts) < len(plans):  # a rule asks for shapes or dtypes
+        return lambda a, b: apply(run, (a, b), {})
+    kernels, node_class = run.kernels, run.node_class
+
+    def call(a: Any, b: Any) -> Any:
+        fast = MODES.fast
+        kind = type(b)
+        if fast is None or type(a) is not Tensor or kind not in _OPERANDS:
+            return apply(run, (a, b), {})
+        x = a._raw
+        y = b._raw if kind is Tensor else b
+        kernel = kernels.get(type(x))
+        dtype = x.dtype
+        if (
+            kernel is None
+            or dtype not in REAL_FLOATING
+            or (kind is Tensor and y.dtype is not dtype)
+        ):
+            return _general(run, (a, b))
+        out = _output(fast(kernel, x, y), x)
+        wanted = nr_a = nr_b = 0
+        parent_a = parent_b = None
+        if a._tracked:
+            parent_a, nr_a = a._grad_fn, a._nr
+            if parent_a is None:
+                parent_a, nr_a = a._edge()
+            wanted = parent_a is not None
+        if kind is Tensor and b._tracked:
+            parent_b, nr_b = b._grad_fn, b._nr
+            if parent_b is None:
+                parent_b, nr_b = b._edge()
+            wanted += 2 * (parent_b is not None)
+        if wanted:
+            plan = plans[wanted]
+            saved = _save((a, b, out), plan.sources) if plan.sources else ()
+            metas = ((out._raw.shape, dtype),)
+            parents, nrs = (parent_a, parent_b), (nr_a, nr_b)
+            out._grad_fn = new_node(node_class, plan, parents, nrs, metas, saved, facts[wanted])
+            out._tracked = True
+        return out
+
+    call.__name__ = op.name.split(".")[-1]
+    return call
+
+
+_OPERANDS = frozenset({Tensor, float, int})
+
+
+def _output(result: Any, like: Any) -> Tensor:
+    """A new tensor outside the graph, over new memory."""
+    made = _new(Tensor)
+    # NumPy turns 0-d results into scalars
+    made._raw = result if type(result) is type(like) else of_array(like).wrap(result)
+    storage = made._storage = _new(Storage)
+    storage.version = 0
+    made._nr = 0
+    made._rare = made._grad_fn = None
+    made._tracked = False
+    return made
+
+
+def _save(values: tuple[Any, ...], sources: tuple[int, ...]) -> tuple[Any, ...]:
+    """(value, storage, version) of each value that a plan saves."""
+    saved: list[Any] = []
+    for source in sources:
+        x = values[source]
+        if type(x) is Tensor:
+            storage = x._storage
+            saved += (x._raw, storage, storage.version)
+        else:
+            saved += (x, CONSTANT, 0)
+    return tuple(saved)
+
+
+def _general(run: Operator, inputs: tuple[Any, ...]) -> Any:
+    """The general way, which also finds the kernel for an array type met for the first time."""
+    REAL_FLOATING.update(of_array(inputs[0]._raw).real_floating)
+    return apply(run, inputs, {})
