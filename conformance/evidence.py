@@ -77,13 +77,14 @@ class Evidence:
 
     def by_oracles(self, event: Event) -> tuple[Answer, str]:
         """Compare with the answers of the oracles; return the answer and whose it is."""
+        name, known = self._differential.name, False
         answer: Answer = None
-        name = self._differential.name
         if "differential" in self._oracles:
-            answer = self._by_differential(event)
-        if isinstance(answer, Difference) or event.verb != "grad":
-            return answer, name
-        if not isinstance(event.value, np.ndarray):
+            theirs, reason = self._oracle_event(event)
+            known = theirs is not None
+            answer = Doubt(reason) if theirs is None else self._by_differential(event, theirs)
+        judged = known and answer is not None
+        if judged or event.verb != "grad" or not isinstance(event.value, np.ndarray):
             return answer, name
         asked = [oracle for oracle in self._oracles if oracle != "differential"]
         if isinstance(answer, Doubt) and "finite_difference" not in asked:
@@ -93,17 +94,14 @@ class Evidence:
             if opinion is None:
                 continue
             self.checks += 1
-            if answer is None and "differential" in self._oracles and opinion.answer is not None:
+            if known and opinion.answer is not None:
                 return Doubt(f"{name} agrees with {self._engine.name}, {oracle} does not"), oracle
             answer = opinion.answer
             if answer is not None:
                 return answer, oracle
         return answer, name
 
-    def _by_differential(self, event: Event) -> Answer:
-        theirs, reason = self._oracle_event(event)
-        if theirs is None:
-            return Doubt(reason)
+    def _by_differential(self, event: Event, theirs: Event) -> Answer:
         self.checks += 1
         zeros = "zeros_for_unused" in self._engine.conventions and event.verb == "grad"
         difference = structure_difference(
@@ -121,8 +119,8 @@ class Evidence:
         theirs = oracle.events[event.step]
         if not theirs.seen:
             return None, f"{oracle.name} observes nothing at step {event.step}"
-        for mine, other in zip(self._observation.events[: event.step], oracle.events, strict=False):
-            if debt(mine, other) is Debt.UNPROMISED and (
+        for mine in self._unpromised:
+            if mine.step < event.step and (
                 event.verb in _GRADIENTS or mine.verb not in ("backward", "grad_of")
             ):
                 return None, f"{oracle.name} refuses step {mine.step}, {self._engine.name} does not"
@@ -217,6 +215,12 @@ class Evidence:
         return any(
             step.param("dtype") is not None or step.op in CONVERSIONS for step in self._steps
         )
+
+    @cached_property
+    def _unpromised(self) -> list[Event]:
+        """Return the events of steps that the engine ran and the oracle refused."""
+        pairs = zip(self._observation.events, self._differential.events, strict=True)
+        return [mine for mine, theirs in pairs if debt(mine, theirs) is Debt.UNPROMISED]
 
     def _due_dtype(self, event: Event, theirs: Event) -> str | None:
         if not isinstance(theirs.value, np.ndarray):

@@ -21,7 +21,7 @@ from conformance.execute import execute
 from conformance.observation import Event, Observation
 from conformance.oracles.differential import Differential, oracle_for
 from conformance.program import Program, Step
-from conformance.verdict import Finding, Kind, Outcome
+from conformance.verdict import Finding, Outcome
 
 __all__ = ["ORACLES", "Finding", "judge"]
 
@@ -55,7 +55,7 @@ def judge(
         return Finding(Outcome.UNSUPPORTED, target, message=unsupported.message)
     judgement = _Judgement(engine, program, observation, tuple(oracles))
     finding = judgement.finding()
-    if finding.kind is Kind.SILENTLY_WRONG and finding.operation is None:
+    if "value" in finding.cause.split("/")[2:] and finding.operation is None:
         return _with_culprit(engine, program, finding)
     return finding
 

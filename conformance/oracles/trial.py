@@ -261,7 +261,7 @@ def recorded(engine: Engine, program: Program, observation: Observation) -> Reco
     if any(event.skipped or event.refusal is not None for event in observation.events):
         return None
     seen = [event.value for event in observation.events if event.verb == "grad"]
-    record = Record([value if isinstance(value, np.ndarray) else None for value in seen])
+    record = Record([widened(value) if isinstance(value, np.ndarray) else None for value in seen])
     trial = Trial(engine, program, record)
     if not _ran(trial, program, observation.dtype):
         return None
