@@ -2,8 +2,9 @@
 
     python benchmarks/engine_overhead.py [--device torch] [--nodes 1000000] [--json FILE]
 
-Times are per operation, in µs, the best of several repeats: forward, backward and freeing a chain
-of operations on shape (8,). The GC stays on: an engine whose graphs need it pays for it.
+Times are per operation, in µs of processor time, the best of several repeats that take turns:
+forward, backward and freeing a chain of operations on shape (8,). The garbage collector stays on:
+an engine whose graphs need it pays for it.
 """
 
 from __future__ import annotations
@@ -36,21 +37,22 @@ def operations(lib: Any) -> dict[str, Callable[[Any], Any]]:
 def chain(lib: Any, operation: Callable[[Any], Any], length: int) -> tuple[float, float, float]:
     """Seconds for forward, backward and freeing of one chain."""
     x = lib.ones(8, dtype=lib.float64, requires_grad=True)
-    start = time.perf_counter()
+    start = time.process_time()
     y = x
     for _ in range(length):
         y = operation(y)
-    forward = time.perf_counter()
+    forward = time.process_time()
     y.sum().backward()
-    backward = time.perf_counter()
+    backward = time.process_time()
     del y
-    freed = time.perf_counter()
+    freed = time.process_time()
     return forward - start, backward - forward, freed - backward
 
 
-def best(lib: Any, operation: Callable[[Any], Any], repeats: int) -> list[float]:
-    runs = [chain(lib, operation, CHAIN) for _ in range(repeats)]
-    return [t / CHAIN * 1e6 for t in min(runs, key=sum)]
+def best(cases: list[tuple[Any, Callable[[Any], Any]]], repeats: int) -> list[list[float]]:
+    """For each (library, operation) the parts of its fastest run; they take turns."""
+    runs = [[chain(*case, CHAIN) for case in cases] for _ in range(repeats)]
+    return [[t / CHAIN * 1e6 for t in min(column, key=sum)] for column in zip(*runs, strict=True)]
 
 
 def long_chain(lib: Any, nodes: int) -> list[float]:
@@ -78,7 +80,7 @@ def measure(device: str, nodes: int, repeats: int) -> dict[str, Any]:
     ours, theirs = operations(engine), operations(torch)
     table: dict[str, Any] = {}
     for name in ours:
-        mine, reference = best(engine, ours[name], repeats), best(torch, theirs[name], repeats)
+        mine, reference = best([(engine, ours[name]), (torch, theirs[name])], repeats)
         table[name] = {
             "engine_us": mine,
             "torch_us": reference,

@@ -73,7 +73,8 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [  # noqa: RUF022  (as the table of contents: data, dtypes, devices, modes)
     "Size", "Tensor", "autograd", "from_numpy", "is_tensor", "manual_seed", "ones", "tensor",
-    "zeros", "bfloat16", "bool", "cdouble", "cfloat", "complex128", "complex64", "double", "dtype", "float",
+    "zeros", "bfloat16", "bool", "cdouble", "cfloat", "complex128", "complex64", "double", "dtype",
+    "float",
     "float16", "float32", "float64", "half", "int", "int16", "int32", "int64", "int8", "long",
     "short", "uint8", "get_default_dtype", "promote_types", "set_default_dtype",
     "device", "get_default_device", "set_default_device",
