@@ -13,7 +13,7 @@ import numpy as np
 from conformance.adapters.base import Engine
 from conformance.adapters.torch_like import TorchLikeEngine
 from conformance.compare.arrays import expected_dtype, widened
-from conformance.compare.tolerance import is_inexact
+from conformance.compare.tolerance import allowance, is_inexact
 from conformance.execute import execute
 from conformance.leaves import literal_array
 from conformance.notation import literal_text, render
@@ -24,6 +24,8 @@ from conformance.spelling import AdapterSpelling, Spelling, TooLong, TorchSpelli
 from conformance.verdict import Finding, Kind
 
 MOST_LINES = 10
+_GENEROUS = 100.0
+"""Times the allowance of a result's own rounding that a script grants, if the error was larger."""
 _COMPOUND = ("with ", "try:", "except ", "else:", "def ", "@")
 _INDENT = "    "
 
@@ -220,19 +222,23 @@ def _spelling(engine: Engine, dtype: str) -> Spelling:
 
 def _close(reading: str, wanted: str, observed: Array, expected: Array) -> str:
     """Return the assertion that two arrays are close; shape and dtype are compared too."""
-    bound = _halved(observed, expected)
+    bound = _bound(observed, expected)
     return f"np.testing.assert_allclose({reading}, {wanted}, rtol=0, atol={bound}, strict=True)"
 
 
-def _halved(observed: Array, expected: Array) -> str:
-    """Return half of the largest error, so that a right answer passes and the wrong one fails."""
-    if observed.shape != expected.shape or not is_inexact(observed.dtype):
-        return "1e-6" if is_inexact(observed.dtype) else "0"
-    with np.errstate(all="ignore"):
-        error = np.abs(widened(observed) - widened(expected))
-    error = error[np.isfinite(error)]
-    largest = float(np.max(error, initial=0.0))
-    return f"{largest / 2:.1g}" if largest > 0 else "1e-6"
+def _bound(observed: Array, expected: Array) -> str:
+    """Return a tolerance that a right answer meets with ease and the wrong one does not."""
+    dtype = observed.dtype.name
+    if not is_inexact(observed.dtype):
+        return "0"
+    allowed = float(np.max(allowance(widened(expected), dtype, expected.size), initial=0.0))
+    bound = _GENEROUS * allowed
+    if observed.shape == expected.shape:
+        with np.errstate(all="ignore"):
+            error = np.abs(widened(observed) - widened(expected))
+        largest = float(np.max(error, initial=0.0, where=np.isfinite(error)))
+        bound = min(bound, largest / 2) if largest > 0 else bound
+    return f"{bound:.0e}"
 
 
 def _presence(reading: str, *, wanted_present: bool, figure: Observed) -> str:
