@@ -46,9 +46,15 @@ def text(ledger: Ledger) -> str:
     return ledger_text(replace(ledger, machine={}))
 
 
+@pytest.fixture(scope="module")
+def expected() -> str:
+    (ledger,) = conformance.run([SOUND_TAPE], "smoke", "LEAF-1[256]", jobs=1)
+    return text(ledger)
+
+
 @pytest.mark.parametrize("processes", ["0", "2"])
 def test_pytest_and_run_make_the_same_ledger_whatever_the_processes(
-    tmp_path: Path, processes: str
+    tmp_path: Path, processes: str, expected: str
 ) -> None:
     page = tmp_path / "out" / "sound.html"
     code, output = suite(
@@ -59,33 +65,45 @@ def test_pytest_and_run_make_the_same_ledger_whatever_the_processes(
     assert "tests.engines.sound_tape:SoundTape 0.1: " in output
     assert f"report: {page}" in output
     assert "<html" in page.read_text(encoding="utf-8")
-    (expected,) = conformance.run([SOUND_TAPE], "smoke", "LEAF-1[256]", jobs=1)
-    assert text(read_ledger(page.with_suffix(".json"))) == text(expected)
+    assert text(read_ledger(page.with_suffix(".json"))) == expected
 
 
-def test_violations_fail_and_tell_the_whole_story(tmp_path: Path) -> None:
-    code, output = suite(tmp_path, "--autograd-engine", WRONG, "-rA")
+def test_violations_fail_with_the_whole_story_and_several_engines_are_compared(
+    tmp_path: Path,
+) -> None:
+    code, output = suite(
+        tmp_path, "--autograd-engine", SOUND_TAPE, "--autograd-engine", WRONG,
+        "--conformance-report", tmp_path / "out" / "all.html", select="LEAF-12",
+    )  # fmt: skip
     assert code == 1, output
     assert f"conformance.suite::LEAF-12[{WRONG}]" in output
     for part in ("silently wrong", "expected: ", "observed: ", "program:", "reproduction:"):
         assert part in output
     assert "Traceback" not in output
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert [name for name in names if name.endswith(".json")] == [
+        "tests.engines.sound_tape-SoundTape.json",
+        "tests.engines.wrong_tapes-Doubled.json",
+    ]
+    page = (tmp_path / "out" / "all.html").read_text(encoding="utf-8")
+    assert "SoundTape" in page
+    assert "Doubled" in page
 
 
 def test_listed_failures_are_xfailed_and_stale_ones_told(tmp_path: Path) -> None:
     xfails = tmp_path / "xfails.txt"
-    xfails.write_text("LEAF-*  # doubled\n", encoding="utf-8")
-    code, output = suite(
-        tmp_path, "--autograd-engine", WRONG, "--conformance-xfails", xfails, "-rx"
+    xfails.write_text(
+        f"LEAF-*  {WRONG}  # doubled\nLEAF-12  {SOUND_TAPE}\nRET-1\nLEAFS-1\n", encoding="utf-8"
     )
+    code, output = suite(
+        tmp_path, "--autograd-engine", SOUND_TAPE, "--autograd-engine", WRONG, "-rx",
+        "--conformance-xfails", xfails,
+    )  # fmt: skip
     assert code == 0, output
-    assert "lists it (doubled)" in output
     assert " xfailed" in output
-    xfails.write_text("LEAF-12\nRET-1\nLEAFS-1\n", encoding="utf-8")
-    code, output = suite(tmp_path, "--autograd-engine", SOUND_TAPE, "--conformance-xfails", xfails)
-    assert code == 0, output
-    assert "warning: expected failure 'LEAF-12' (line 1) is stale" in output
-    assert "warning: expected failure 'LEAFS-1' (line 3) matches no clause" in output
+    assert "lists it (doubled)" in output
+    assert f"warning: expected failure 'LEAF-12 {SOUND_TAPE}' (line 2) is stale" in output
+    assert "warning: expected failure 'LEAFS-1' (line 4) matches no clause" in output
     assert "RET-1" not in output
 
 
@@ -95,22 +113,6 @@ def test_advice_that_is_not_followed_is_xfailed(tmp_path: Path) -> None:
     assert code == 0, output
     assert "1 xfailed" in output
     assert "advice that is not followed (" in output
-
-
-def test_several_engines_get_a_page_each_and_one_that_compares_them(tmp_path: Path) -> None:
-    code, output = suite(
-        tmp_path, "--autograd-engine", SOUND_TAPE, "--autograd-engine", WRONG, "-n", "2",
-        "--conformance-report", tmp_path / "out" / "all.html", select="LEAF-12",
-    )  # fmt: skip
-    assert code == 1, output
-    names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert [name for name in names if name.endswith(".json")] == [
-        "tests.engines.sound_tape-SoundTape.json",
-        "tests.engines.wrong_tapes-Doubled.json",
-    ]
-    page = (tmp_path / "out" / "all.html").read_text(encoding="utf-8")
-    assert "SoundTape" in page
-    assert "Doubled" in page
 
 
 def test_a_crash_costs_its_item_only(tmp_path: Path) -> None:
