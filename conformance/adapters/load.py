@@ -26,6 +26,8 @@ GROUP = "autograd_conformance.engines"
 BUILT_IN: Mapping[str, str] = {
     "reference": "conformance.adapters.reference:ReferenceEngine",
     "torch": "conformance.adapters.torch_engine:TorchEngine",
+    "autograd": "conformance.adapters.autograd_engine:AutogradEngine",
+    "jax": "conformance.adapters.jax_engine:JaxEngine",
 }
 """Engines that this package has adapters for: name → `module:attribute`."""
 FAILURES = (
