@@ -75,7 +75,7 @@ def apply(run: Operator, inputs: Sequence[Any], params: Mapping[str, Any]) -> An
     op = run.op
     raws, backend = bring_together(run, inputs)
     out = MODES.run(run.kernel(backend.array_type), *raws, **params)
-    edges = input_edges(op, inputs) if MODES.grad else None
+    edges = input_edges(op, inputs) if MODES.recording else None
     if op.view:
         return make_view(run, inputs[0], params, out, edges)
     single = op.outputs == ("y",)

@@ -42,7 +42,7 @@ def apply_in_place(run: Operator, inputs: Sequence[Any], params: Mapping[str, An
 
     target: Tensor = inputs[0]
     name = run.op.name.split(".")[-1] + "_"
-    edges = input_edges(run.op, inputs) if MODES.grad else None
+    edges = input_edges(run.op, inputs) if MODES.recording else None
     check_writable(target, name, recording=edges is not None)
     raws, backend = bring_together(run, inputs)
     result = backend.wrap(MODES.run(run.kernel(backend.array_type), *raws, **params))
@@ -88,11 +88,11 @@ def check_writable(target: Any, name: str, *, recording: bool) -> None:
             f"{name} would modify an inference tensor outside inference_mode; use its clone()"
         )
     view = target._view_info
-    if view is not None and MODES.grad and (recording or target.requires_grad):
+    if view is not None and MODES.recording and (recording or target.requires_grad):
         check_creation(view, "the view")
         if isinstance(view.base._edge()[0], AccumulateGrad):
             raise errors.leaf_in_place(name, "a view of a leaf")
-    if MODES.grad and target._tracked and target.requires_grad and target.is_leaf:
+    if MODES.recording and target._tracked and target.requires_grad and target.is_leaf:
         raise errors.leaf_in_place(name, "a leaf")
     raw = target._raw
     backend = of_array(raw)

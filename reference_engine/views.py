@@ -34,7 +34,7 @@ def make_view(
     mode: CreationMode = "multi_output" if several else "default"
     if MODES.inference:
         mode = "inference"
-    elif not MODES.grad:
+    elif not MODES.recording:
         mode = "no_grad"
     step = (run.op, dict(params))
     views = [_view(x, raw, (*step, i if several else None), mode) for i, raw in enumerate(raws)]

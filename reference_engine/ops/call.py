@@ -11,8 +11,8 @@ from reference_engine.fast import binary, unary
 from reference_engine.inplace import apply_in_place
 from reference_engine.ops.opdef import REQUIRED, OpDef
 
-#: other spellings that PyTorch accepts for an argument
-_SPELLINGS = {"axis": "dim", "keepdims": "keepdim"}
+#: other spellings that PyTorch accepts for a parameter
+_SPELLINGS = {"axis": "dim", "keepdims": "keepdim", "size": "shape"}
 
 
 @cache
@@ -84,7 +84,7 @@ def _named(call: Callable[..., Any], name: str, op: OpDef) -> Callable[..., Any]
 
 def _spellings(op: OpDef) -> dict[str, str]:
     inputs = [n.lstrip("*") for n in op.inputs]
-    spelled = {k: v for k, v in _SPELLINGS.items() if v in op.params}
+    spelled = {k: v for k, v in _SPELLINGS.items() if v in op.params and k not in op.params}
     for name, place in (("input", 0), ("self", 0), ("other", 1), ("tensors", 0)):
         if place < len(inputs) and name not in inputs and name not in op.params:
             spelled[name] = inputs[place]

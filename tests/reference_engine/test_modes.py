@@ -165,6 +165,15 @@ def results_in_each_mode(lib: Any) -> Any:
 
 
 @SCENARIOS
+def enable_grad_does_not_lift_inference_mode(lib: Any) -> Any:
+    x = lib.ones(2, requires_grad=True)
+    with lib.inference_mode(), lib.enable_grad():
+        y, v = x * 2, x[:1]
+        x.add_(1)
+    return y.requires_grad, y.is_inference(), v.is_leaf, x._version
+
+
+@SCENARIOS
 def inference_tensors_work_as_constants_where_nothing_is_saved(lib: Any) -> Any:
     x = lib.ones(2, requires_grad=True)
     with lib.inference_mode():
