@@ -18,12 +18,14 @@ def _at(F: Any, inside: Any, x: Any, within: Any, beyond: Any) -> Any:
 
 
 # pieces of straight lines -------------------------------------------------------------------------
-own("relu", lambda xp, x: xp.where(x > 0, x, xp.where(xp.isnan(x), x, 0)), inplace=True, complex=False,
+own("relu", lambda xp, x: xp.where(x > 0, x, xp.where(xp.isnan(x), x, 0)), inplace=True,
+    complex=False,
     vjp_x=lambda F, g, y: F.where(y > 0, g, 0), jvp=lambda F, y, t_x: F.where(y > 0, t_x, 0),
     kinks=_ZERO, samples=[(((2, 3),), {}), (((),), {})])  # fmt: skip
 elementwise("nn.functional.leaky_relu", lambda xp, x, *, negative_slope=0.01: xp.where(
                 x > 0, x, x * negative_slope),
-            dx=lambda F, x, negative_slope: _at(F, x > 0, x, 1, negative_slope), **_KINK)  # fmt: skip
+            dx=lambda F, x, negative_slope: _at(F, x > 0, x, 1, negative_slope), **_KINK
+            )  # fmt: skip
 elementwise("nn.functional.hardtanh", lambda xp, x, *, min_val=-1.0, max_val=1.0: xp.clip(
                 x, min_val, max_val),
             dx=lambda F, x, min_val, max_val: _at(
@@ -38,7 +40,8 @@ elementwise("nn.functional.hardsigmoid", lambda xp, x: xp.clip(x + 3, 0.0, 6.0) 
 elementwise("nn.functional.hardswish", lambda xp, x: x * xp.clip(x + 3, 0.0, 6.0) / 6,
             dx=lambda F, x: F.where(x < -3, 0, F.where(x <= 3, x / 3 + 0.5, 1)),
             kinks={"x": (-3.0, 3.0)}, **_ROW)  # fmt: skip
-elementwise("nn.functional.hardshrink", lambda xp, x, *, lambd=0.5: xp.where(xp.abs(x) <= lambd, 0, x),
+elementwise("nn.functional.hardshrink", lambda xp, x, *, lambd=0.5: xp.where(xp.abs(x) <= lambd, 0,
+            x),
             dx=lambda F, x, lambd: _at(F, F.abs(x) > lambd, x, 1, 0), kinks={"x": (0.5, -0.5)},
             **_ROW)  # fmt: skip
 elementwise("nn.functional.softshrink", lambda xp, x, *, lambd=0.5: x - xp.clip(x, -lambd, lambd),
@@ -49,7 +52,8 @@ elementwise("nn.functional.threshold", lambda xp, x, *, threshold, value: xp.whe
             dx=lambda F, x, threshold: _at(F, x > threshold, x, 1, 0),
             kinks={"x": ("threshold",)}, samples=[(((2, 3),), {"threshold": 0.1, "value": 2.0})],
             **_ROW)  # fmt: skip
-elementwise("nn.functional.prelu", lambda xp, x, weight: xp.where(x > 0, x, _channels(x, weight) * x),
+elementwise("nn.functional.prelu", lambda xp, x, weight: xp.where(x > 0, x, _channels(x,
+            weight) * x),
             dx=lambda F, x, weight: F.where(x > 0, 1, _channels(x, weight)),
             dweight=lambda F, x: F.where(x > 0, 0, x), node="PreluKernelBackward0",
             samples=[(((2, 3), (1,)), {})], **_KINK)  # fmt: skip
@@ -60,7 +64,7 @@ def _channels(x: Any, weight: Any) -> Any:
     return weight.reshape(()) if not x.ndim else weight
 
 
-# exponential ----------------------------------------------------------------------------------------
+# exponential --------------------------------------------------------------------------------------
 def _elu(xp: Any, x: Any, alpha: float, scale: float, inner: float) -> Any:
     bent = xp.expm1(xp.where(x > 0, 0, x) * inner) * (alpha * scale)
     return xp.where(x > 0, x * scale, bent)
@@ -95,7 +99,7 @@ elementwise("nn.functional.logsigmoid", lambda xp, x: -_softplus(xp, -x, thresho
             dx=lambda F, x: F.sigmoid(-x), node="LogSigmoidBackward0", **_ROW)  # fmt: skip
 
 
-# smooth gates -----------------------------------------------------------------------------------------
+# smooth gates -------------------------------------------------------------------------------------
 def _gelu(xp: Any, x: Any, *, approximate: str = "none") -> Any:
     """Hendrycks and Gimpel 2016, https://arxiv.org/abs/1606.08415."""
     if approximate == "tanh":
@@ -115,7 +119,8 @@ def _gelu_slope(F: Any, x: Any, approximate: str) -> Any:
 
 
 _BEND = sqrt(2 / pi)
-elementwise("nn.functional.gelu", _gelu, dx=lambda F, x, approximate: _gelu_slope(F, x, approximate),
+elementwise("nn.functional.gelu", _gelu, dx=lambda F, x, approximate: _gelu_slope(F, x,
+            approximate),
             samples=[(((2, 3),), {}), (((2, 3),), {"approximate": "tanh"})], **_ROW)  # fmt: skip
 
 
@@ -125,7 +130,8 @@ def _silu_slope(F: Any, x: Any) -> Any:
 
 
 elementwise("nn.functional.silu", lambda xp, x: x * xp.sigmoid(x), dx=_silu_slope, **_ROW)
-composite("nn.functional.mish", lambda F, x, inplace=False: x * F.tanh(F.softplus(x)), complex=False,
+composite("nn.functional.mish", lambda F, x, inplace=False: x * F.tanh(F.softplus(x)),
+          complex=False,
           samples=[(((2, 3),), {})])  # fmt: skip
 composite("nn.functional.softsign", lambda F, x: x / (F.abs(x) + 1), samples=[(((2, 3),), {})])
 composite("nn.functional.tanhshrink", lambda F, x: x - F.tanh(x), samples=[(((2, 3),), {})])

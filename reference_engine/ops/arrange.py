@@ -1,4 +1,6 @@
-"""Copies of elements in another arrangement: joined, repeated, shifted, turned round, masked to a triangle."""
+"""Copies of elements in another arrangement: joined, repeated, shifted, turned round, masked to a
+triangle.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ def _samples(*params: dict[str, Any], shape: tuple[int, ...] = (2, 3)) -> list[S
     return [((shape,), p) for p in params]
 
 
-# joining ------------------------------------------------------------------------------------------------
+# joining ------------------------------------------------------------------------------------------
 def _cat(xp: Any, *xs: Any, dim: int = 0) -> Any:
     if not xs:
         raise RuntimeError("cat needs at least one tensor, got none")
@@ -24,7 +26,9 @@ def _cat(xp: Any, *xs: Any, dim: int = 0) -> Any:
     where = axis(dim, real[0].ndim)
     for x in real:
         if x.ndim != real[0].ndim or any(
-            a != b for d, (a, b) in enumerate(zip(x.shape, real[0].shape, strict=True)) if d != where
+            a != b
+            for d, (a, b) in enumerate(zip(x.shape, real[0].shape, strict=True))
+            if d != where
         ):
             raise RuntimeError(
                 f"cat along dim {dim} needs equal other sizes, got shapes "
@@ -49,13 +53,14 @@ def _stack(xp: Any, *xs: Any, dim: int = 0) -> Any:
     return xp.stack(xs, axis=axis(dim, xs[0].ndim + 1))
 
 
-linear("cat", _cat, transpose=_cut, promotion="promote", methods=(), aliases=("concat", "concatenate"),
+linear("cat", _cat, transpose=_cut, promotion="promote", methods=(), aliases=("concat",
+       "concatenate"),
        samples=[(((2, 3), (1, 3)), {}), (((2, 1), (2, 2), (2, 3)), {"dim": -1})])  # fmt: skip
 linear("stack", _stack, transpose=lambda F, g, dim: F.unbind(g, dim=dim), promotion="promote",
        methods=(), samples=[(((2, 3), (2, 3)), {}), (((3,), (3,)), {"dim": -1})])  # fmt: skip
 
 
-# repeating ----------------------------------------------------------------------------------------------
+# repeating ----------------------------------------------------------------------------------------
 def _repeat(xp: Any, x: Any, *, repeats: Sequence[int]) -> Any:
     if len(repeats) < x.ndim:
         raise RuntimeError(f"repeat of {x.ndim} dimensions got only {len(repeats)} numbers")
@@ -80,18 +85,21 @@ linear("repeat", _repeat, transpose=_unrepeat, order=("x", "*repeats"), methods=
 composite("tile", _tile, order=("x", "*dims"), samples=_samples({"dims": (2,)}))
 
 
-# turning ------------------------------------------------------------------------------------------------
+# turning ------------------------------------------------------------------------------------------
 def _flip(xp: Any, x: Any, *, dims: int | Sequence[int]) -> Any:
     # torch has no negative strides: a copy on both backends
     where = axes(dims, x.ndim) if dims != () else ()
     return xp.copy(xp.flip(x, axis=where))
 
 
-def _roll(xp: Any, x: Any, *, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Any:
+def _roll(
+    xp: Any, x: Any, *, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None
+) -> Any:
     if dims is None or dims == ():
         return xp.reshape(xp.roll(xp.reshape(x, (-1,)), shifts, axis=0), tuple(x.shape))
     many = isinstance(dims, Sequence)
-    return xp.roll(x, tuple(shifts) if isinstance(shifts, Sequence) else (shifts,) if many else shifts,
+    return xp.roll(x, tuple(shifts) if isinstance(shifts,
+    Sequence) else (shifts,) if many else shifts,
                    axis=tuple(dims) if isinstance(dims, Sequence) else dims)  # fmt: skip
 
 
@@ -101,7 +109,8 @@ def _backwards(shifts: int | Sequence[int]) -> int | tuple[int, ...]:
 
 linear("flip", _flip, transpose=lambda F, g, dims: F.flip(g, dims=dims), order=("x", "*dims"),
        samples=_samples({"dims": (0, 1)}, {"dims": (-1,)}))  # fmt: skip
-linear("roll", _roll, transpose=lambda F, g, shifts, dims: F.roll(g, shifts=_backwards(shifts), dims=dims),
+linear("roll", _roll, transpose=lambda F, g, shifts, dims: F.roll(g, shifts=_backwards(shifts),
+       dims=dims),
        samples=_samples({"shifts": 2}, {"shifts": (1, -1), "dims": (0, 1)}))  # fmt: skip
 linear("tril", lambda xp, x, *, diagonal=0: xp.tril(x, k=diagonal), inplace=True,
        transpose=lambda F, g, diagonal: F.tril(g, diagonal=diagonal),

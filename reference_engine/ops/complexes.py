@@ -54,13 +54,17 @@ def _as_real(xp: Any, x: Any) -> Any:
 
 def _as_complex(xp: Any, x: Any) -> Any:
     if x.ndim == 0 or x.shape[-1] != 2:
-        raise RuntimeError(f"view_as_complex needs a last dimension of 2, got shape {tuple(x.shape)}")
+        raise RuntimeError(
+            f"view_as_complex needs a last dimension of 2, got shape {tuple(x.shape)}"
+        )
     return xp.view_as_complex(x)
 
 
 def _numpy_complex(real: Any, imag: Any) -> Any:
     # not real + 1j * imag, which makes nan of an infinite part
-    out = np.empty(np.broadcast_shapes(np.shape(real), np.shape(imag)), np.result_type(real, np.complex64))
+    out = np.empty(
+        np.broadcast_shapes(np.shape(real), np.shape(imag)), np.result_type(real, np.complex64)
+    )
     out.real, out.imag = real, imag
     return out
 
@@ -70,10 +74,12 @@ NUMPY.define("view_as_complex", lambda x: x.view(np.result_type(x, np.complex64)
 NUMPY.define("complex", _numpy_complex)
 linear("view_as_real", _as_real, transpose=lambda F, g: F.view_as_complex(F.clone(g)), view=True,
        methods=(), fill=_FILL, samples=_COMPLEX)  # fmt: skip
-linear("view_as_complex", _as_complex, transpose=lambda F, g: F.view_as_real(g), view=True, methods=(),
+linear("view_as_complex", _as_complex, transpose=lambda F, g: F.view_as_real(g), view=True,
+       methods=(),
        complex=False,
        samples=[(((3, 2),), {}), (((2,),), {})])  # fmt: skip
-linear("complex", lambda xp, real, imag: xp.complex(real, imag), transpose_real=lambda F, g: F.real(g),
+linear("complex", lambda xp, real, imag: xp.complex(real, imag), transpose_real=lambda F,
+       g: F.real(g),
        transpose_imag=lambda F, g: F.imag(g), promotion="promote", methods=(), complex=False,
        samples=[(((2, 3), (2, 3)), {}), (((), ()), {})])  # fmt: skip
 

@@ -1,9 +1,11 @@
 """Convolutions in one, two and three dimensions.
 
-All of them are one trilinear form T(x, w, h) = Σ h · (x ∗ w) of an input, a kernel and an output: each of the three
+All of them are one trilinear form T(x, w, h) = Σ h · (x ∗ w) of an input,
+    a kernel and an output: each of the three
 bilinear rows below fixes two and gives the third, so their derivatives are each other.
 
-Shapes: x (N, C, *in), w (O, C/groups, *kernel), h (N, O, *out); parameters are tuples, one number a dimension.
+Shapes: x (N, C, *in), w (O, C/groups, *kernel), h (N, O, *out); parameters are tuples,
+           one number a dimension.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ def pad_ends(xp: Any, x: Any, before: Sequence[int], after: Sequence[int], value
     return out
 
 
-def window_slices(offset: Sequence[int], count: Sequence[int], stride: Sequence[int]) -> tuple[Any, ...]:
+def window_slices(
+    offset: Sequence[int], count: Sequence[int], stride: Sequence[int]
+) -> tuple[Any, ...]:
     """The elements at one place in every window, over the last dimensions."""
     return (..., *(slice(o, o + (n - 1) * s + 1, s)
                    for o, n, s in zip(offset, count, stride, strict=True)))  # fmt: skip
@@ -49,11 +53,16 @@ def _columns(xp: Any, x: Any, kernel: Sizes, stride: Sizes, padding: Sizes, dila
 def _rows(xp: Any, h: Any, groups: int) -> Any:
     """An output as (groups, O/groups, N · out)."""
     order = (1, 0, *range(2, h.ndim))
-    return xp.reshape(xp.permute_dims(h, order), (groups, h.shape[1] // groups, -1)) if prod(
-        h.shape) else xp.zeros((groups, h.shape[1] // groups, 0), dtype=h.dtype, device=h.device)
+    return (
+        xp.reshape(xp.permute_dims(h, order), (groups, h.shape[1] // groups, -1))
+        if prod(h.shape)
+        else xp.zeros((groups, h.shape[1] // groups, 0), dtype=h.dtype, device=h.device)
+    )
 
 
-def _conv(xp: Any, x: Any, w: Any, *, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int) -> Any:
+def _conv(
+    xp: Any, x: Any, w: Any, *, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int
+) -> Any:
     kernel = tuple(w.shape[2:])
     columns, out = _columns(xp, x, kernel, stride, padding, dilation, groups)
     made = xp.matmul(xp.reshape(w, (groups, w.shape[0] // groups, -1)), columns)
@@ -61,7 +70,8 @@ def _conv(xp: Any, x: Any, w: Any, *, stride: Sizes, padding: Sizes, dilation: S
     return xp.copy(xp.permute_dims(made, (1, 0, *range(2, made.ndim))))
 
 
-def _conv_input(xp: Any, h: Any, w: Any, *, size: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes,
+def _conv_input(xp: Any, h: Any, w: Any, *, size: Sizes, stride: Sizes, padding: Sizes,
+                dilation: Sizes,
                 groups: int) -> Any:  # fmt: skip
     kernel, out = tuple(w.shape[2:]), tuple(h.shape[2:])
     wide = xp.reshape(w, (groups, w.shape[0] // groups, -1))
@@ -78,7 +88,8 @@ def _conv_input(xp: Any, h: Any, w: Any, *, size: Sizes, stride: Sizes, padding:
     return xp.copy(xp.permute_dims(total, (1, 0, *range(2, total.ndim))))
 
 
-def _conv_weight(xp: Any, x: Any, h: Any, *, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes,
+def _conv_weight(xp: Any, x: Any, h: Any, *, kernel: Sizes, stride: Sizes, padding: Sizes,
+                 dilation: Sizes,
                  groups: int) -> Any:  # fmt: skip
     out = tuple(h.shape[2:])
     # a stride need not use the input up: windows beyond the output's are no part of it
@@ -102,12 +113,14 @@ bilinear("_conv", _conv, node="ConvolutionBackward0",
     vjp_x=lambda F, g, w, x_shape, stride, padding, dilation, groups: F._conv_input(
         g, F.conj(w), size=tuple(x_shape[2:]), **_given(stride, padding, dilation, groups)),
     vjp_w=lambda F, g, x, w_shape, stride, padding, dilation, groups: F._conv_weight(
-        F.conj(x), g, kernel=tuple(w_shape[2:]), **_given(stride, padding, dilation, groups)))  # fmt: skip
+        F.conj(x), g, kernel=tuple(w_shape[2:]), **_given(stride, padding, dilation, groups))
+        )  # fmt: skip
 bilinear("_conv_input", _conv_input, node="ConvolutionBackward0",
     vjp_h=lambda F, g, w, stride, padding, dilation, groups: F._conv(
         g, F.conj(w), **_given(stride, padding, dilation, groups)),
     vjp_w=lambda F, g, h, w_shape, stride, padding, dilation, groups: F._conv_weight(
-        g, F.conj(h), kernel=tuple(w_shape[2:]), **_given(stride, padding, dilation, groups)))  # fmt: skip
+        g, F.conj(h), kernel=tuple(w_shape[2:]), **_given(stride, padding, dilation, groups))
+        )  # fmt: skip
 bilinear("_conv_weight", _conv_weight, node="ConvolutionBackward0",
     vjp_x=lambda F, g, h, x_shape, stride, padding, dilation, groups: F._conv_input(
         F.conj(h), g, size=tuple(x_shape[2:]), **_given(stride, padding, dilation, groups)),
@@ -115,7 +128,7 @@ bilinear("_conv_weight", _conv_weight, node="ConvolutionBackward0",
         F.conj(x), g, **_given(stride, padding, dilation, groups)))  # fmt: skip
 
 
-# with a bias ----------------------------------------------------------------------------------------
+# with a bias --------------------------------------------------------------------------------------
 def _convolution(xp: Any, x: Any, weight: Any, bias: Any = None, *, stride: Sizes, padding: Sizes,
                  dilation: Sizes, groups: int, size: Sizes | None = None) -> Any:  # fmt: skip
     """``size`` is the output's, and makes it a transposed convolution."""
@@ -133,7 +146,8 @@ def _linear_part(F: Any, x: Any, weight: Any, size: Sizes | None, settings: dict
     return F._conv_input(x, weight, size=size, **settings)
 
 
-def _vjp_x(F: Any, g: Any, weight: Any, x_shape: Any, stride: Sizes, padding: Sizes, dilation: Sizes,
+def _vjp_x(F: Any, g: Any, weight: Any, x_shape: Any, stride: Sizes, padding: Sizes,
+           dilation: Sizes,
            groups: int, size: Sizes | None) -> Any:  # fmt: skip
     settings, weight = _given(stride, padding, dilation, groups), F.conj(weight)
     if size is None:
@@ -141,25 +155,32 @@ def _vjp_x(F: Any, g: Any, weight: Any, x_shape: Any, stride: Sizes, padding: Si
     return F._conv(g, weight, **settings)
 
 
-def _vjp_weight(F: Any, g: Any, x: Any, weight_shape: Any, stride: Sizes, padding: Sizes, dilation: Sizes,
+def _vjp_weight(F: Any, g: Any, x: Any, weight_shape: Any, stride: Sizes, padding: Sizes,
+                dilation: Sizes,
                 groups: int, size: Sizes | None) -> Any:  # fmt: skip
     settings = _given(stride, padding, dilation, groups) | {"kernel": tuple(weight_shape[2:])}
     return F._conv_weight(F.conj(x), g, **settings) if size is None else F._conv_weight(
         g, F.conj(x), **settings)  # fmt: skip
 
 
-def _jvp(F: Any, x: Any, weight: Any, t_x: Any, t_weight: Any, t_bias: Any, stride: Sizes, padding: Sizes,
+def _jvp(F: Any, x: Any, weight: Any, t_x: Any, t_weight: Any, t_bias: Any, stride: Sizes,
+         padding: Sizes,
          dilation: Sizes, groups: int, size: Sizes | None) -> Any:  # fmt: skip
     settings = _given(stride, padding, dilation, groups)
-    made = _linear_part(F, t_x, weight, size, settings) + _linear_part(F, x, t_weight, size, settings)
+    made = _linear_part(F, t_x, weight, size, settings) + _linear_part(
+        F, x, t_weight, size, settings
+    )
     return made if t_bias is None else made + F.reshape(t_bias, shape=(-1, *(1,) * (x.ndim - 2)))
 
 
+_STRIDED = _given((2, 1), (1, 1), (1, 2), 2)
 own("_convolution", _convolution, vjp_x=_vjp_x, vjp_weight=_vjp_weight, jvp=_jvp,
-    vjp_bias=lambda F, g: F.sum(g, dim=(0, *range(2, g.ndim))), node="ConvolutionBackward0")  # fmt: skip
+    vjp_bias=lambda F, g: F.sum(g, dim=(0, *range(2, g.ndim))), node="ConvolutionBackward0",
+    samples=[(((2, 4, 5, 4), (6, 2, 2, 3), (6,)), _STRIDED),
+             (((2, 4, 2, 2), (4, 3, 2, 3), (6,)), _STRIDED | {"size": (3, 4)})])  # fmt: skip
 
 
-# by number of dimensions ----------------------------------------------------------------------------
+# by number of dimensions --------------------------------------------------------------------------
 def tuple_of(value: int | Sequence[int], n: int) -> Sizes:
     """One number for each of ``n`` dimensions."""
     return (value,) * n if isinstance(value, int) else tuple(value) * (n if len(value) == 1 else 1)
@@ -168,8 +189,8 @@ def tuple_of(value: int | Sequence[int], n: int) -> Sizes:
 def _check(name: str, x: Any, weight: Any, n: int, channels: int) -> None:
     if weight.ndim != n + 2 or x.ndim not in (n + 1, n + 2) or x.shape[-n - 1] != channels:
         raise RuntimeError(
-            f"{name} with weight {list(weight.shape)} needs input (N, {channels}, …) of {n} spatial "
-            f"dimensions, got {list(x.shape)}"
+            f"{name} with weight {list(weight.shape)} needs input (N, {channels}, ...) of "
+            f"{n} spatial dimensions, got {list(x.shape)}"
         )
 
 

@@ -1,4 +1,6 @@
-"""Dimensions as PyTorch counts them: negative ones from the end, and a 0-d tensor has one of size 1."""
+"""Dimensions as PyTorch counts them: negative ones from the end, and a 0-d tensor has one of size
+1.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ def kept(shape: Sequence[int], dim: Dims) -> tuple[int, ...]:
 
 
 def restore(F: Any, reduced: Any, shape: Sequence[int], dim: Dims, keepdim: bool = False) -> Any:
-    """A reduction's result, or its cotangent, with the dimensions back as 1, to broadcast against ``shape``."""
+    """A reduction's result, or its cotangent, with the dimensions back as 1, to broadcast against
+    ``shape``.
+    """
     return reduced if keepdim else F.reshape(reduced, shape=kept(shape, dim))
 
 

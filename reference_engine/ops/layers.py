@@ -21,7 +21,7 @@ composite("nn.functional.linear", _linear, samples=[
     (((2, 2, 3), (4, 3), (4,)), {})])  # fmt: skip
 
 
-# normalisation --------------------------------------------------------------------------------------
+# normalisation ------------------------------------------------------------------------------------
 def _normalised(F: Any, x: Any, dim: tuple[int, ...], eps: float) -> Any:
     """x less its mean over its standard deviation, both over ``dim``."""
     centred = x - F.mean(x, dim=dim, keepdim=True)
@@ -38,11 +38,14 @@ def _per_channel(F: Any, v: Any, x: Any) -> Any:
     return None if v is None else F.reshape(v, shape=(-1, *(1,) * (x.ndim - 2)))
 
 
-def _layer_norm(F: Any, x: Any, normalized_shape: Sequence[int], weight: Any = None, bias: Any = None,
+def _layer_norm(F: Any, x: Any, normalized_shape: Sequence[int], weight: Any = None,
+                bias: Any = None,
                 eps: float = 1e-5) -> Any:  # fmt: skip
     n = len(normalized_shape)
     if tuple(x.shape[x.ndim - n :]) != tuple(normalized_shape):
-        raise RuntimeError(f"layer_norm over {list(normalized_shape)} got an input of shape {list(x.shape)}")
+        raise RuntimeError(
+            f"layer_norm over {list(normalized_shape)} got an input of shape {list(x.shape)}"
+        )
     return _affine(_normalised(F, x, tuple(range(-n, 0)), eps), weight, bias)
 
 
@@ -53,8 +56,10 @@ def _group_norm(F: Any, x: Any, num_groups: int, weight: Any = None, bias: Any =
     return _affine(made, _per_channel(F, weight, x), _per_channel(F, bias, x))
 
 
-def _batch_norm(F: Any, x: Any, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None,
-                training: bool = False, momentum: float = 0.1, eps: float = 1e-5) -> Any:  # fmt: skip
+def _batch_norm(F: Any, x: Any, running_mean: Any, running_var: Any, weight: Any = None,
+                bias: Any = None,
+                training: bool = False, momentum: float = 0.1,
+                eps: float = 1e-5) -> Any:  # fmt: skip
     """Over the batch in training, which also moves the running statistics; else over those."""
     dims = (0, *range(2, x.ndim))
     weight, bias = _per_channel(F, weight, x), _per_channel(F, bias, x)
@@ -63,12 +68,16 @@ def _batch_norm(F: Any, x: Any, running_mean: Any, running_var: Any, weight: Any
         return _affine((x - _per_channel(F, running_mean, x)) * scale, weight, bias)
     if running_mean is not None:
         seen = x.detach()
-        for running, now in ((running_mean, F.mean(seen, dim=dims)), (running_var, F.var(seen, dim=dims))):
+        for running, now in (
+            (running_mean, F.mean(seen, dim=dims)),
+            (running_var, F.var(seen, dim=dims)),
+        ):
             running.detach().copy_(running.detach() * (1 - momentum) + now * momentum)
     return _affine(_normalised(F, x, dims, eps), weight, bias)
 
 
-def _instance_norm(F: Any, x: Any, running_mean: Any = None, running_var: Any = None, weight: Any = None,
+def _instance_norm(F: Any, x: Any, running_mean: Any = None, running_var: Any = None,
+                   weight: Any = None,
                    bias: Any = None, use_input_stats: bool = True, momentum: float = 0.1,
                    eps: float = 1e-5) -> Any:  # fmt: skip
     if not use_input_stats or running_mean is not None:
@@ -82,14 +91,16 @@ composite("nn.functional.layer_norm", _layer_norm, complex=False, order=(
           samples=[(((2, 3, 4), (3, 4), (3, 4)), {"normalized_shape": (3, 4)}),
                    (((2, 3),), {"normalized_shape": (3,)})])  # fmt: skip
 composite("nn.functional.group_norm", _group_norm, complex=False)
-composite("nn.functional.instance_norm", _instance_norm, complex=False, samples=[(((2, 3, 4),), {})])
+composite(
+    "nn.functional.instance_norm", _instance_norm, complex=False, samples=[(((2, 3, 4),), {})]
+)
 composite("nn.functional.batch_norm", _batch_norm, complex=False,
           fill={"running_mean": "constant", "running_var": "constant"}, samples=[
     (((3, 2), (2,), (2,)), {}), (((3, 2, 2), (2,), (2,), (2,), (2,)), {}),
     (((3, 2, 2), None, None, (2,), (2,)), {"training": True})])  # fmt: skip
 
 
-# dropout and embedding --------------------------------------------------------------------------------
+# dropout and embedding ----------------------------------------------------------------------------
 nondiff("_kept", lambda xp, x, *, p, shape: xp.cast(
     xp.random("uniform", tuple(shape), xp.dtype_of(x).to_real(), str(x.device)) >= p,
     xp.dtype_of(x)))  # fmt: skip

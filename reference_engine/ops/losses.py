@@ -30,7 +30,8 @@ def _check(name: str, x: Any, target: Any, expand: bool = True) -> None:
     if tuple(x.shape) != tuple(target.shape):
         if not expand:
             raise ValueError(
-                f"{name}: input of shape {list(x.shape)} and target of shape {list(target.shape)} differ"
+                f"{name}: input of shape {list(x.shape)} and target of shape "
+                f"{list(target.shape)} differ"
             )
         broadcast_shapes(tuple(x.shape), tuple(target.shape))
 
@@ -53,7 +54,7 @@ def _pair(F: Any, name: str, x: Any, target: Any, **settings: Any) -> Any:
     return getattr(F, name)(x, target, **settings)
 
 
-# of a difference ------------------------------------------------------------------------------------
+# of a difference ----------------------------------------------------------------------------------
 def _smooth_l1(xp: Any, z: Any, beta: float) -> Any:
     size = xp.abs(z)
     return size if beta == 0 else xp.where(size < beta, z * z * (0.5 / beta), size - 0.5 * beta)
@@ -68,7 +69,8 @@ def _huber(xp: Any, z: Any, delta: float) -> Any:
     return xp.where(size <= delta, z * z * 0.5, (size - 0.5 * delta) * delta)
 
 
-own("_mse_loss", lambda xp, x, target, *, reduction="mean": _of(xp, (x - target) * (x - target), reduction),
+own("_mse_loss", lambda xp, x, target, *, reduction="mean": _of(xp, (x - target) * (x - target),
+    reduction),
     vjp_x=lambda F, g, x, target, reduction: (x - target) * 2 * _share(g, reduction, x.shape),
     vjp_target=lambda F, g, x, target, reduction: (target - x) * 2 * _share(g, reduction, x.shape),
     jvp=lambda F, x, target, t_x, t_target, reduction: reduce(
@@ -96,7 +98,8 @@ composite("nn.functional.mse_loss", lambda F, x, target, *, reduction="mean": _p
     F, "_mse_loss", x, target, reduction=reduction), complex=False, samples=_PAIR)  # fmt: skip
 composite("nn.functional.smooth_l1_loss", lambda F, x, target, *, reduction="mean", beta=1.0: _pair(
     F, "_smooth_l1_loss", x, target, reduction=reduction, beta=beta), complex=False,
-    samples=[*_PAIR, (((2, 3), (2, 3)), {"beta": 0.3}), (((2, 3), (2, 3)), {"beta": 0})])  # fmt: skip
+    samples=[*_PAIR, (((2, 3), (2, 3)), {"beta": 0.3}), (((2, 3), (2, 3)), {"beta": 0})]
+    )  # fmt: skip
 composite("nn.functional.huber_loss", lambda F, x, target, reduction="mean", delta=1.0: _pair(
     F, "_huber_loss", x, target, reduction=reduction, delta=delta), complex=False,
     samples=[*_PAIR, (((2, 3), (2, 3)), {"delta": 0.3})])  # fmt: skip
@@ -104,7 +107,7 @@ composite("nn.functional.l1_loss", lambda F, x, target, *, reduction="mean": red
     F, F.abs(x - target), reduction), samples=_PAIR)  # fmt: skip
 
 
-# of probabilities -----------------------------------------------------------------------------------
+# of probabilities ---------------------------------------------------------------------------------
 def _times(v: Any, weight: Any) -> Any:
     return v if weight is None else v * weight
 
@@ -167,7 +170,7 @@ own("nn.functional.binary_cross_entropy_with_logits", _bce_logits, complex=False
     samples=_PAIR)  # fmt: skip
 
 
-# of classes -----------------------------------------------------------------------------------------
+# of classes ---------------------------------------------------------------------------------------
 def _pick_classes(xp: Any, x: Any, target: Any, factor: Any, *, reduction: str) -> Any:
     """x (N, C, ...) at class target (N, ...), times factor (N, ...)."""
     picked = xp.take_along_axis(x, xp.expand_dims(target, axis=1), axis=1)[:, 0] * factor
@@ -176,7 +179,9 @@ def _pick_classes(xp: Any, x: Any, target: Any, factor: Any, *, reduction: str) 
 
 def _spread_classes(F: Any, g: Any, target: Any, factor: Any, x_shape: Any) -> Any:
     source = F.unsqueeze(g * factor, dim=1)
-    return F.scatter_add(F.zeros_of(source, size=x_shape), dim=1, index=F.unsqueeze(target, dim=1), src=source)
+    return F.scatter_add(
+        F.zeros_of(source, size=x_shape), dim=1, index=F.unsqueeze(target, dim=1), src=source
+    )
 
 
 for _name, _node in (("_nll_loss", "NllLossBackward0"), ("_nll_loss2d", "NllLoss2DBackward0")):
@@ -185,18 +190,23 @@ for _name, _node in (("_nll_loss", "NllLossBackward0"), ("_nll_loss2d", "NllLoss
 
 def _nll_loss(F: Any, x: Any, target: Any, weight: Any = None, *, ignore_index: int = -100,
               reduction: str = "mean") -> Any:  # fmt: skip
-    """Minus the weighted log-probability x (N, C, ...) or (C) of the target class (N, ...) or ()."""
+    """Minus the weighted log-probability x (N, C, ...) or (C) of the target class (N, ...) or
+    ().
+    """
     if x.ndim == 1:
         lost = _nll_loss(F, F.unsqueeze(x, dim=0), F.unsqueeze(target, dim=0), weight,
                          ignore_index=ignore_index, reduction=reduction)  # fmt: skip
         return F.squeeze(lost) if reduction == "none" else lost
     shape = tuple(target.shape)
     if (x.shape[0], *x.shape[2:]) != shape:
-        raise ValueError(f"nll_loss: input {list(x.shape)} needs a target of shape (N, ...), got {list(shape)}")
+        raise ValueError(
+            f"nll_loss: input {list(x.shape)} needs a target of shape (N, ...), got {list(shape)}"
+        )
     valid = target != ignore_index
     target = F.where(valid, target, 0)
     weights = F.zeros_of(x, size=shape) + 1 if weight is None else F.reshape(
-        F.index_select(weight, dim=0, index=F.reshape(target, shape=(-1,))), shape=shape)  # fmt: skip
+        F.index_select(weight, dim=0, index=F.reshape(target, shape=(-1,))), shape=shape
+        )  # fmt: skip
     factor = -F.where(valid, weights, 0)
     factor = -factor / F.sum(factor) if reduction == "mean" else factor
     name = "_nll_loss2d" if x.ndim == 4 else "_nll_loss"
@@ -213,7 +223,11 @@ def _cross_entropy(F: Any, x: Any, target: Any, weight: Any = None, *, ignore_in
     if tuple(target.shape) == tuple(x.shape):
         target = target * (1 - label_smoothing) + label_smoothing / n if label_smoothing else target
         lost = -F.sum(_times(logs * target, by_class), dim=classes)
-        return F.sum(lost) / max(prod(lost.shape), 1) if reduction == "mean" else reduce(F, lost, reduction)
+        return (
+            F.sum(lost) / max(prod(lost.shape), 1)
+            if reduction == "mean"
+            else reduce(F, lost, reduction)
+        )
     settings: dict[str, Any] = {"ignore_index": ignore_index, "reduction": reduction}
     lost = _nll_loss(F, logs, target, weight, **settings)
     if not label_smoothing:
@@ -230,7 +244,8 @@ def _cross_entropy(F: Any, x: Any, target: Any, weight: Any = None, *, ignore_in
 
 
 _CLASSES: list[Sample] = [
-    (((4, 3), (4,)), {}), (((4, 3), (4,), (3,)), {}), (((2, 3, 2, 2), (2, 2, 2)), {"reduction": "sum"}),
+    (((4, 3), (4,)), {}), (((4, 3), (4,), (3,)), {}), (((2, 3, 2, 2), (2, 2, 2)),
+    {"reduction": "sum"}),
     (((4, 3), (4,)), {"reduction": "none", "ignore_index": 1}), (((3,), ()), {}),
     (((4, 3), (4,), (3,)), {"ignore_index": 0})]  # fmt: skip
 _FILL = {"target": "below:3", "weight": "constant"}
@@ -240,10 +255,14 @@ composite("nn.functional.cross_entropy", _cross_entropy, complex=False, fill=_FI
     (((4, 3), (4,), (3,)), {"label_smoothing": 0.1, "ignore_index": 1})])  # fmt: skip
 
 
-def _kl_div(F: Any, x: Any, target: Any, *, reduction: str = "mean", log_target: bool = False) -> Any:
+def _kl_div(
+    F: Any, x: Any, target: Any, *, reduction: str = "mean", log_target: bool = False
+) -> Any:
     """Of log-probabilities x from the target; "batchmean" divides by the batch's size only."""
     lost = F.exp(target) * (target - x) if log_target else F.xlogy(target, target) - target * x
-    return F.sum(lost) / max(x.shape[0], 1) if reduction == "batchmean" else reduce(F, lost, reduction)
+    return (
+        F.sum(lost) / max(x.shape[0], 1) if reduction == "batchmean" else reduce(F, lost, reduction)
+    )
 
 
 composite("nn.functional.kl_div", _kl_div, complex=False, fill={"target": "unit"}, samples=[

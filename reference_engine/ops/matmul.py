@@ -21,8 +21,8 @@ def _product(xp: Any, name: str, x: Any, other: Any, *ranks: int) -> Any:
     fits = (x.ndim, other.ndim) == ranks and x.shape[-1] == other.shape[-2 if ranks[1] > 1 else -1]
     if not fits or x.shape[:batch] != other.shape[:batch]:
         raise RuntimeError(
-            f"{name} needs tensors of {ranks[0]} and {ranks[1]} dimensions with matching sizes, got "
-            f"shapes {list(x.shape)} and {list(other.shape)}"
+            f"{name} needs tensors of {ranks[0]} and {ranks[1]} dimensions with matching sizes, "
+            f"got shapes {list(x.shape)} and {list(other.shape)}"
         )
     if x.dtype != other.dtype:
         raise RuntimeError(f"{name} needs operands of one dtype, got {x.dtype} and {other.dtype}")
@@ -35,7 +35,8 @@ def _outer(F: Any, x: Any, other: Any) -> Any:
 
 bilinear("mm", lambda xp, x, mat2: _product(xp, "mm", x, mat2, 2, 2),
          vjp_x=lambda F, g, mat2: F.mm(g, _star(F, mat2)),
-         vjp_mat2=lambda F, g, x: F.mm(_star(F, x), g), samples=[(((2, 3), (3, 4)), {})])  # fmt: skip
+         vjp_mat2=lambda F, g, x: F.mm(_star(F, x), g), samples=[(((2, 3), (3, 4)), {})]
+         )  # fmt: skip
 bilinear("bmm", lambda xp, x, mat2: _product(xp, "bmm", x, mat2, 3, 3),
          vjp_x=lambda F, g, mat2: F.bmm(g, _star(F, mat2)),
          vjp_mat2=lambda F, g, x: F.bmm(_star(F, x), g),
@@ -47,7 +48,8 @@ bilinear("dot", lambda xp, x, tensor: _product(xp, "dot", x, tensor, 1, 1),
          vjp_x=lambda F, g, tensor: g * F.conj(tensor), vjp_tensor=lambda F, g, x: g * F.conj(x),
          samples=[(((3,), (3,)), {})])  # fmt: skip
 composite("vdot", lambda F, x, other: F.dot(F.conj(x), other), samples=[(((3,), (3,)), {})])
-composite("inner", lambda F, x, other: F.tensordot(x, other, dims=((-1,), (-1,))) if x.ndim and other.ndim
+composite("inner", lambda F, x, other: F.tensordot(x, other, dims=((-1,),
+          (-1,))) if x.ndim and other.ndim
           else x * other, samples=[(((2, 3), (4, 3)), {})])  # fmt: skip
 composite("outer", lambda F, x, vec2: _outer(F, x, F.reshape(vec2, shape=(-1,))), aliases=("ger",),
           samples=[(((2,), (3,)), {})])  # fmt: skip
@@ -56,7 +58,9 @@ composite("outer", lambda F, x, vec2: _outer(F, x, F.reshape(vec2, shape=(-1,)))
 def _matmul(F: Any, x: Any, other: Any) -> Any:
     """As torch.matmul: 1-d operands are vectors, leading dimensions broadcast."""
     if not x.ndim or not other.ndim:
-        raise RuntimeError("matmul needs tensors with at least one dimension, got a 0-dimensional one")
+        raise RuntimeError(
+            "matmul needs tensors with at least one dimension, got a 0-dimensional one"
+        )
     ranks = (x.ndim, other.ndim)
     if ranks == (2, 2):
         return F.mm(x, other)
@@ -125,13 +129,15 @@ own("addmv", lambda xp, x, mat, vec, *, beta=1, alpha=1: _ADDMV(xp, x, mat, vec,
     vjp_vec=lambda F, g, mat, alpha: _scaled(F.mv(_star(F, mat), g), _conjugate(alpha)),
     jvp=lambda F, mat, vec, t_x, t_mat, t_vec, beta, alpha: _scaled(t_x, beta) + _scaled(
         F.mv(t_mat, vec) + F.mv(mat, t_vec), alpha), inplace=True,
-    samples=[(((2,), (2, 3), (3,)), {}), (((), (2, 3), (3,)), {"beta": 2, "alpha": -0.5})])  # fmt: skip
+    samples=[(((2,), (2, 3), (3,)), {}), (((), (2, 3), (3,)), {"beta": 2, "alpha": -0.5})]
+    )  # fmt: skip
 own("baddbmm", lambda xp, x, batch1, batch2, *, beta=1, alpha=1: _BADDBMM(
         xp, x, batch1, batch2, beta, alpha),
     vjp_x=lambda F, g, beta: _scaled(g, _conjugate(beta)),
     vjp_batch1=lambda F, g, batch2, alpha: _scaled(F.bmm(g, _star(F, batch2)), _conjugate(alpha)),
     vjp_batch2=lambda F, g, batch1, alpha: _scaled(F.bmm(_star(F, batch1), g), _conjugate(alpha)),
-    jvp=lambda F, batch1, batch2, t_x, t_batch1, t_batch2, beta, alpha: _scaled(t_x, beta) + _scaled(
+    jvp=lambda F, batch1, batch2, t_x, t_batch1, t_batch2, beta, alpha: _scaled(t_x,
+    beta) + _scaled(
         F.bmm(t_batch1, batch2) + F.bmm(batch1, t_batch2), alpha), inplace=True,
     samples=[(((2, 2, 4), (2, 2, 3), (2, 3, 4)), {}),
              (((4,), (2, 2, 3), (2, 3, 4)), {"beta": 2, "alpha": -0.5})])  # fmt: skip
@@ -145,7 +151,9 @@ def _contract(F: Any, x: Any, other: Any, xs: Sequence[int], others: Sequence[in
     inner = prod(x.shape[d] for d in xs)
     left_shape, right_shape = [x.shape[d] for d in free_x], [other.shape[d] for d in free_other]
     left = F.reshape(F.permute(x, dims=(*free_x, *xs)), shape=(prod(left_shape), inner))
-    right = F.reshape(F.permute(other, dims=(*others, *free_other)), shape=(inner, prod(right_shape)))
+    right = F.reshape(
+        F.permute(other, dims=(*others, *free_other)), shape=(inner, prod(right_shape))
+    )
     return F.reshape(F.mm(left, right), shape=(*left_shape, *right_shape))
 
 
@@ -153,7 +161,9 @@ def _tensordot(F: Any, x: Any, other: Any, dims: Any = 2) -> Any:
     if isinstance(dims, int):
         dims = (range(x.ndim - dims, x.ndim), range(dims))
     first, second = ((d,) if isinstance(d, int) else d for d in dims)
-    return _contract(F, x, other, [axis(d, x.ndim) for d in first], [axis(d, other.ndim) for d in second])
+    return _contract(
+        F, x, other, [axis(d, x.ndim) for d in first], [axis(d, other.ndim) for d in second]
+    )
 
 
 def _einsum(F: Any, equation: str, *operands: Any) -> Any:
@@ -163,7 +173,9 @@ def _einsum(F: Any, equation: str, *operands: Any) -> Any:
     left, arrow, result = equation.replace(" ", "").partition("->")
     terms = left.split(",")
     if len(terms) != len(operands):
-        raise RuntimeError(f"einsum {equation!r} has {len(terms)} terms for {len(operands)} operands")
+        raise RuntimeError(
+            f"einsum {equation!r} has {len(terms)} terms for {len(operands)} operands"
+        )
     dots = max((x.ndim - len(t.replace("...", "")) for t, x in zip(terms, operands, strict=True)
                 if "..." in t), default=0)  # fmt: skip
     # letters for what an ellipsis stands for, aligned at the end
@@ -177,7 +189,9 @@ def _einsum(F: Any, equation: str, *operands: Any) -> Any:
         own_dots = x.ndim - len(term.replace("...", ""))
         term = term.replace("...", spare[len(spare) - own_dots :])
         if len(term) != x.ndim:
-            raise RuntimeError(f"einsum term {term!r} does not fit a tensor of shape {list(x.shape)}")
+            raise RuntimeError(
+                f"einsum term {term!r} does not fit a tensor of shape {list(x.shape)}"
+            )
         term, x = _diagonals(F, term, x)
         labels.append(term)
         arrays.append(x)
@@ -205,7 +219,9 @@ def _diagonals(F: Any, term: str, x: Any) -> tuple[str, Any]:
 
 def _pair(F: Any, p: str, x: Any, q: str, other: Any, keep: set[str]) -> tuple[str, Any]:
     """Contracts two operands as a batched matrix product."""
-    sizes = {c: n for t, v in ((p, x), (q, other)) for c, n in zip(t, v.shape, strict=True) if n != 1}
+    sizes = {
+        c: n for t, v in ((p, x), (q, other)) for c, n in zip(t, v.shape, strict=True) if n != 1
+    }
     size = {c: sizes.get(c, 1) for c in p + q}
     lone = [(t, v, tuple(d for d, c in enumerate(t) if c not in keep and c not in o))
             for t, v, o in ((p, x, q), (q, other, p))]  # fmt: skip
@@ -229,7 +245,8 @@ def _pair(F: Any, p: str, x: Any, q: str, other: Any, keep: set[str]) -> tuple[s
 
 
 composite("tensordot", _tensordot, samples=[(((2, 3, 4), (3, 4, 2)), {}),
-                                            (((2, 3), (4, 2)), {"dims": ((0,), (1,))})])  # fmt: skip
+                                            (((2, 3), (4, 2)), {"dims": ((0,), (1,))})]
+                                            )  # fmt: skip
 composite("einsum", _einsum, methods=())
 composite("trace", lambda F, x: F.sum(F.diagonal(x)), samples=[(((2, 3),), {})])
 
@@ -266,7 +283,8 @@ own("linalg.det", lambda xp, x: xp.linalg.det(x), aliases=("det",),
 own("_solve", lambda xp, A, B: xp.linalg.solve(A, B), node="LinalgSolveExBackward0",
     vjp_A=lambda F, g, A, y: -F.matmul(F._solve(_star(F, A), g), _star(F, y)),
     vjp_B=lambda F, g, A: F._solve(_star(F, A), g),
-    jvp=lambda F, A, y, t_A, t_B: F._solve(A, t_B - F.matmul(t_A, y)))  # fmt: skip
+    jvp=lambda F, A, y, t_A, t_B: F._solve(A, t_B - F.matmul(t_A, y)),
+    fill={"A": "positive-definite"}, samples=[(((2, 3, 3), (2, 3, 2)), {})])  # fmt: skip
 
 
 def _linalg_solve(F: Any, A: Any, B: Any, *, left: bool = True) -> Any:

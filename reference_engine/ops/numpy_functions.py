@@ -1,4 +1,6 @@
-"""Functions that torch has and NumPy lacks, so that rows find them on both backends under one name."""
+"""Functions that torch has and NumPy lacks, so that rows find them on both backends under one
+name.
+"""
 
 from __future__ import annotations
 

@@ -15,7 +15,9 @@ Window: TypeAlias = "tuple[Sizes, Sizes, Sizes, Sizes, bool]"
 
 
 def _counts(size: Sequence[int], window: Window) -> Sizes:
-    """How many windows fit along each dimension; the last one starts inside the input or its left padding."""
+    """How many windows fit along each dimension; the last one starts inside the input or its left
+    padding.
+    """
     counts = []
     for n, k, s, p, d in zip(size, *window[:4], strict=True):
         if p * 2 > k:
@@ -25,7 +27,9 @@ def _counts(size: Sequence[int], window: Window) -> Sizes:
         if window[4] and (count - 1) * s >= n + p:
             count -= 1
         if count < 1:
-            raise RuntimeError(f"a window of {d * (k - 1) + 1} does not fit a dimension of size {n}")
+            raise RuntimeError(
+                f"a window of {d * (k - 1) + 1} does not fit a dimension of size {n}"
+            )
         counts.append(count)
     return tuple(counts)
 
@@ -77,7 +81,8 @@ def _max_pool_jvp(F: Any, indices: Any, t_x: Any, window: Window) -> Any:
 
 
 def _max_pool_nd(n: int) -> Any:
-    def forward(F: Any, x: Any, kernel_size: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1,
+    def forward(F: Any, x: Any, kernel_size: Any, stride: Any = (), padding: Any = 0,
+                dilation: Any = 1,
                 ceil_mode: bool = False, return_indices: bool = False) -> Any:  # fmt: skip
         _check_dims(f"max_pool{n}d", x, n)
         kernel = tuple_of(kernel_size, n)
@@ -91,7 +96,9 @@ def _max_pool_nd(n: int) -> Any:
 
 def _check_dims(name: str, x: Any, n: int) -> None:
     if x.ndim not in (n + 1, n + 2):
-        raise RuntimeError(f"{name} needs (N, C, …) with {n} spatial dimensions, got {list(x.shape)}")
+        raise RuntimeError(
+            f"{name} needs (N, C, …) with {n} spatial dimensions, got {list(x.shape)}"
+        )
 
 
 # mean ---------------------------------------------------------------------------------------------
@@ -118,7 +125,9 @@ def _window_spread(xp: Any, g: Any, *, size: Sizes, window: Window) -> Any:
 
 
 def _shares(size: Sequence[int], window: Window, count_include_pad: bool) -> list[list[int]]:
-    """For each dimension, how many elements each window has: padding counts or not, overhang never."""
+    """For each dimension, how many elements each window has: padding counts or not, overhang
+    never.
+    """
     shares = []
     for n, k, s, p, c in zip(size, *window[:3], _counts(size, window), strict=True):
         low, high = (-p, n + p) if count_include_pad else (0, n)
@@ -145,10 +154,13 @@ def _scale_along(xp: Any, x: Any, *, dim: int, factors: tuple[float, ...]) -> An
 
 
 linear("_scale_along", _scale_along,
-       transpose=lambda F, g, dim, factors: F._scale_along(g, dim=dim, factors=factors))  # fmt: skip
+       transpose=lambda F, g, dim, factors: F._scale_along(g, dim=dim, factors=factors)
+       )  # fmt: skip
 linear("_window_sum", _window_sum, transpose=lambda F, g, x_shape, window: F._window_spread(
     g, size=tuple(x_shape), window=window))  # fmt: skip
-linear("_window_spread", _window_spread, transpose=lambda F, g, window: F._window_sum(g, window=window))
+linear(
+    "_window_spread", _window_spread, transpose=lambda F, g, window: F._window_sum(g, window=window)
+)
 
 
 def _avg_pool_nd(n: int) -> Any:
@@ -172,18 +184,28 @@ def _avg_pool(xp: Any, x: Any, *, window: Window, include: bool, divisor: int | 
 
 
 def _samples(n: int, *settings: dict[str, Any]) -> list[Sample]:
-    return [(((2, 2, *(5, 4, 6)[:n]) if i else (2, *(4, 5, 3)[:n]),), s) for i, s in enumerate(settings)]
+    return [
+        (((2, 2, *(5, 4, 6)[:n]) if i else (2, *(4, 5, 3)[:n]),), s) for i, s in enumerate(settings)
+    ]
 
 
 for _n in (1, 2, 3):
     own(f"_max_pool{_n}d", _max_pool, outputs=("values", "indices"), vjp_x=_max_pool_vjp,
-        jvp=_max_pool_jvp, node=f"MaxPool{max(_n, 2)}DWithIndicesBackward0", complex=False)  # fmt: skip
-    composite(f"nn.functional.max_pool{_n}d", _max_pool_nd(_n), complex=False, kinks="ties", samples=_samples(
+        jvp=_max_pool_jvp, node=f"MaxPool{max(_n, 2)}DWithIndicesBackward0", complex=False,
+        samples=[
+            (((2, *(5, 4, 6)[:_n]),), {"window": ((3,) * _n, (2,) * _n, (1,) * _n, (1,) * _n,
+            True)})])  # fmt: skip
+    composite(f"nn.functional.max_pool{_n}d", _max_pool_nd(_n), complex=False, kinks="ties",
+    samples=_samples(
         _n, {"kernel_size": 2}, {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True},
         {"kernel_size": 2, "stride": 1, "dilation": 2, "return_indices": True}))  # fmt: skip
-    linear(f"_avg_pool{_n}d", _avg_pool, node=f"AvgPool{_n}DBackward0",
+    linear(f"_avg_pool{_n}d", _avg_pool, node=f"AvgPool{_n}DBackward0", samples=[
+               (((2, *(5, 4, 6)[:_n]),), {"window": ((3,) * _n, (2,) * _n, (1,) * _n, (1,) * _n,
+               True),
+                                          "include": False, "divisor": None})],
            transpose=lambda F, g, x_shape, window, include, divisor: F._window_spread(_divided(
-               F._scale_along, g, x_shape[len(x_shape) - len(window[0]):], window, include, divisor),
+               F._scale_along, g, x_shape[len(x_shape) - len(window[0]):], window, include,
+               divisor),
                size=tuple(x_shape), window=window))  # fmt: skip
     composite(f"nn.functional.avg_pool{_n}d", _avg_pool_nd(_n), complex=False, samples=_samples(
         _n, {"kernel_size": 2}, {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True},

@@ -36,11 +36,15 @@ def is_complex(xp: Any, x: Any) -> bool:
 
 
 # sums -------------------------------------------------------------------------------------------
-def _sum(xp: Any, x: Any, *, dim: Dims = None, keepdim: bool = False, dtype: dtype | None = None) -> Any:
+def _sum(
+    xp: Any, x: Any, *, dim: Dims = None, keepdim: bool = False, dtype: dtype | None = None
+) -> Any:
     return xp.sum(cast(xp, x, dtype), axis=axes(dim, x.ndim), keepdims=keepdim)
 
 
-def _mean(xp: Any, x: Any, *, dim: Dims = None, keepdim: bool = False, dtype: dtype | None = None) -> Any:
+def _mean(
+    xp: Any, x: Any, *, dim: Dims = None, keepdim: bool = False, dtype: dtype | None = None
+) -> Any:
     x = cast(xp, x, dtype)
     if not is_float(xp, x):
         raise RuntimeError(f"mean needs a floating or complex dtype, got {x.dtype}; pass dtype=")
@@ -100,7 +104,9 @@ def _extreme_along(which: str) -> Any:
 
 
 def put_along(F: Any, g: Any, indices: Any, x_shape: Any, dim: int, keepdim: bool) -> Any:
-    """Zeros of ``x_shape`` with ``g`` at ``indices`` along ``dim``: the transpose of picking them."""
+    """Zeros of ``x_shape`` with ``g`` at ``indices`` along ``dim``: the transpose of picking
+    them.
+    """
     g, indices = (restore(F, v, x_shape, dim, keepdim) for v in (g, indices))
     return F.scatter_add(F.zeros_of(g, size=x_shape), dim=dim, index=indices, src=g)
 
@@ -124,7 +130,9 @@ for _name in ("max", "min"):
 
 
 def _either(which: str) -> Any:
-    def forward(F: Any, x: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
+    def forward(
+        F: Any, x: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None
+    ) -> Any:
         """Of all elements; along ``dim``, with the indices; or elementwise of two tensors."""
         other = dim if hasattr(dim, "shape") else other
         if other is not None:
@@ -240,7 +248,8 @@ def _vector_norm(xp: Any, x: Any, *, ord: float = 2, dim: Dims = None, keepdim: 
         size = xp.cast(size != 0, xp.dtype_of(size))
     if ord in (0, 1):
         return xp.sum(size, axis=where, keepdims=keepdim)
-    # scaled by a power of 2 near the greatest element: exact, and squares neither overflow nor vanish
+    # scaled by a power of 2 near the greatest element: exact, and squares neither overflow nor
+    # vanish
     top = (xp.max if count(x.shape, dim) else xp.sum)(size, axis=where, keepdims=True)
     scale = xp.exp2(xp.floor(xp.log2(xp.where((top == 0) | xp.isinf(top), 1, top))))
     total = xp.sum((size / scale) ** ord, axis=where, keepdims=keepdim)

@@ -1,4 +1,6 @@
-"""Padding and interpolation: every output is a weighted sum of a few inputs along each dimension."""
+"""Padding and interpolation: every output is a weighted sum of a few inputs along each
+dimension.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from reference_engine.backends.dtypes import int64
 from reference_engine.ops.convolution import pad_ends, tuple_of
 from reference_engine.ops.opdef import Sample, composite, linear
 
-#: for each neighbour an output has along a dimension: (places in the input, weights), one per output
+#: for each neighbour an output has along a dimension: (places in the input, weights), one per
+#: output
 Taps: TypeAlias = "tuple[tuple[tuple[int, ...], tuple[float, ...]], ...]"
 
 
@@ -27,21 +30,31 @@ def _constant_pad(xp: Any, x: Any, *, pad: Sequence[int], value: float = 0) -> A
 
 
 def _ends(pad: Sequence[int]) -> tuple[list[int], list[int]]:
-    """torch.nn.functional.pad's list, which starts at the last dimension, as (before, after) of the last ones."""
+    """torch.nn.functional.pad's list, which starts at the last dimension, as (before, after) of
+    the last ones.
+    """
     if len(pad) % 2:
         raise RuntimeError(f"pad needs two numbers for each dimension, got {tuple(pad)}")
     return list(pad[-2::-2]), list(pad[-1::-2])
 
 
 linear("constant_pad_nd", _constant_pad, samples=[(((2, 3),), {"pad": (1, 2)}),
-                                                  (((2, 3),), {"pad": (-1, 1, 2, 0), "value": 1.5})],
+                                                  (((2, 3),), {"pad": (-1, 1, 2, 0),
+                                                  "value": 1.5})],
        transpose=lambda F, g, pad: F.constant_pad_nd(g, pad=tuple(-n for n in pad)))  # fmt: skip
 
 
 def _mirrored(n: int, before: int, after: int, mode: str) -> tuple[int, ...]:
     """The place in the input of each element of a dimension padded without a constant."""
-    if mode == "reflect" and max(before, after) >= n or mode == "circular" and max(before, after) > n:
-        raise RuntimeError(f"{mode} padding by ({before}, {after}) is too much for a dimension of size {n}")
+    if (
+        mode == "reflect"
+        and max(before, after) >= n
+        or mode == "circular"
+        and max(before, after) > n
+    ):
+        raise RuntimeError(
+            f"{mode} padding by ({before}, {after}) is too much for a dimension of size {n}"
+        )
     places = range(-before, n + after)
     if mode == "replicate":
         return tuple(min(max(i, 0), n - 1) for i in places)
@@ -50,7 +63,9 @@ def _mirrored(n: int, before: int, after: int, mode: str) -> tuple[int, ...]:
     return tuple(n - 1 - abs(n - 1 - abs(i)) for i in places)
 
 
-def _pad(F: Any, x: Any, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Any:
+def _pad(
+    F: Any, x: Any, pad: Sequence[int], mode: str = "constant", value: float | None = None
+) -> Any:
     if mode == "constant":
         return F.constant_pad_nd(x, pad=tuple(pad), value=0 if value is None else value)
     if mode not in ("reflect", "replicate", "circular"):
@@ -141,7 +156,8 @@ _MODES = {"nearest": (1, 2, 3), "nearest-exact": (1, 2, 3), "linear": (1,), "bil
 
 
 def _interpolate(F: Any, x: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
-                 align_corners: bool | None = None, recompute_scale_factor: bool | None = None) -> Any:  # fmt: skip
+                 align_corners: bool | None = None,
+                 recompute_scale_factor: bool | None = None) -> Any:  # fmt: skip
     """(N, C, *in) to ``size``, or to the input's sizes times ``scale_factor``."""
     n = x.ndim - 2
     if n not in _MODES.get(mode, ()):
@@ -165,7 +181,9 @@ def _interpolate(F: Any, x: Any, size: Any = None, scale_factor: Any = None, mod
 for _mode, _dims in _MODES.items():
     for _n in _dims:
         _stem = _mode.replace("-", "_")
-        _resampling_row(f"_upsample_{_stem}{_n}d", f"Upsample{_stem.title().replace('_', '')}{_n}DBackward0")
+        _resampling_row(
+            f"_upsample_{_stem}{_n}d", f"Upsample{_stem.title().replace('_', '')}{_n}DBackward0"
+        )
 _PLANE: list[Sample] = [
     (((1, 2, 3, 4),), {"scale_factor": 2}), (((1, 2, 3, 4),), {"size": (5, 3)}),
     (((1, 2, 3, 4),), {"scale_factor": 2, "mode": "bilinear", "align_corners": False}),

@@ -68,7 +68,14 @@ def _cumprod_jvp(F: Any, x: Any, y: Any, t_x: Any, dim: int) -> Any:
 linear("cumsum", _along("cumulative_sum"), inplace=True, samples=_DIM,
        transpose=lambda F, g, dim: _back_to_front(
            F, F.cumsum(_back_to_front(F, g, dim), dim=dim), dim))  # fmt: skip
-own("cumprod", _along("cumulative_prod"), inplace=True, samples=_DIM, vjp_x=_cumprod_vjp, jvp=_cumprod_jvp)
+own(
+    "cumprod",
+    _along("cumulative_prod"),
+    inplace=True,
+    samples=_DIM,
+    vjp_x=_cumprod_vjp,
+    jvp=_cumprod_jvp,
+)
 
 
 # softmax ----------------------------------------------------------------------------------------
@@ -126,7 +133,9 @@ def _sort(xp: Any, x: Any, *, dim: int = -1, descending: bool = False, stable: b
     return _pick(xp, x, _argsort(xp, x, dim, descending), dim)
 
 
-def _topk(xp: Any, x: Any, *, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
+def _topk(
+    xp: Any, x: Any, *, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
+) -> Any:
     if not 0 <= k <= (x.shape[axis(dim, x.ndim)] if x.ndim else 1):
         raise RuntimeError(f"topk got k={k} for dimension {dim} of shape {tuple(x.shape)}")
     order = _argsort(xp, x, dim, largest)
@@ -141,9 +150,13 @@ _ORDER: dict[str, Any] = {
         F, g_values, indices, x_shape, dim, True),
     "jvp": lambda F, indices, t_x, dim: take_along(F, t_x, indices, dim, True),
 }  # fmt: skip
-own("sort", _sort, samples=[(((2, 3),), {}), (((3, 2),), {"dim": 0, "descending": True}), (((),), {})],
+own("sort", _sort, samples=[(((2, 3),), {}), (((3, 2),), {"dim": 0, "descending": True}), (((),),
+    {})],
     **_ORDER)  # fmt: skip
-own("topk", _topk, samples=[(((2, 4),), {"k": 2}), (((4, 2),), {"k": 3, "dim": 0, "largest": False})],
+own("topk", _topk, samples=[(((2, 4),), {"k": 2}), (((4, 2),), {"k": 3, "dim": 0,
+    "largest": False})],
     **_ORDER)  # fmt: skip
-composite("argsort", lambda F, x, dim=-1, descending=False: F.sort(x, dim=dim, descending=descending)[1])
+composite(
+    "argsort", lambda F, x, dim=-1, descending=False: F.sort(x, dim=dim, descending=descending)[1]
+)
 composite("msort", lambda F, x: F.sort(x, dim=0)[0], samples=ONE_DIM[:0])

@@ -23,7 +23,9 @@ def _resolved(shape: Sequence[int], x_shape: Sequence[int]) -> tuple[int, ...]:
     total = prod(x_shape)
     fits = total == known if -1 not in shape else known > 0 and total % known == 0
     if not fits or list(shape).count(-1) > 1:
-        raise RuntimeError(f"shape {list(shape)} does not fit the {total} elements of {list(x_shape)}")
+        raise RuntimeError(
+            f"shape {list(shape)} does not fit the {total} elements of {list(x_shape)}"
+        )
     return tuple(total // known if n == -1 else n for n in shape)
 
 
@@ -32,12 +34,15 @@ def _reshape(F: Any, x: Any, shape: Sequence[int]) -> Any:
     try:
         return F.view(x, shape=tuple(shape))
     except RuntimeError:
-        return F.view(F.clone(x), shape=_resolved(shape, x.shape))
+        return F._unsafe_view(F.clone(x), shape=_resolved(shape, x.shape))
 
 
 linear("view", lambda xp, x, *, shape: xp.view(x, _resolved(shape, tuple(x.shape))), view=True,
        transpose=lambda F, g, x_shape: F.reshape(g, shape=x_shape), order=("x", "*shape"),
        samples=_samples({"shape": (6, 4)}, {"shape": (-1,)}))  # fmt: skip
+# the copy that reshape makes is nobody's view
+linear("_unsafe_view", lambda xp, x, *, shape: xp.view(x, shape), node="UnsafeViewBackward0",
+       transpose=lambda F, g, x_shape: F.reshape(g, shape=x_shape))  # fmt: skip
 composite("reshape", _reshape, order=("x", "*shape"), samples=_samples({"shape": (4, -1)}))
 composite("view_as", lambda F, x, other: F.view(x, shape=tuple(other.shape)))
 composite("reshape_as", lambda F, x, other: F.reshape(x, shape=tuple(other.shape)))
@@ -64,7 +69,7 @@ composite("flatten", _flatten, samples=_samples({}, {"start_dim": 1}))
 composite("unflatten", _unflatten, samples=_samples({"dim": 2, "sizes": (2, -1)}))
 
 
-# the order of dimensions ----------------------------------------------------------------------------
+# the order of dimensions --------------------------------------------------------------------------
 def _permute(xp: Any, x: Any, *, dims: Sequence[int]) -> Any:
     order = tuple(axis(d, x.ndim) for d in dims)
     if sorted(order) != list(range(x.ndim)):
@@ -87,7 +92,9 @@ def _swap(xp: Any, x: Any, *, dim0: int, dim1: int) -> Any:
 
 def _movedim(F: Any, x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
     sources = [axis(d, x.ndim) for d in ((source,) if isinstance(source, int) else source)]
-    ends = [axis(d, x.ndim) for d in ((destination,) if isinstance(destination, int) else destination)]
+    ends = [
+        axis(d, x.ndim) for d in ((destination,) if isinstance(destination, int) else destination)
+    ]
     order: list[int] = [d for d in range(x.ndim) if d not in sources]
     for end, d in sorted(zip(ends, sources, strict=True)):
         order.insert(end, d)
@@ -100,10 +107,13 @@ def _t(xp: Any, x: Any) -> Any:
     return xp.permute_dims(x, tuple(reversed(range(x.ndim))))
 
 
-linear("permute", _permute, transpose=lambda F, g, dims: F.permute(g, dims=_inverse(dims)), view=True,
-       order=("x", "*dims"), samples=_samples({"dims": (2, 0, 1)}, {"dims": (-1, 0, 1)}))  # fmt: skip
+linear("permute", _permute, transpose=lambda F, g, dims: F.permute(g, dims=_inverse(dims)),
+       view=True,
+       order=("x", "*dims"), samples=_samples({"dims": (2, 0, 1)}, {"dims": (-1, 0, 1)})
+       )  # fmt: skip
 linear("transpose", _swap, transpose=lambda F, g, dim0, dim1: F.transpose(g, dim0=dim0, dim1=dim1),
-       view=True, aliases=("swapaxes", "swapdims"), samples=_samples({"dim0": 0, "dim1": -1}))  # fmt: skip
+       view=True, aliases=("swapaxes", "swapdims"), samples=_samples({"dim0": 0, "dim1": -1})
+       )  # fmt: skip
 linear("t", _t, transpose=lambda F, g: F.t(g), view=True, samples=[*_MATRIX, (((3,),), {})])
 composite("movedim", _movedim, aliases=("moveaxis",),
           samples=_samples({"source": 0, "destination": -1}))  # fmt: skip
@@ -114,7 +124,7 @@ composite("mH", lambda F, x: F.conj(F.transpose(x, dim0=-2, dim1=-1)), methods=(
 composite("adjoint", lambda F, x: F.conj(F.transpose(x, dim0=-2, dim1=-1)), samples=_MATRIX)
 
 
-# dimensions of size 1 ---------------------------------------------------------------------------------
+# dimensions of size 1 -----------------------------------------------------------------------------
 def _squeeze(xp: Any, x: Any, *, dim: int | Sequence[int] | None = None) -> Any:
     among = axes(dim, x.ndim) if dim != () else ()
     return xp.view(x, tuple(n for d, n in enumerate(x.shape) if n != 1 or d not in among))
@@ -147,7 +157,7 @@ def _broadcast_tensors(F: Any, *xs: Any) -> Any:
     return tuple(F.expand(x, size=shape) for x in xs)
 
 
-# parts ------------------------------------------------------------------------------------------------
+# parts --------------------------------------------------------------------------------------------
 def _at(ndim: int, dim: int, index: int | slice) -> tuple[int | slice, ...]:
     return (*(slice(None),) * axis(dim, ndim), index)
 
@@ -178,7 +188,9 @@ def _narrow(F: Any, x: Any, dim: int, start: Any, length: int) -> Any:
     n = x.shape[axis(dim, x.ndim)] if x.ndim else 1
     first = int(start)
     if not -n <= first <= n or length < 0 or first % max(n, 1) + length > n and first != n:
-        raise RuntimeError(f"narrow to start {first}, length {length} leaves a dimension of size {n}")
+        raise RuntimeError(
+            f"narrow to start {first}, length {length} leaves a dimension of size {n}"
+        )
     first = first + n if first < 0 else first
     return F.slice(x, dim=dim, start=first, end=first + length)
 
@@ -186,7 +198,8 @@ def _narrow(F: Any, x: Any, dim: int, start: Any, length: int) -> Any:
 linear("_place", _place, transpose=lambda F, g, index: F._pick(g, index=index))
 linear("_pick", lambda xp, x, *, index: x[index], view=True,
        transpose=lambda F, g, x_shape, index: F._place(g, size=x_shape, index=index))  # fmt: skip
-linear("select", _select, view=True, samples=_samples({"dim": 1, "index": 2}, {"dim": -1, "index": -1}),
+linear("select", _select, view=True, samples=_samples({"dim": 1, "index": 2}, {"dim": -1,
+       "index": -1}),
        transpose=lambda F, g, x_shape, dim, index: F._place(
            g, size=x_shape, index=(*_at(len(x_shape), dim, index), ...)))  # fmt: skip
 linear("slice", _slice, view=True, methods=(), samples=_samples({"dim": 2, "start": 1, "step": 2}),
@@ -195,7 +208,7 @@ linear("slice", _slice, view=True, methods=(), samples=_samples({"dim": 2, "star
 composite("narrow", _narrow, samples=_samples({"dim": 1, "start": 1, "length": 2}))
 
 
-# several parts ------------------------------------------------------------------------------------------
+# several parts ------------------------------------------------------------------------------------
 def _unbind(xp: Any, x: Any, *, dim: int = 0) -> Any:
     return tuple(x[(*_at(x.ndim, dim, i), ...)] for i in range(x.shape[axis(dim, x.ndim)]))
 
@@ -205,7 +218,9 @@ def _split_sizes(xp: Any, x: Any, *, split_sizes: Sequence[int], dim: int = 0) -
     if sum(split_sizes) != n:
         raise RuntimeError(f"split into {list(split_sizes)} does not fill a dimension of size {n}")
     ends = [sum(split_sizes[: i + 1]) for i in range(len(split_sizes))]
-    return tuple(x[_at(x.ndim, dim, slice(e - s, e))] for e, s in zip(ends, split_sizes, strict=True))
+    return tuple(
+        x[_at(x.ndim, dim, slice(e - s, e))] for e, s in zip(ends, split_sizes, strict=True)
+    )
 
 
 def _split(F: Any, x: Any, split_size_or_sections: int | Sequence[int], dim: int = 0) -> Any:
@@ -229,22 +244,26 @@ def _chunk(F: Any, x: Any, chunks: int, dim: int = 0) -> Any:
 
 linear("unbind", _unbind, outputs=("*ys",), view=True, samples=_samples({}, {"dim": -1}),
        transpose=lambda F, g, dim: F.stack(*g, dim=dim))  # fmt: skip
-for _name, _node in (("split_with_sizes", "SplitWithSizesBackward0"), ("_split_equal", "SplitBackward0")):
+for _name, _node in (
+    ("split_with_sizes", "SplitWithSizesBackward0"),
+    ("_split_equal", "SplitBackward0"),
+):
     linear(_name, _split_sizes, outputs=("*ys",), view=True, node=_node,
            transpose=lambda F, g, dim: F.cat(*g, dim=dim),
            samples=_samples({"split_sizes": (1, 2), "dim": 1}))  # fmt: skip
 composite("split", _split, samples=_samples(
-    {"split_size_or_sections": 2, "dim": 2}, {"split_size_or_sections": (1, 3), "dim": 2}))  # fmt: skip
+    {"split_size_or_sections": 2, "dim": 2}, {"split_size_or_sections": (1, 3), "dim": 2})
+    )  # fmt: skip
 composite("chunk", _chunk, samples=_samples({"chunks": 2, "dim": 1}))
 
 
-# diagonals ----------------------------------------------------------------------------------------------
+# diagonals ----------------------------------------------------------------------------------------
 def _diagonal(xp: Any, x: Any, *, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
     a, b = axis(dim1, x.ndim), axis(dim2, x.ndim)
     if a == b:
         raise RuntimeError(f"diagonal needs two dimensions, got {dim1} and {dim2}")
     others = [d for d in range(x.ndim) if d not in (a, b)]
-    return xp.linalg.diagonal(xp.permute_dims(x, (*others, a, b)), offset=offset)
+    return xp.matrix_diagonal(xp.permute_dims(x, (*others, a, b)), offset)
 
 
 def _undiagonal(xp: Any, g: Any, *, size: Sequence[int], offset: int, dim1: int, dim2: int) -> Any:
@@ -267,7 +286,9 @@ def _diag_embed(F: Any, x: Any, offset: int = 0, dim1: int = -2, dim2: int = -1)
 
 def _diag(F: Any, x: Any, diagonal: int = 0) -> Any:
     if x.ndim not in (1, 2):
-        raise RuntimeError(f"diag needs 1 or 2 dimensions, got {x.ndim}; use diagonal or diag_embed")
+        raise RuntimeError(
+            f"diag needs 1 or 2 dimensions, got {x.ndim}; use diagonal or diag_embed"
+        )
     if x.ndim == 1:
         return F.diag_embed(x, offset=diagonal)
     return F.clone(F.diagonal(x, offset=diagonal))

@@ -1,4 +1,6 @@
-"""Functions of one number: each row states its derivative, in terms of the input ``x`` or the output ``y``."""
+"""Functions of one number: each row states its derivative, in terms of the input ``x`` or the
+output ``y``.
+"""
 
 from __future__ import annotations
 

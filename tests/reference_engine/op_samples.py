@@ -71,7 +71,10 @@ def _numbers(shape: tuple[int, ...], rng: np.random.Generator, kind: str) -> Any
 def _real(shape: tuple[int, ...], rng: np.random.Generator, low: float, high: float) -> Any:
     """Distinct numbers in the open interval, away from each other, 0, integers and halves."""
     n = int(np.prod(shape))
-    a, b = max(low, -2.0 if high == np.inf else high - 3), min(high, 2.0 if low == -np.inf else low + 3)
+    a, b = (
+        max(low, -2.0 if high == np.inf else high - 3),
+        min(high, 2.0 if low == -np.inf else low + 3),
+    )
     grid = np.linspace(a, b, n + 2)[1:-1] + 0.013 * (b - a) / (n + 2)
     near = np.abs(grid * 2 - np.round(grid * 2)) < 0.02
     return rng.permutation(grid + near * 0.03 * min(1.0, b - a)).reshape(shape)

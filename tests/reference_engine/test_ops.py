@@ -1,4 +1,6 @@
-"""Every row of the table against torch: value, vjp, jvp and second order, on both backends, real and complex."""
+"""Every row of the table against torch: value, vjp, jvp and second order, on both backends, real
+and complex.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ from tests.reference_engine.op_samples import cases, cotangent, inputs, samples
 KINDS = ("float64", "complex128")
 #: names that only mean something to the reference engine's own rules
 INTERNAL = {"zeros_of", "copy", "zero"}
-#: torch multiplies by 1/6 rounded to float32 in its backward, in float64 too; finite differences judge this row
+#: torch multiplies by 1/6 rounded to float32 in its backward, in float64 too; finite differences
+#: judge this row
 ROUNDED_BY_TORCH = {"nn.functional.hardsigmoid"}
 CASES = [case for case in cases(TABLE) if case[0] not in INTERNAL | ROUNDED_BY_TORCH]
 
