@@ -97,7 +97,7 @@ def binary(op: OpDef) -> Callable[[Any, Any], Any]:
         if wanted:
             plan = plans[wanted]
             saved = _save((a, b, out), plan.sources) if plan.sources else ()
-            metas = ((out._raw.shape, dtype),)
+            metas = ((out._raw.shape, out._raw.dtype),)
             parents, nrs = (parent_a, parent_b), (nr_a, nr_b)
             out._grad_fn = new_node(node_class, plan, parents, nrs, metas, saved, facts[wanted])
             out._tracked = True
