@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -40,6 +41,17 @@ CONVERSIONS = frozenset(
 )
 """Operations whose result has a dtype of its own, whatever dtype a program runs in."""
 _GRADIENTS = ("grad", "hook_log")
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """An array that an event observed, or one entry of its log, and the array that was due."""
+
+    event: Event
+    part: int
+    observed: Array
+    expected: Array
+    decimals: int | None
 
 
 class Evidence:
@@ -132,76 +144,70 @@ class Evidence:
         self, event: Event, expected: Observed, dtype: str | None, decimals: int | None
     ) -> Answer:
         if isinstance(event.value, np.ndarray) and isinstance(expected, np.ndarray):
-            return self._array(event, event.value, expected, dtype, decimals, 0)
+            return self._array(_Pair(event, 0, event.value, expected, decimals), dtype)
         if isinstance(event.value, tuple) and isinstance(expected, tuple):
             for part, (mine, theirs) in enumerate(zip(event.value, expected, strict=True)):
-                found = self._array(event, mine, theirs, None, decimals, part)
+                found = self._array(_Pair(event, part, mine, theirs, decimals), None)
                 if found is not None:
                     return found
         return None
 
-    def _array(
-        self,
-        event: Event,
-        observed: Array,
-        expected: Array,
-        dtype: str | None,
-        decimals: int | None,
-        part: int,
-    ) -> Answer:
+    def _array(self, pair: _Pair, due: str | None) -> Answer:
+        """Compare shape, dtype (where one is due) and values."""
+        observed, expected = pair.observed, pair.expected
         difference = shape_difference(observed, expected)
-        if difference is None and dtype is not None:
-            difference = dtype_difference(observed, dtype)
+        if difference is None and due is not None:
+            difference = dtype_difference(observed, due)
         if difference is not None:
             return difference
-        coarse = self._coarse(observed)
         if not is_inexact(observed.dtype):
-            coarse = self._dtype
-        _, most, _, _ = limits(coarse)
-        want = saturated(widened(expected), most) if is_inexact(observed.dtype) else expected
-        self._note_error(widened(observed), widened(want), coarse)
-        cheap = allowance(widened(want), coarse, observed.size, decimals=decimals)
-        found = value_difference(observed, want, cheap)
-        return None if found is None else self._measured(
-            event, observed, want, coarse, decimals, part, found
-        )  # fmt: skip
+            return value_difference(observed, expected, np.zeros(expected.shape))
+        dtype = self._coarse(observed)
+        pair = replace(pair, expected=saturated(widened(expected), limits(dtype)[1]))
+        cheap = allowance(pair.expected, dtype, observed.size, decimals=pair.decimals)
+        found = value_difference(observed, pair.expected, cheap)
+        if found is None:
+            self._note_error(pair, dtype, None)
+            return None
+        return self._measured(pair, dtype, found)
 
-    def _measured(
-        self,
-        event: Event,
-        observed: Array,
-        expected: Array,
-        dtype: str,
-        decimals: int | None,
-        part: int,
-        found: Difference,
-    ) -> Answer:
+    def _measured(self, pair: _Pair, dtype: str, found: Difference) -> Answer:
         """Judge by measured conditioning what the bound by its own rounding does not explain."""
-        oracle = self._differential
-        if unit_roundoff(dtype) == 0 or not is_inexact(observed.dtype):
-            return found
+        oracle, observed, expected = self._differential, pair.observed, pair.expected
+        spread: Array | None = None
         for samples in SAMPLES:
-            spreads = oracle.spread(event.step, samples) if oracle.unsupported is None else None
-            if spreads is None or len(spreads) <= part or spreads[part].shape != expected.shape:
+            spread = self._spread(pair, samples)
+            if spread is None or unit_roundoff(dtype) == 0:
                 return found
             if oracle.largest > limits(dtype)[1]:
                 return Doubt(f"the program leaves the range of {dtype}")
-            if ill_conditioned(spreads[part], oracle.largest, dtype):
+            if ill_conditioned(spread, oracle.largest, dtype):
                 return Doubt("one rounding changes the result by more than half of its digits")
-            allowed = allowance(widened(expected), dtype, oracle.size, spreads[part], decimals)
+            allowed = allowance(expected, dtype, oracle.size, spread, pair.decimals)
             worse = value_difference(observed, expected, allowed)
             if worse is None:
+                self._note_error(pair, dtype, spread)
                 return None
             found = worse
             if beyond_rounding(widened(observed) - expected, allowed, oracle.largest, dtype):
                 break
-        if self._steps[event.step].expect is not None or event.verb != "grad":
+        self._note_error(pair, dtype, spread)
+        if self._steps[pair.event.step].expect is not None or pair.event.verb != "grad":
             return found
-        return self._slopes.adjudicated(event, observed, found)
+        return self._slopes.adjudicated(pair.event, observed, found)
 
-    def _note_error(self, observed: Array, expected: Array, dtype: str) -> None:
-        if observed.size and unit_roundoff(dtype) > 0:
-            self.error_ulp = max(self.error_ulp or 0.0, ulp_error(observed, expected, dtype))
+    def _spread(self, pair: _Pair, samples: int) -> Array | None:
+        oracle, part = self._differential, pair.part
+        spreads = oracle.spread(pair.event.step, samples) if oracle.unsupported is None else None
+        if spreads is None or len(spreads) <= part or spreads[part].shape != pair.expected.shape:
+            return None
+        return spreads[part]
+
+    def _note_error(self, pair: _Pair, dtype: str, spread: Array | None) -> None:
+        """Take note of an error; that of a rounded figure would be the figure's own."""
+        if pair.observed.size and unit_roundoff(dtype) > 0 and pair.decimals is None:
+            error = ulp_error(widened(pair.observed), pair.expected, dtype, spread)
+            self.error_ulp = max(self.error_ulp or 0.0, error)
 
     # facts of the program
 

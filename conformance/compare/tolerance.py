@@ -92,10 +92,14 @@ def allowance(
     return allowed
 
 
-def ulp_error(observed: Array, expected: Array, dtype: str) -> float:
+def ulp_error(
+    observed: Array, expected: Array, dtype: str, spread: Array | None = None
+) -> float:
     """Return the largest error in units in the last place of the largest entry of either array.
 
-    Entries that are not finite are left out; 0 where nothing remains.
+    Where a measured spread is larger than that unit, as after cancellation, the unit is twice the
+    spread: what one rounding does to the result. Entries that are not finite are left out; 0 where
+    nothing remains.
     """
     finite = np.isfinite(observed) & np.isfinite(expected)
     u = unit_roundoff(dtype)
@@ -105,8 +109,10 @@ def ulp_error(observed: Array, expected: Array, dtype: str) -> float:
     largest = max(float(np.max(_magnitude(a[finite]))) for a in (observed, expected))
     if error == 0 or largest == 0:
         return 0.0
-    _, exponent = math.frexp(largest)
-    return error / math.ldexp(2 * u, exponent - 1)
+    unit = math.ldexp(2 * u, math.frexp(largest)[1] - 1)
+    if spread is not None:
+        unit = max(unit, 2 * float(np.max(spread, initial=0.0)))
+    return error / unit
 
 
 def ill_conditioned(spread: Array, largest: float, dtype: str) -> bool:

@@ -42,13 +42,28 @@ class Perturbed(Promoted):
 
     def apply(self, op: str, *tensors: Tensor, **params: Any) -> Tensor | tuple[Tensor, ...]:
         """Apply the operation and perturb what it computed; views compute nothing."""
-        result = super().apply(op, *tensors, **params)
+        result = super().apply(op, *self._apart(tensors), **params)
         inputs = [self.inner.numpy(tensor) for tensor in tensors]
         for tensor in result if isinstance(result, (tuple, list)) else (result,):
             values = self.inner.numpy(tensor)
-            if not any(np.may_share_memory(values, other) for other in inputs):
+            if any(np.may_share_memory(values, other) for other in inputs):
+                self._watch(tensor)
+            else:
                 self._perturb(tensor, values)
         return result
+
+    def _apart(self, tensors: tuple[Tensor, ...]) -> list[Tensor]:
+        """Return the operands, one that is given again as a view of its own.
+
+        So the gradients of `x` in `x / x` are perturbed one by one before they cancel.
+        """
+        apart: list[Tensor] = []
+        for tensor in tensors:
+            if any(tensor is other for other in apart) and self.inner.requires_grad(tensor):
+                tensor = self.inner.apply("view_as", tensor, tensor)
+                self._watch(tensor)
+            apart.append(tensor)
+        return apart
 
     def apply_(self, op: str, target: Tensor, *tensors: Tensor, **params: Any) -> None:
         """Apply the operation in place and perturb what it wrote."""

@@ -99,7 +99,7 @@ def test_an_error_that_cancellation_explains_is_none() -> None:
     finding = found(Sound(), text, dtype="float32")
     assert finding.outcome is Outcome.HOLDS
     assert finding.error_ulp is not None
-    assert finding.error_ulp > 100
+    assert finding.error_ulp < 8  # in units of what one rounding does
 
 
 def test_figures_are_judged_without_any_oracle() -> None:

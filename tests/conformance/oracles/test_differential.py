@@ -160,3 +160,17 @@ def test_underflow_is_part_of_the_spread() -> None:
     program = parse("x = leaf([1.0e-3])\ny = mul(x, other=1.0e-4)\nvalue(y)")
     (spread,) = ask(program, "float16").spread(2, 4) or ()
     assert spread[0] >= 2.0**-25  # half of the smallest number that float16 has
+
+
+@pytest.mark.parametrize("second", ["x", "v"])
+def test_gradients_that_cancel_within_one_operation_scatter(second: str) -> None:
+    program = parse(f"""
+        x = leaf([1.25], requires_grad=True)
+        v = view(x, size=[1])
+        y = div(x, {second})
+        backward(y, gradient=[1.0])
+        grad(x)
+    """)
+    spread = ask(program).spread(4, 8)
+    assert spread is not None
+    assert 0 < spread[0][0] < 1e-14
