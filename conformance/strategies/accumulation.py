@@ -31,7 +31,7 @@ def compare_gradients(draft: Draft, names: Names, figures: Names) -> None:
 
 def scaled(draft: Draft, names: Names, number: float) -> Names:
     """Write the multiples of tensors."""
-    return {i: draft.apply("mul", name, stem="s", other=number) for i, name in names.items()}
+    return {i: draft.times(name, number) for i, name in names.items()}
 
 
 def total(draft: Draft, names: list[str]) -> str:
@@ -112,7 +112,7 @@ def _reset(draft: Draft, name: str, shape: Shape, how: int) -> None:
         draft.grad(name, None)
     elif how % 4 == 1:
         draft.act("set_grad", name, value=filled(shape, 0.0))
-    elif how % 4 == 2 and draft.can("apply_") and draft.facts.knows("zero"):
+    elif how % 4 == 2 and draft.can("apply_") and draft.facts.takes("zero_"):
         draft.apply_("zero", draft.bind_grad(name))
 
 
@@ -138,13 +138,14 @@ def microbatches(draft: Draft) -> None:
     names = [draft.leaf(weight, "p") for weight in weights]
     twins = [draft.leaf(weight, "t") for weight in weights]
     length = rows // parts
+    count = draft.constant(float(parts))
     for part in range(parts):
         slices = [
             draft.apply("narrow", name, stem="part", dim=0, start=part * length, length=length)
             for name in (batch, target)
         ]
         loss = _loss(draft, names, *slices)
-        draft.backward(draft.apply("div", loss, stem="out", other=float(parts)))
+        draft.backward(draft.apply("div", loss, count, stem="out"))
     draft.backward(_loss(draft, twins, batch, target))
     figures = [draft.bind_grad(name) for name in twins]
     for name, figure in zip(names, figures, strict=True):
@@ -196,7 +197,7 @@ def alias(draft: Draft) -> None:
     names = draft.leaves(graph)
     if seeded:
         cotangent = draft.leaf(Leaf(shape, (-2.0, 2.0), choices.byte(), False), "v")
-        before = draft.apply("mul", cotangent, stem="v", other=1.0)
+        before = draft.times(cotangent, 1.0, "v")
         draft.backward(draft.forward(graph, names, root), gradient=Ref(cotangent))
     else:
         draft.backward(draft.forward(graph, names, root))

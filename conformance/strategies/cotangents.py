@@ -69,7 +69,7 @@ def linear(draft: Draft) -> None:
     receiving = graph.receiving(root)
     names = draft.leaves(graph)
     v, w = cotangent(draft, shape), cotangent(draft, shape, "w")
-    terms = [draft.apply("mul", v, stem="s", other=a), draft.apply("mul", w, stem="s", other=b)]
+    terms = [draft.times(v, a), draft.times(w, b)]
     both = draft.apply("add", *terms, stem="c")
     gradients = []
     for seed, factor in ((v, a), (w, b)):

@@ -192,7 +192,7 @@ def leaf_write(draft: Draft) -> None:
     growth = Growth(draft.facts)
     leaf = growth.graph.leaf(growth.leaf(choices))
     name = draft.leaf(leaf)
-    before = draft.apply("mul", name, stem="c", other=1.0)
+    before = draft.times(name, 1.0, "c")
     if choices.flag():
         alias, shape = write_view(draft, name, leaf.shape)
         write_in_place(draft, alias, shape, refused=True)
@@ -209,7 +209,7 @@ def versions(draft: Draft) -> None:
     leaf = growth.graph.leaf(growth.leaf(choices, requires_grad=False))
     name = draft.leaf(leaf)
     if choices.flag():
-        name = draft.apply("mul", name, other=2.0)
+        name = draft.times(name, 2.0, "y")
     aliases = [(name, leaf.shape)]
     for _ in range(choices.between(0, 2)):
         if choices.flag() and draft.can("detach"):

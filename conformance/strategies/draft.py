@@ -84,6 +84,12 @@ class Draft:
         """Write an operation."""
         return self.call(op, args, tuple(params.items()), stem)
 
+    def times(self, name: str, number: float, stem: str = "s") -> str:
+        """Write a multiple of a tensor: by a Python number, if the engine takes one."""
+        if self.facts.takes("mul.other"):
+            return self.apply("mul", name, stem=stem, other=number)
+        return self.apply("mul", name, self.constant(number), stem=stem)
+
     def call(
         self, op: str, args: tuple[str, ...], params: Pairs, stem: str, refused: bool = False
     ) -> str:

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 class Facts:
     """Capabilities, dtypes and operations of one engine, as its adapter declares them.
 
-    operations: canonical names, or None where only trying tells.
+    operations: canonical names, or None where only trying tells. without: forms in which operations
+    cannot be applied although the engine has them, each an operation and a parameter (`mul.other`,
+    `sum.dim`) or an operation in place (`zero_`).
     """
 
     capabilities: frozenset[str]
     dtypes: tuple[str, ...] = ("float64",)
     operations: frozenset[str] | None = None
+    without: frozenset[str] = frozenset()
 
     def can(self, *capabilities: str) -> bool:
         """Whether the engine has all of these capabilities."""
@@ -23,3 +26,7 @@ class Facts:
     def knows(self, *operations: str) -> bool:
         """Whether the engine may have all of these operations."""
         return self.operations is None or self.operations.issuperset(operations)
+
+    def takes(self, form: str) -> bool:
+        """Whether the engine may apply an operation in this form, as `mul.other` or `zero_`."""
+        return form not in self.without

@@ -54,6 +54,7 @@ def operations_for(facts: Facts, admit: Admit) -> tuple[Operation, ...]:
     wrong in them than in changes of shape.
     """
     found = [op for op in OPERATIONS.values() if facts.knows(op.name) and admit(op)]
+    found = [op for op in found if op.family != "reduce" or facts.takes(f"{op.name}.dim")]
     again = [op for op in found if op.elementwise or op.family == "matmul"]
     return (*found, *again, *[op for op in found if op.family == "binary"] * 3)
 
@@ -102,7 +103,7 @@ class Growth:
         flag = self.requires_grad if requires_grad is None else requires_grad
         if flag is None:
             flag = code < 192
-        seed += 256 * len(self.graph.vertices)  # two leaves never share their numbers by chance
+        seed += 256 * len(self.graph.leaves())  # two leaves never share their numbers by chance
         return Leaf(shape, RANGES[code % len(RANGES)], seed, flag)
 
     def add(self, vertex: Vertex) -> int:
@@ -159,7 +160,12 @@ class Growth:
     def apply(self, op: Operation, operand: int, draw: Draw) -> int | None:
         """Apply `op` with `operand` first; None where it does not fit or would not be tame."""
         latest_first = self.visible[::-1]
-        scene = Scene(self.graph.vertices, latest_first, lambda shape: self._fresh(shape, draw))
+        scene = Scene(
+            self.graph.vertices,
+            latest_first,
+            lambda shape: self._fresh(shape, draw),
+            self.facts.takes(f"{op.name}.other"),
+        )
         placed = place(op, operand, draw, scene)
         if placed is None or math.prod(placed.shape) > MOST_ELEMENTS:
             return None
@@ -209,10 +215,13 @@ class Growth:
         return self.add(Node(DETACH, (index,), (), vertex.shape, vertex.bounds))
 
     def number(self, operand: int, name: str, number: float) -> int:
-        """Add the operation on a vertex and a Python number."""
+        """Add the operation on a vertex and a number: a Python number, if the engine takes one."""
         vertex = self.graph.vertices[operand]
         op = OPERATIONS[name]
         bounds = op.result((vertex.bounds,), number) or EVERYWHERE
+        if not self.facts.takes(f"{name}.other"):
+            other = self.add(Leaf((), (number, number), 0, False))
+            return self.add(Node(op, (operand, other), (), vertex.shape, bounds))
         return self.add(Node(op, (operand,), (("other", number),), vertex.shape, bounds))
 
     def scalar(self, choices: Choices, root: int, *, weighted: bool | None = None) -> int:

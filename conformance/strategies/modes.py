@@ -63,7 +63,7 @@ class Modes:
     def probe(self, leaf: str) -> None:
         """Write an operation on a tracked leaf, and the flags that it must have here."""
         draft = self.draft
-        name = draft.apply("mul", leaf, other=draft.choices.pick((2.0, 3.0, -1.0)))
+        name = draft.times(leaf, draft.choices.pick((2.0, 3.0, -1.0)), "y")
         draft.flags(name, self.recording)
         if not self.inference:
             draft.observe("is_grad_enabled", None, self.enabled)
@@ -215,8 +215,8 @@ def inference_saved(draft: Draft) -> None:
     draft.nodes(graph, graph.reached(last), results)
     made = choices.pick([name for name in _MAKERS if draft.facts.knows(name)])
     with draft.block("inference_mode"):
-        params: dict[str, Param] = {"other": 2.0} if made in ("add", "mul") else {}
-        inference_tensor = draft.apply(made, results[last], stem="t", **params)
+        args = (results[last],) * (2 if made in ("add", "mul") else 1)
+        inference_tensor = draft.apply(made, *args, stem="t")
     swap = choices.flag()
     pair = (inference_tensor, results[last]) if swap else (results[last], inference_tensor)
     draft.call("mul", pair, (), "y", refused=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Union
 
@@ -29,12 +29,14 @@ class Draw:
 class Scene:
     """What an operation may take: the visible vertices, latest first, and a new leaf of a shape.
 
-    `fresh` returns None where the graph has no room for one more leaf.
+    `fresh` returns None where the graph has no room for one more leaf. numbers: whether a Python
+    number may take the place of a second operand.
     """
 
     vertices: Sequence[Vertex]
     visible: Sequence[int]
     fresh: Callable[[Shape], Leaf | None]
+    numbers: bool = True
 
     def facts(self, operand: Operand) -> Vertex:
         """Return the shape and bounds of the operand."""
@@ -74,28 +76,40 @@ def _number(op: Operation, operand: int, draw: Draw, scene: Scene) -> Placed | N
 
 
 def _binary(op: Operation, operand: int, draw: Draw, scene: Scene) -> Placed | None:
-    vertex = scene.vertices[operand]
-    others: list[Operand] = [
-        i for i in scene.visible if broadcast(scene.vertices[i].shape, vertex.shape) is not None
-    ]
-    shapes = variants(vertex.shape)
+    numbers = bool(op.numbers) and scene.numbers
+    if draw.second % 4 != 3 or not numbers:
+        for other in _partners(operand, draw, scene):
+            found = _pair(op, operand, other, draw.fresh % 2 == 1, scene)
+            if found is not None:
+                return found
+    return _number(op, operand, draw, scene) if numbers else None
+
+
+def _partners(operand: int, draw: Draw, scene: Scene) -> Iterator[Operand]:
+    """Yield second operands that broadcast: the drawn one of those there are, or a new leaf first.
+
+    Which of them comes first depends on the draw alone, so that it stays while others are removed.
+    """
+    shape = scene.vertices[operand].shape
+    shapes = variants(shape)
     fresh = scene.fresh(shapes[draw.parameter % len(shapes)])
-    if fresh is not None:
-        others.insert(1, fresh)
-    start = 0 if draw.second < 64 else draw.second - 64
-    if draw.second % 4 != 3 or not op.numbers:
-        for offset in range(len(others)):
-            other = others[(start + offset) % len(others)]
-            facts = scene.facts(other)
-            bounds = op.result((vertex.bounds, facts.bounds))
-            shape = broadcast(vertex.shape, facts.shape)
-            if bounds is not None and shape is not None:
-                pair = (operand, other) if draw.fresh % 2 == 0 else (other, operand)
-                if pair[0] != operand:
-                    bounds = op.result((facts.bounds, vertex.bounds))
-                if bounds is not None:
-                    return Placed(pair, (), shape, bounds)
-    return _number(op, operand, draw, scene) if op.numbers else None
+    if fresh is not None and draw.second >= 128:
+        yield fresh
+    found = [i for i in scene.visible if broadcast(scene.vertices[i].shape, shape) is not None]
+    back = draw.second // 4 % 8 % len(found)
+    yield from found[back:] + found[:back]
+    if fresh is not None and draw.second < 128:
+        yield fresh
+
+
+def _pair(
+    op: Operation, operand: int, other: Operand, swapped: bool, scene: Scene
+) -> Placed | None:
+    inputs = (other, operand) if swapped else (operand, other)
+    first, second = (scene.facts(each) for each in inputs)
+    bounds = op.result((first.bounds, second.bounds))
+    shape = broadcast(first.shape, second.shape)
+    return None if bounds is None or shape is None else Placed(inputs, (), shape, bounds)
 
 
 def _matmul(op: Operation, operand: int, draw: Draw, scene: Scene) -> Placed | None:

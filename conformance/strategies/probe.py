@@ -1,7 +1,7 @@
-"""Probing: which of the catalogue's operations an engine has, where its adapter does not list them.
+"""Probing: which of the catalogue's operations an engine has, and in which forms.
 
-Otherwise nearly every program of several operations would contain one that the engine lacks, and
-would say nothing of it.
+Otherwise a program of several operations would nearly always contain something that a small engine
+lacks, and would say nothing of the rest.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import lru_cache
 from conformance.adapters.base import Engine
 from conformance.catalogue import OPERATIONS, Operation
 from conformance.execute import execute
-from conformance.program import Program, Step
+from conformance.program import Param, Program, Step
 from conformance.strategies.choices import Choices
 from conformance.strategies.draft import Draft
 from conformance.strategies.facts import Facts
@@ -24,33 +24,68 @@ _probed: dict[tuple[type, str, str], frozenset[str]] = {}
 
 
 def facts_of(engine: Engine) -> Facts:
-    """Return the facts of an engine; its operations are tried where its adapter lists none.
+    """Return the facts of an engine: what it declares, and what of that it can be seen to lack.
 
-    An operation counts as absent only where the adapter raises `Unsupported` for it. The answer is
+    Something counts as lacking only where the adapter raises `Unsupported` for it. The answer is
     kept for the life of the process, by the adapter's class and the engine's name and version.
     """
-    capabilities = engine.session().capabilities
-    operations = engine.operations
-    if operations is None:
-        key = (type(engine), engine.name, engine.version)
-        if key not in _probed:
-            _probed[key] = frozenset(
-                name
-                for name, program in trials().items()
-                if not program.needs <= capabilities or execute(engine, program).unsupported is None
-            )
-        operations = _probed[key]
-    return Facts(capabilities, engine.dtypes, operations)
+    capabilities, listed = engine.session().capabilities, engine.operations
+    key = (type(engine), engine.name, engine.version)
+    if key not in _probed:
+        _probed[key] = frozenset(
+            name
+            for name, program in {**operation_trials(), **form_trials()}.items()
+            if program.needs <= capabilities
+            and (listed is None or listed.issuperset(program.operations))
+            and execute(engine, program).unsupported is not None
+        )
+    lacking = _probed[key]
+    operations = frozenset(operation_trials()) if listed is None else listed
+    return Facts(
+        capabilities, engine.dtypes, operations - lacking, lacking & frozenset(form_trials())
+    )
 
 
 @lru_cache(maxsize=1)
-def trials() -> dict[str, Program]:
+def operation_trials() -> dict[str, Program]:
     """Return a small program for every operation that generated programs apply, by name."""
     found = {name: _trial(op) for name, op in OPERATIONS.items()}
-    for name in WRITES:
-        if name not in found:
-            found[name] = _trial_in_place(name)
+    for name in ("sum", "mean"):
+        found[name] = _on_leaves(Step("apply", ("y",), ("x",), name))
+    found["view"] = _on_leaves(Step("apply", ("y",), ("x",), "view", (("size", (4,)),)))
     return found
+
+
+@lru_cache(maxsize=1)
+def form_trials() -> dict[str, Program]:
+    """Return a small program for every form of an operation that an engine may lack, by name."""
+    found = {}
+    for name, op in OPERATIONS.items():
+        if op.family == "reduce":
+            found[f"{name}.dim"] = _trial(op)
+        elif op.family == "binary" and op.numbers:
+            found[f"{name}.other"] = _on_leaves(Step("apply", ("y",), ("x",), name, _NUMBER))
+    for name in WRITES:
+        args, params = _IN_PLACE.get(name, (("x",), ()))
+        found[f"{name}_"] = _on_leaves(Step("apply_", (), args, name, params))
+    return found
+
+
+_NUMBER: tuple[tuple[str, Param], ...] = (("other", 2.0),)
+_IN_PLACE: dict[str, tuple[tuple[str, ...], tuple[tuple[str, Param], ...]]] = {
+    "copy": (("x", "w"), ()),
+    "add": (("x",), _NUMBER),
+    "sub": (("x",), _NUMBER),
+    "mul": (("x",), _NUMBER),
+}
+
+
+def _on_leaves(step: Step) -> Program:
+    leaves = (
+        Step("leaf", (name,), params=(("shape", (2, 2)), ("seed", seed)))
+        for seed, name in enumerate(("x", "w"))
+    )
+    return Program((*leaves, step))
 
 
 def _trial(op: Operation) -> Program:
@@ -69,12 +104,3 @@ def _trial(op: Operation) -> Program:
             draft.forward(growth.graph, draft.leaves(growth.graph), made)
             return draft.program()
     raise AssertionError(f"no sample for {op.name}")
-
-
-def _trial_in_place(name: str) -> Program:
-    leaves = tuple(
-        Step("leaf", (x,), params=(("shape", (2, 2)), ("seed", seed)))
-        for seed, x in enumerate(("x", "w"))
-    )
-    args = ("x", "w") if name == "copy" else ("x",)
-    return Program((*leaves, Step("apply_", (), args, name)))

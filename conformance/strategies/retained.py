@@ -184,7 +184,7 @@ def values(draft: Draft) -> None:
     graph, root = growth.graph, growth.scalar(draft.choices, growth.visible[-1])
     names = draft.leaves(graph)
     draft.nodes(graph, graph.reached(root), names)
-    copies = {index: draft.apply("mul", name, stem="c", other=1.0) for index, name in names.items()}
+    copies = {index: draft.times(name, 1.0, "c") for index, name in names.items()}
     draft.backward(names[root])
     for index, copy in copies.items():
         draft.equal(names[index], copy)

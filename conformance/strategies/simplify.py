@@ -10,7 +10,7 @@ import numpy as np
 from conformance.errors import InvalidProgram
 from conformance.leaves import GRID, HIGH, LOW, leaf_array
 from conformance.observation import Array
-from conformance.program import BLOCKS, VERBS, Literal, Param, Program, Step
+from conformance.program import BLOCKS, VERBS, Literal, Param, Program, Ref, Step
 
 Fails = Callable[[Program], bool]
 PLAIN = (1.0, 2.0, 3.0, -1.0, -2.0, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 0.25, 0.75, 1.25, 1.75)
@@ -26,13 +26,14 @@ def simplify(program: Program, fails: Fails) -> Program:
     program that promises figures or errors, only steps that cannot touch those promises are
     dropped; in one that is judged by oracles alone, any step may go.
     """
-    return _plain_leaves(_shorter(program, fails), fails)
+    shorter = _plain_leaves(_shorter(program, fails), fails)
+    tidy = _tidy(shorter)
+    return tidy if tidy != shorter and fails(tidy) else shorter
 
 
 def _shorter(program: Program, fails: Fails) -> Program:
-    free = not any(step.expect is not None or step.refused for step in program.walk())
     while True:
-        for candidate in _without_one(program, free):
+        for candidate in _without_one(program):
             if fails(candidate):
                 program = candidate
                 break
@@ -40,8 +41,10 @@ def _shorter(program: Program, fails: Fails) -> Program:
             return program
 
 
-def _without_one(program: Program, free: bool) -> Iterator[Program]:
-    """Yield the program without each step in turn, the last one first."""
+def _without_one(program: Program) -> Iterator[Program]:
+    """Yield the program without its last step, then without each step in turn, the last first."""
+    yield from _program(program.steps[:-1])  # no promise rests on what comes after it
+    free = not any(step.expect is not None or step.refused for step in program.walk())
     steps = list(program.walk())
     for dropped in reversed(steps):
         gone = {id(dropped)}
@@ -54,6 +57,37 @@ def _without_one(program: Program, free: bool) -> Iterator[Program]:
             yield from _program(_filtered(program.steps, gone))
         if free and dropped.body:
             yield from _program(_unwrapped(program.steps, dropped))
+        if free and dropped.verb == "apply":
+            for operand in dict.fromkeys(dropped.args):
+                yield from _program(_bypassed(program.steps, dropped, operand))
+
+
+def _bypassed(steps: tuple[Step, ...], dropped: Step, operand: str) -> tuple[Step, ...]:
+    """Return the steps without one operation, its operand in the place of its result."""
+    names = dict.fromkeys(dropped.out, operand)
+    return tuple(_renamed(step, names, dropped) for step in steps if step is not dropped)
+
+
+def _renamed(step: Step, names: dict[str, str], dropped: Step | None = None) -> Step:
+    """Return a step that reads other names, without what was dropped of its body."""
+    expect = step.expect
+    if expect is not None and isinstance(expect.value, Ref):
+        expect = replace(expect, value=Ref(names.get(expect.value.name, expect.value.name)))
+    return replace(
+        step,
+        args=tuple(names.get(name, name) for name in step.args),
+        params=tuple((key, _renamed_param(value, names)) for key, value in step.params),
+        body=tuple(_renamed(inner, names, dropped) for inner in step.body if inner is not dropped),
+        expect=expect,
+    )
+
+
+def _renamed_param(value: Param, names: dict[str, str]) -> Param:
+    if isinstance(value, Ref):
+        return Ref(names.get(value.name, value.name))
+    if isinstance(value, tuple):
+        return tuple(_renamed_param(item, names) for item in value)
+    return value
 
 
 def _program(steps: tuple[Step, ...]) -> Iterator[Program]:
@@ -94,6 +128,24 @@ def _unwrapped(steps: tuple[Step, ...], block: Step) -> tuple[Step, ...]:
         else:
             found.append(step)
     return tuple(found)
+
+
+def _tidy(program: Program) -> Program:
+    """Number names anew, without gaps, and leave gradients unnamed that nothing reads."""
+    read = {name for step in program.walk() for name in step.reads()}
+    names: dict[str, str] = {}
+    count: dict[str, int] = {}
+    for step in program.walk():
+        for name in step.out if step.verb != "grad" or read.issuperset(step.out) else ():
+            stem = name.rstrip("0123456789")
+            names[name] = f"{stem}{count[stem]}" if stem in count else stem
+            count[stem] = count.get(stem, 0) + 1
+
+    def bound(step: Step) -> Step:
+        out = tuple(names[name] for name in step.out if name in names)
+        return replace(step, out=out, body=tuple(map(bound, step.body)))
+
+    return Program(tuple(bound(_renamed(step, names)) for step in program.steps), program.tags)
 
 
 def _plain_leaves(program: Program, fails: Fails) -> Program:

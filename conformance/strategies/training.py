@@ -53,7 +53,7 @@ def sgd(draft: Draft) -> None:
         draft.backward(loss)
         moved = []
         for name in network.params:
-            step = draft.apply("mul", draft.bind_grad(name), stem="s", other=rate)
+            step = draft.times(draft.bind_grad(name), rate)
             stepped = draft.apply("sub", name, step, stem="n")
             new = draft.fresh("p")
             draft.write(Step("reload", (new,), (stepped,), params=(("requires_grad", True),)))
@@ -74,7 +74,7 @@ def momentum(draft: Draft) -> None:
         gradients = [draft.bind_grad(name) for name in network.params]
         with draft.block("no_grad"):
             if number == 0:
-                buffers = [draft.apply("mul", g, stem="m", other=1.0) for g in gradients]
+                buffers = [draft.times(g, 1.0, "m") for g in gradients]
             for name, buffer, gradient in zip(network.params, buffers, gradients, strict=True):
                 if number:
                     draft.apply_("mul", buffer, other=decay)

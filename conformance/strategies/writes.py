@@ -32,7 +32,7 @@ def write_in_place(
     block in which it is written. refused: it owes an error.
     """
     part = draft.choices.part(4)
-    known = [name for name in names if draft.facts.knows(name)] or ["add"]
+    known = [name for name in names if draft.facts.takes(f"{name}_")] or ["add"]
     name, operand, number, seed = part.pick(known), part.byte(), part.pick(NUMBERS), part.byte()
     args: tuple[str, ...] = ()
     params: Pairs = ()

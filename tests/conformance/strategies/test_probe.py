@@ -3,14 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from conformance.adapters.base import TapeEngine
+from conformance.adapters.base import Engine, TapeEngine
 from conformance.adapters.load import load_engine
 from conformance.catalogue import OPERATIONS
 from conformance.errors import Unsupported
 from conformance.execute import execute
-from conformance.strategies import probe
-from conformance.strategies.probe import facts_of, trials
-from conformance.strategies.writes import WRITES
+from conformance.program import Program
+from conformance.strategies import probe, search
+from conformance.strategies.driver import Check
+from conformance.strategies.probe import facts_of, form_trials, operation_trials
+from conformance.verdict import Finding, Outcome
 
 
 class FewOperations(TapeEngine):
@@ -32,7 +34,9 @@ class FewOperations(TapeEngine):
         if op == "sin":
             return np.sin(*tensors)
         if op == "mul":
-            return tensors[0] * (params["other"] if params else tensors[1])
+            if params:
+                raise Unsupported("mul by a number")
+            return tensors[0] * tensors[1]
         if op == "exp":
             raise RuntimeError("not today")
         raise Unsupported(op)
@@ -46,9 +50,10 @@ class FewOperations(TapeEngine):
 
 def test_every_operation_has_a_trial_that_pytorch_can_run() -> None:
     torch = load_engine("torch")
-    assert set(trials()) == set(OPERATIONS) | set(WRITES)
-    for name, program in trials().items():
+    assert set(operation_trials()) == {*OPERATIONS, "view"}
+    for name, program in operation_trials().items():
         assert program.operations == (name,)
+    for name, program in {**operation_trials(), **form_trials()}.items():
         assert all(event.refusal is None for event in execute(torch, program).events), name
 
 
@@ -57,8 +62,9 @@ def test_an_absent_operation_is_one_that_the_adapter_calls_unsupported(
 ) -> None:
     monkeypatch.setattr(probe, "_probed", {})
     facts = facts_of(FewOperations())
-    in_place = set(WRITES) - set(OPERATIONS)  # without apply_ nobody can say, and it is no matter
-    assert facts.operations == {"sin", "mul", "exp"} | in_place
+    assert facts.operations == {"sin", "mul", "exp"}
+    assert not facts.takes("mul.other")
+    assert facts.takes("zero_")  # nobody can say without apply_, and it is no matter
     assert facts.capabilities >= {"backward", "grad"}
 
 
@@ -70,11 +76,37 @@ def test_an_engine_is_probed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert FewOperations.applied == count
 
 
-def test_a_list_of_operations_is_taken_as_it_is() -> None:
+def test_of_a_list_of_operations_only_what_is_on_it_is_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(probe, "_probed", {})
+    tried = set()
+
     class Listed(FewOperations):
-        operations = frozenset({"cos"})
+        operations = frozenset({"mul", "sin", "cos", "unheard_of"})
 
         def apply(self, op, *tensors, **params):
-            raise AssertionError("an engine that lists its operations is not probed")
+            tried.add(op)
+            return super().apply(op, *tensors, **params)
 
-    assert facts_of(Listed()).operations == {"cos"}
+    assert facts_of(Listed()).operations == {"mul", "sin", "unheard_of"}
+    assert tried == {"mul", "sin", "cos"}
+
+
+def test_programs_for_a_small_engine_are_ones_that_it_supports(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(probe, "_probed", {})
+    engine = load_engine("tests.engines.tiny_tape:TinyTape")
+    facts = facts_of(engine)
+    for name in ("leaves.gradients", "leaves.unused", "accumulation.repeat", "cotangents.vjp"):
+        found = search(name, facts, _supported_by(engine), examples=20, seed=0).findings
+        assert {finding.outcome for finding in found} == {Outcome.HOLDS}
+
+
+def _supported_by(engine: Engine) -> Check:
+    def check(program: Program) -> Finding:
+        unsupported = execute(engine, program).unsupported
+        return Finding(Outcome.HOLDS if unsupported is None else Outcome.UNSUPPORTED, "float64")
+
+    return check

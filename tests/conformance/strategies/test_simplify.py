@@ -24,6 +24,52 @@ def test_steps_that_do_not_matter_are_dropped_with_those_that_need_them() -> Non
     assert simplified(text, "cos(x)") == ["x = leaf([1.0], requires_grad=True)", "w = cos(x)"]
 
 
+def test_an_operation_is_bypassed_where_its_operand_does_as_well() -> None:
+    text = """
+        x = leaf([1.0], requires_grad=True)
+        y = sin(x)
+        with no_grad():
+            u = neg(y)
+        z = exp(y)
+        backward(z, gradient=y)
+    """
+    assert simplified(text, "neg(", "exp(", "gradient=") == [
+        "x = leaf([1.0], requires_grad=True)",
+        "u = neg(x)",
+        "z = exp(x)",
+        "backward(z, gradient=x)",
+    ]
+
+
+def test_names_are_numbered_anew_and_gradients_that_nothing_reads_have_none() -> None:
+    text = """
+        x = leaf([1.0], requires_grad=True)
+        x2 = leaf([3.0], requires_grad=True)
+        with no_grad():
+            y7 = mul(x, x2)
+        y8 = mul(x2, y7)
+        backward(y8, gradient=x)
+        g = grad(x)
+        g4 = grad(x2)
+        assert value(y8) == g4
+    """
+    kept = ("assert", "y8 = mul(x2, y7)", "g = grad(x)"), ("assert", "mul(x1, y)", "grad(x)\n")
+    found = simplify(
+        parse(text), lambda p: any(all(part in render(p) for part in way) for way in kept)
+    )
+    assert render(found).splitlines() == [
+        "x = leaf([1.0], requires_grad=True)",
+        "x1 = leaf([3.0], requires_grad=True)",
+        "with no_grad():",
+        "    y = mul(x, x1)",
+        "y1 = mul(x1, y)",
+        "backward(y1, gradient=x)",
+        "grad(x)",
+        "g = grad(x1)",
+        "assert value(y1) == g",
+    ]
+
+
 def test_what_a_figure_rests_on_is_kept() -> None:
     text = """
         x = leaf([1.0], requires_grad=True)
@@ -55,6 +101,21 @@ def test_without_promises_in_place_steps_and_blocks_may_go() -> None:
         "x = leaf([1.0], requires_grad=True)",
         "y = mul(x, other=2.0)",
         "value(y)",
+    ]
+
+
+def test_whatever_comes_after_the_point_is_dropped() -> None:
+    text = """
+        x = leaf([1.0], requires_grad=True)
+        assert requires_grad(x)
+        y = sin(x)
+        backward(y)
+        add_(y, other=1.0)
+        assert grad(x) == y
+    """
+    assert simplified(text, "assert requires_grad(x)") == [
+        "x = leaf([1.0], requires_grad=True)",
+        "assert requires_grad(x)",
     ]
 
 
