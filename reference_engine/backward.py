@@ -7,8 +7,8 @@ latest node first. Nothing recurses, so a chain of a million nodes is no differe
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from heapq import heappop, heappush
+from collections.abc import Iterable, Sequence
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -31,49 +31,35 @@ def run(
     F: Any,
     *,
     keep_graph: bool,
-    targets: Sequence[Edge] | None = None,
-    accumulate: bool = False,
-) -> dict[Edge, Cotangent]:
-    """Sends cotangents from the roots to the leaves.
+    scope: Scope | None = None,
+) -> None:
+    """Sends cotangents from the roots to the leaves, or with a scope to its targets.
 
     ``grads`` are what ``F`` computes with: raw arrays, or tensors when a graph is being created.
-    With ``targets`` only what leads to them is run; what arrives at them is returned, or with
-    ``accumulate`` added to the targets' ``.grad`` instead.
     """
     dependencies = _dependencies([node for node, _ in roots])
-    needed = None if targets is None else _leading_to(dependencies, {node for node, _ in targets})
-    captured: dict[Edge, Cotangent] = {}
-    wanted_at: dict[Node, list[int]] = {}
-    for node, nr in targets or ():
-        wanted_at.setdefault(node, []).append(nr)
+    if scope is not None:
+        scope.reach(dependencies)
     buffers: dict[Node, list[Cotangent]] = {}
     for (node, nr), grad in zip(roots, grads, strict=True):
-        _deliver(buffers, node, nr, grad, F)
-    ready: list[tuple[int, Node]] = []
-    for node in dict.fromkeys(node for node, _ in roots):
-        if not dependencies[node]:
-            heappush(ready, (node.priority, node))
+        buffer = buffers.setdefault(node, [None] * len(node.metas))
+        buffer[nr] = grad if buffer[nr] is None else F.add(buffer[nr], grad)
+    ready = [(node.priority, node) for node in buffers if not dependencies[node]]
+    heapify(ready)
     creates_graph = F.creates_graph
     while ready:
         node = heappop(ready)[1]
         grads_in = buffers.pop(node, None) or [None] * len(node.metas)
-        wanted = None
         first = grads_in[0]
         if not creates_graph and type(first) is not F.array_type and first is not None:
             F = raw_namespace(type(first))  # the graph goes on on another backend
-        if node.hooks is not None:
-            grads_in = run_tensor_hooks(node, grads_in, F)
-        if needed is not None:
-            for nr in wanted_at.get(node, ()):
-                captured[node, nr] = grads_in[nr]
-            if node not in needed and not (accumulate and node in wanted_at):
+        if scope is None and node.hooks is None:
+            outs = node.run(grads_in, F, None)
+        else:
+            visited = _visit(node, grads_in, F, scope)
+            if visited is None:
                 continue
-            wanted = [n is not None and (n in needed or n in wanted_at) for n in node.next]
-        if node.hooks is not None:
-            grads_in = run_pre_hooks(node, grads_in, F)
-        outs = node.run(grads_in, F, wanted)
-        if node.hooks is not None:
-            outs = run_post_hooks(node, outs, grads_in, F)
+            outs = visited
         if not keep_graph:
             node.release()
         for parent, nr, out in zip(node.next, node.nrs, outs):  # noqa: B905 (hot)
@@ -85,23 +71,75 @@ def run(
                 shape, dtype = parent.metas[nr]
                 if raw.shape != shape or raw.dtype is not dtype or type(raw) not in BACKENDS:
                     out = F.fit(out, shape, dtype, node)
-                buffer = buffers.get(parent)
-                if buffer is None:
-                    buffer = buffers[parent] = [None] * len(parent.metas)
+                buffer = buffers.get(parent) or buffers.setdefault(
+                    parent, [None] * len(parent.metas)
+                )
                 before = buffer[nr]
                 buffer[nr] = out if before is None else F.add(before, out)
             left = dependencies[parent] - 1
             dependencies[parent] = left
             if not left:
                 heappush(ready, (parent.priority, parent))
-    return captured
 
 
-def _deliver(
-    buffers: dict[Node, list[Cotangent]], node: Node, nr: int, grad: Cotangent, F: Any
-) -> None:
-    buffer = buffers.setdefault(node, [None] * len(node.metas))
-    buffer[nr] = grad if buffer[nr] is None else F.add(buffer[nr], grad)
+def _visit(
+    node: Node, grads: list[Cotangent], F: Any, scope: Scope | None
+) -> Sequence[Cotangent] | None:
+    """Runs a node that has hooks, or in a scope; None when the scope does not need it to run."""
+    wanted = None
+    if node.hooks is not None:
+        grads = run_tensor_hooks(node, grads, F)
+    if scope is not None:
+        scope.capture(node, grads)
+        if not scope.runs(node):
+            return None
+        wanted = [parent is not None and scope.leads_on(parent) for parent in node.next]
+    if node.hooks is not None:
+        grads = run_pre_hooks(node, grads, F)
+    outs = node.run(grads, F, wanted)
+    return outs if node.hooks is None else run_post_hooks(node, outs, grads, F)
+
+
+class Scope:
+    """What a run with given targets is limited to, and what arrives at them.
+
+    With ``accumulate`` the targets run too, so that leaves among them fill their ``.grad``.
+    """
+
+    def __init__(self, targets: Sequence[Edge], accumulate: bool) -> None:
+        self.captured: dict[Edge, Cotangent] = {}
+        self._accumulate = accumulate
+        self._targets: dict[Node, list[int]] = {}
+        for node, nr in targets:
+            self._targets.setdefault(node, []).append(nr)
+        self._leading: set[Node] = set()
+
+    def reach(self, reached: Iterable[Node]) -> None:
+        """Finds, among the nodes reached, those from which a step or more leads to a target."""
+        children: dict[Node, list[Node]] = {}
+        for node in reached:
+            for parent in node.next:
+                if parent is not None:
+                    children.setdefault(parent, []).append(node)
+        stack = [child for target in self._targets for child in children.get(target, ())]
+        while stack:
+            node = stack.pop()
+            if node not in self._leading:
+                self._leading.add(node)
+                stack.extend(children.get(node, ()))
+
+    def capture(self, node: Node, grads: Sequence[Cotangent]) -> None:
+        """Keeps what has arrived at a target."""
+        for nr in self._targets.get(node, ()):
+            self.captured[node, nr] = grads[nr]
+
+    def runs(self, node: Node) -> bool:
+        """Whether the node itself must run."""
+        return node in self._leading or (self._accumulate and node in self._targets)
+
+    def leads_on(self, node: Node) -> bool:
+        """Whether a cotangent for the node is wanted."""
+        return node in self._leading or node in self._targets
 
 
 def _dependencies(roots: Sequence[Node]) -> dict[Node, int]:
@@ -117,23 +155,6 @@ def _dependencies(roots: Sequence[Node]) -> dict[Node, int]:
                     counts[parent] = 1
                     stack.append(parent)
     return counts
-
-
-def _leading_to(reached: dict[Node, int], targets: set[Node]) -> set[Node]:
-    """The nodes among those reached from which a target can be reached in at least one step."""
-    children: dict[Node, list[Node]] = {}
-    for node in reached:
-        for parent in node.next:
-            if parent is not None:
-                children.setdefault(parent, []).append(node)
-    needed: set[Node] = set()
-    stack = [child for target in targets for child in children.get(target, ())]
-    while stack:
-        node = stack.pop()
-        if node not in needed:
-            needed.add(node)
-            stack.extend(children.get(node, ()))
-    return needed
 
 
 def backward(
@@ -227,30 +248,22 @@ def _run(
     """Runs with the right namespace; returns what arrived at the targets, as tensors."""
     if not roots:
         return ()
+    scope = None if targets is None else Scope(targets, accumulate)
+    metas = [node.metas[nr] for node, nr in roots]
+    nodes = [node for node, _ in roots]
+    F: Any = TENSORS
     with set_grad_enabled(create_graph):
         if create_graph:
-            fitted = [
-                TENSORS.fit(g, *node.metas[nr], node)
-                for g, (node, nr) in zip(grads, roots, strict=True)
-            ]
-            found = run(
-                roots, fitted, TENSORS, keep_graph=keep, targets=targets, accumulate=accumulate
-            )
+            fitted = [F.fit(g, *m, n) for g, m, n in zip(grads, metas, nodes, strict=True)]
+            run(roots, fitted, F, keep_graph=keep, scope=scope)
         else:
-            raw_F = raw_namespace(type(grads[0]._raw))
-            raws = [
-                raw_F.fit(g._raw, *node.metas[nr], node)
-                for g, (node, nr) in zip(grads, roots, strict=True)
-            ]
+            F = raw_namespace(type(grads[0]._raw))
+            raws = [F.fit(g._raw, *m, n) for g, m, n in zip(grads, metas, nodes, strict=True)]
             # nobody has asked NumPy for warnings about overflow or 0/0: torch gives none
             with np.errstate(all="ignore"):
-                found = run(
-                    roots, raws, raw_F, keep_graph=keep, targets=targets, accumulate=accumulate
-                )
-        captured = [found.get(edge) for edge in targets or ()]
-        if create_graph:
-            return tuple(captured)
-        return tuple(None if g is None else raw_F.to_tensor(g) for g in captured)
+                run(roots, raws, F, keep_graph=keep, scope=scope)
+        found = [] if scope is None else [scope.captured.get(edge) for edge in targets or ()]
+        return tuple(None if g is None else F.to_tensor(g) for g in found)
 
 
 def _batched(

@@ -91,7 +91,12 @@ class Mode:
                 "decorate its methods"
             )
         if inspect.isgeneratorfunction(function):
-            return self._around_generator(function)  # type: ignore[return-value]
+
+            @wraps(function)
+            def steps(*args: Any, **kwargs: Any) -> Any:
+                return (yield from _Steps(function(*args, **kwargs), self._fresh))
+
+            return steps  # type: ignore[return-value]
         if inspect.iscoroutinefunction(function):
 
             @wraps(function)
@@ -108,40 +113,25 @@ class Mode:
 
         return call  # type: ignore[return-value]
 
-    def _around_generator(
-        self, function: Callable[..., Generator[Any, Any, Any]]
-    ) -> Callable[..., Generator[Any, Any, Any]]:
-        @wraps(function)
-        def steps(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-            inner = function(*args, **kwargs)
-            resume: Callable[[], Any] = lambda: next(inner)  # noqa: E731  (rebound below)
-            while True:
-                # the mode must be off while the caller runs between two steps
-                try:
-                    with self._fresh():
-                        item = resume()
-                except StopIteration as stop:
-                    return stop.value
-                try:
-                    sent = yield item
-                except GeneratorExit:
-                    with self._fresh():
-                        inner.close()
-                    raise
-                except BaseException as error:  # noqa: BLE001  (thrown in by the caller, passed on)
-                    resume = _throw(inner, error)
-                else:
-                    resume = _send(inner, sent)
 
-        return steps
+class _Steps(Generator[Any, Any, Any]):
+    """A generator of which each step runs in a mode, which is off while its caller runs."""
 
+    def __init__(self, inner: Generator[Any, Any, Any], mode: Callable[[], Mode]) -> None:
+        self._inner = inner
+        self._mode = mode
 
-def _send(inner: Generator[Any, Any, Any], value: Any) -> Callable[[], Any]:
-    return lambda: inner.send(value)
+    def send(self, value: Any, /) -> Any:
+        with self._mode():
+            return self._inner.send(value)
 
+    def throw(self, *error: Any) -> Any:
+        with self._mode():
+            return self._inner.throw(*error)
 
-def _throw(inner: Generator[Any, Any, Any], error: BaseException) -> Callable[[], Any]:
-    return lambda: inner.throw(error)
+    def close(self) -> None:
+        with self._mode():
+            self._inner.close()
 
 
 class no_grad(Mode):  # noqa: N801

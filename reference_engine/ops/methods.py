@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from reference_engine.ops.call import function_of, in_place_of, method_of
 from reference_engine.ops.creation import empty, full, new, ones, zeros
 from reference_engine.ops.getitem import getitem, setitem
@@ -38,7 +40,7 @@ _COMPARISONS = ("__eq__", "__ne__")
 _NUMBERS = (Tensor, bool, int, float, complex)
 
 
-def _operator(op: OpDef, reflected: bool, operands: tuple[type, ...]) -> Callable[..., Any]:
+def _operator(op: OpDef, reflected: bool) -> Callable[..., Any]:
     function = function_of(op)
     if op.kind == "composite" or len(op.inputs) != 2:
         run = function
@@ -46,17 +48,17 @@ def _operator(op: OpDef, reflected: bool, operands: tuple[type, ...]) -> Callabl
         from reference_engine.fast import binary
 
         run = binary(op)
-    if reflected:
-        return lambda self, other: (
-            run(other, self) if isinstance(other, operands) else NotImplemented
-        )
 
-    def forward(self: Tensor, other: Any) -> Any:
-        if type(other) is Tensor or isinstance(other, operands):
+    def on_the_left(self: Tensor, other: Any) -> Any:
+        if type(other) is Tensor or isinstance(other, _NUMBERS):
             return run(self, other)
-        return NotImplemented
+        return run(self, other.item()) if isinstance(other, np.generic) else NotImplemented
 
-    return forward
+    def on_the_right(self: Tensor, other: Any) -> Any:
+        other = other.item() if isinstance(other, np.generic) else other
+        return run(other, self) if isinstance(other, _NUMBERS) else NotImplemented
+
+    return on_the_right if reflected else on_the_left
 
 
 def _in_place_operator(op: OpDef) -> Callable[..., Any]:
@@ -81,9 +83,9 @@ def _install_operators() -> None:
         if len(op.inputs) == 1:
             setattr(Tensor, magic, method_of(op))
             continue
-        setattr(Tensor, magic, _operator(op, False, _NUMBERS))
+        setattr(Tensor, magic, _operator(op, reflected=False))
         if stem in _REFLECTED:
-            setattr(Tensor, f"__r{stem}__", _operator(op, True, _NUMBERS))
+            setattr(Tensor, f"__r{stem}__", _operator(op, reflected=True))
             if op.inplace:
                 setattr(Tensor, f"__i{stem}__", _in_place_operator(op))
     # defining __eq__ on the class does not undo hashing by identity, which dicts of tensors need
