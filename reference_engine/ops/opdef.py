@@ -1,22 +1,26 @@
-"""How an operation is declared: one row, whose kind says how its derivative follows from what the
-row states.
+"""How an operation is declared: one row, whose kind says what its derivative follows from.
 
-    elementwise   partial derivatives ``d<input>``; vjp = cotangent · conj(partial), jvp = Σ partial
-    · tangent linear        the transpose ``transpose_<input>`` (or ``transpose`` for one input);
-    jvp = the op on the tangents bilinear      ``vjp_<input>`` for both inputs; jvp = op(ta, b) +
-    op(a, tb) own           ``vjp_<input>`` and ``jvp`` written out nondiff       no derivative
-    composite     a function of other operations; everything follows from those
+- *elementwise*: the partial derivatives, ``d<input>``. A vjp is the cotangent times the partial's
+  conjugate, the jvp the sum of partials times tangents.
+- *linear*: the transpose, ``transpose_<input>`` (``transpose`` if there is one input). The jvp is
+  the op itself on the tangents.
+- *bilinear*: ``vjp_<input>`` for both inputs. The jvp is op(ta, b) + op(a, tb).
+- *own*: ``vjp_<input>`` and ``jvp``, written out.
+- *nondiff*: no derivative.
+- *composite*: a function of other operations; everything follows from those.
 
 A derivative rule is called as ``rule(F, ...)`` with what its own parameter names ask for:
 
-    an input's name      the input, saved at forward time        ``y`` or an output's name   the
-    output, saved ``g``, ``g_<output>`` the cotangent                          ``<input>_shape``,
-    ``_dtype``, ``_device`` a parameter's name   its value
-    ``t_<input>`` (in ``jvp`` only) the tangent
+- an input's name: the input, saved at forward time
+- ``y``, or an output's name: the output, saved
+- ``g``, or ``g_<output>`` when there are several: the cotangent
+- ``<input>_shape``, ``<input>_dtype``, ``<input>_device``: facts of the input, which is not saved
+- a parameter's name: its value
+- ``t_<input>``, in ``jvp`` only: the tangent
 
-``F`` is a namespace of operations on whatever the rule is being given: raw arrays when no graph is
-being created, engine tensors when one is. ``F.nn.functional.x`` is not needed: ``F.conv2d`` and
-``F.linalg_inv`` find the rows.
+``F`` is a namespace of operations on whatever the rule is given: raw arrays when no graph is being
+created, engine tensors when one is (see ``namespace``). No rule sums broadcast dimensions or casts:
+the edge that a cotangent travels on fits it to its input.
 """
 
 from __future__ import annotations
