@@ -109,7 +109,7 @@ def ulp_error(
     largest = max(float(np.max(_magnitude(a[finite]))) for a in (observed, expected))
     if error == 0 or largest == 0:
         return 0.0
-    unit = math.ldexp(2 * u, math.frexp(largest)[1] - 1)
+    unit = max(math.ldexp(2 * u, math.frexp(largest)[1] - 1), limits(dtype)[3])
     if spread is not None:
         unit = max(unit, 2 * float(np.max(spread, initial=0.0)))
     return error / unit

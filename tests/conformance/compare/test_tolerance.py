@@ -91,3 +91,8 @@ def test_an_error_beyond_the_largest_magnitude_needs_no_second_measurement() -> 
     assert beyond_rounding(np.array([0.1]), allowed, 1.0, "float64")
     assert not beyond_rounding(np.array([1e-14]), allowed, 1.0, "float64")
     assert not beyond_rounding(np.array([0.1]), allowed, 1e20, "float64")
+
+
+def test_no_unit_is_smaller_than_the_smallest_number() -> None:
+    tiny = 2.0**-149
+    assert ulp_error(np.array([2 * tiny]), np.array([0.5 * tiny]), "float32") == 1.5
