@@ -60,6 +60,21 @@ THEME.clause(
             """,
             "E7",
         ),
+        scenario(
+            """
+            x = leaf([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+            with no_grad():
+                s = sum(x)
+                m = matmul(x, x)
+                v = t(x)
+            assert is_leaf(s)
+            assert is_leaf(m)
+            assert not requires_grad(s)
+            assert not requires_grad(m)
+            assert grad_fn(v) is None
+            """,
+            "E7",
+        ),
     ],
 )
 
@@ -332,6 +347,19 @@ THEME.clause(
             y = add(a, b)
             backward(y)
             assert grad(x) == 6.0
+            """
+        ),
+        scenario(
+            """
+            x = leaf(3.0, requires_grad=True)
+            with set_grad_enabled(enabled=False, decorator=True):
+                a = mul(x, x)
+                with set_grad_enabled(enabled=True, decorator=True):
+                    b = mul(x, x)
+            c = mul(x, x)
+            assert not requires_grad(a)
+            assert requires_grad(b)
+            assert requires_grad(c)
             """
         ),
     ],

@@ -275,6 +275,8 @@ THEME.clause(
             assert version(x) == 1
             mul_(x, y)
             assert version(x) == 2
+            copy_(x, y)
+            assert version(x) == 3
             assert version(y) == 0
             """
         ),

@@ -158,3 +158,55 @@ THEME.clause(
         ),
     ],
 )
+
+THEME.clause(
+    16,
+    "A hook on a tensor must be called once per backward with the whole gradient of the root with"
+    " respect to the tensor, and the gradient that it returns must take the place of that one, for"
+    " the tensor and for all that it was computed from.",
+    why="Clipping, masking and reversal of gradients are written as hooks: one that hears parts, or"
+    " whose answer is dropped, leaves a network that trains, only not as it was meant to.",
+    source=sources.REGISTER_HOOK,
+    scenarios=[
+        scenario(
+            """
+            x = leaf([1.0, 2.0], requires_grad=True)
+            y = mul(x, other=3.0)
+            hook(y, action="double")
+            square = mul(y, y)
+            both = add(square, y)
+            s = sum(both)
+            backward(s)
+            assert hook_log() == [[7.0, 13.0]]
+            assert grad(x) == [42.0, 78.0]
+            """
+        ),
+        scenario(
+            """
+            x = leaf([1.0, 2.0], requires_grad=True)
+            hook(x, action="double")
+            y = mul(x, x)
+            s = sum(y)
+            backward(s)
+            z = mul(x, other=5.0)
+            u = sum(z)
+            backward(u)
+            assert hook_log() == [[2.0, 4.0], [5.0, 5.0]]
+            assert grad(x) == [14.0, 18.0]
+            """
+        ),
+        scenario(
+            """
+            x = leaf([1.0, 2.0], requires_grad=True)
+            y = mul(x, other=2.0)
+            h = hook(y, action="zero")
+            hook(y, action="record")
+            remove_hook(h)
+            s = sum(y)
+            backward(s)
+            assert hook_log() == [[1.0, 1.0]]
+            assert grad(x) == [2.0, 2.0]
+            """
+        ),
+    ],
+)

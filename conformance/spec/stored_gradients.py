@@ -117,6 +117,7 @@ THEME.clause(
     why="A tracked gradient keeps the whole graph of its backward alive, and each accumulation"
     " chains one more graph to it: memory grows with every step.",
     source=sources.AUTOGRAD_BACKWARD,
+    needs=_ADDS,
     scenarios=[
         scenario(
             """
@@ -154,6 +155,20 @@ THEME.clause(
             backward(s, inputs=[x])
             assert grad(x) == [3.0, 4.0]
             assert grad(w) is None
+            """
+        ),
+        scenario(
+            """
+            x = leaf([1.0, 2.0], requires_grad=True)
+            w = leaf([3.0, 4.0], requires_grad=True)
+            y = mul(x, w)
+            s = sum(y)
+            backward(s)
+            z = mul(x, w)
+            u = sum(z)
+            backward(u, inputs=[x])
+            assert grad(x) == [6.0, 8.0]
+            assert grad(w) == [1.0, 2.0]
             """
         ),
     ],

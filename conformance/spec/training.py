@@ -133,6 +133,25 @@ THEME.clause(
             """,
             "A4",
         ),
+        scenario(
+            """
+            w = leaf([1.0, 2.0], requires_grad=True)
+            y = mul(w, w)
+            loss = sum(y)
+            backward(loss)
+            g = grad(w)
+            step = mul(g, other=0.25)
+            with no_grad():
+                sub_(w, step)
+            set_grad(w, value=None)
+            y2 = mul(w, w)
+            loss2 = sum(y2)
+            assert value(loss2) == 1.25
+            backward(loss2)
+            assert grad(w) == [1.0, 2.0]
+            """,
+            "A4",
+        ),
     ],
 )
 

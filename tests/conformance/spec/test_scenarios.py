@@ -11,7 +11,7 @@ import pytest
 from conformance import spec
 from conformance.adapters.load import load_engine
 from conformance.execute import execute
-from conformance.observation import Event
+from conformance.observation import Array, Event
 from conformance.program import Expect, Literal, Program, Ref, Step
 from conformance.spec.clause import Clause
 
@@ -37,18 +37,24 @@ def kept(step: Step, event: Event) -> bool:
     if event.skipped or step.expect is None:
         return not event.skipped
     expected = event.expected if isinstance(step.expect.value, Ref) else step.expect.value
+    if isinstance(event.value, tuple) and isinstance(expected, tuple):
+        pairs = zip(event.value, expected, strict=False)
+        return len(event.value) == len(expected) and all(near(seen, due) for seen, due in pairs)
     if not isinstance(event.value, np.ndarray) or event.value.dtype.kind not in "fc":
         return event.value == expected and type(event.value) is type(expected)
-    if expected is None:
-        return False
+    return expected is not None and near(event.value, expected, step.expect.decimals)
+
+
+def near(seen: Array, expected: object, decimals: int | None = None) -> bool:
+    """Return whether an array has the shape that is due, and the numbers up to rounding."""
     due = np.asarray(expected)
-    if event.value.shape != due.shape:
+    if seen.shape != due.shape:
         return False
     largest = max(1.0, float(np.max(np.abs(due), initial=0.0)))
-    bound = ROUNDINGS * float(np.finfo(event.value.dtype).eps) * largest
-    if step.expect.decimals is not None:
-        bound += 0.5 * 10.0**-step.expect.decimals
-    return bool(np.all(np.abs(event.value - due) <= bound))
+    bound = ROUNDINGS * float(np.finfo(seen.dtype).eps) * largest
+    if decimals is not None:
+        bound += 0.5 * 10.0**-decimals
+    return bool(np.all(np.abs(seen - due) <= bound))
 
 
 @every_clause
