@@ -12,7 +12,7 @@ import numpy as np
 
 from conformance.adapters.base import Engine
 from conformance.adapters.torch_like import TorchLikeEngine
-from conformance.compare.arrays import expected_dtype, widened
+from conformance.compare.arrays import widened
 from conformance.compare.tolerance import allowance, is_inexact
 from conformance.execute import execute
 from conformance.leaves import literal_array
@@ -193,16 +193,22 @@ class _Script:
                     return literal_array(value)
                 assert value is None or isinstance(value, (bool, int, str))
                 return value
-            return _in_dtype(literal_array(value), event.value.dtype.name)
+            return _in_dtype(literal_array(value), self._due_dtype(event.value))
         differential = Differential(oracle_for(self.engine), self.program, self.dtype)
         if differential.unsupported is not None or not differential.events[event.step].seen:
             raise TooLong("no oracle has a figure to compare with")
         if self.finding is not None and self.finding.oracle != differential.name:
             raise TooLong(f"{self.finding.oracle} has no figure to compare with")
         theirs = differential.events[event.step].value
-        if not isinstance(theirs, np.ndarray):
+        if not isinstance(theirs, np.ndarray) or not isinstance(event.value, np.ndarray):
             return theirs
-        return _in_dtype(theirs, expected_dtype(theirs, self.dtype))
+        return _in_dtype(theirs, self._due_dtype(event.value))
+
+    def _due_dtype(self, observed: Array) -> str:
+        """Return the dtype that a figure is due in: the observed one unless that is the defect."""
+        assert self.finding is not None
+        wrong = "dtype" in self.finding.cause.split("/")
+        return self.finding.expected if wrong else str(observed.dtype.name)
 
 
 def _in_dtype(array: Array, dtype: str) -> Array:

@@ -115,6 +115,10 @@ CASES = {
         "SingleGradients",
         "x = leaf([1.0], requires_grad=True)\nl = sum(x)\nbackward(l)\ngrad(x)",
     ),
+    "a dtype beside a figure": (
+        "SingleGradients",
+        "x = leaf([1.0], requires_grad=True)\nl = sum(x)\nbackward(l)\nassert grad(x) == [1.0]",
+    ),
     "a log of hooks": (
         "SilentHooks",
         "x = leaf([1.0], requires_grad=True)\nhook(x, action='record')\n"
