@@ -39,6 +39,9 @@ def examine(
     if profile not in PROFILES:
         raise UsageError(f"profile {profile!r} is unknown; choose from {', '.join(PROFILES)}")
     examination = _Examination(engine, clause, PROFILES[profile], before, after)
+    for convention in sorted(clause.unless & engine.conventions.keys()):
+        examination.departs(convention)
+        return examination.result()
     missing = clause.needs - engine.session().capabilities
     if missing:
         examination.lacks(missing)
@@ -110,6 +113,12 @@ class _Examination:
         needed = ", ".join(sorted(missing))
         self.counts[Outcome.UNSUPPORTED] += 1
         self.notes.setdefault(Outcome.UNSUPPORTED, f"needs {needed} {what}".rstrip())
+
+    def departs(self, convention: str) -> None:
+        """Take note of a documented convention under which the clause is not asked."""
+        self.counts[Outcome.UNSUPPORTED] += 1
+        documented = f"{self.engine.name} documents that {self.engine.conventions[convention]}"
+        self.notes[Outcome.UNSUPPORTED] = f"convention {convention}: {documented}"
 
     def _judge(self, program: Program) -> Finding:
         if self.before is not None:

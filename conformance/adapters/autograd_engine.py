@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module, metadata
 from typing import Any
 
@@ -20,7 +20,9 @@ class AutogradEngine(FunctionalEngine):
     """
 
     dtypes = ("float64", "float32", "float16", "int64", "int32", "bool")
-    conventions = frozenset({"zeros_for_unused"})
+    conventions: Mapping[str, str] = {
+        "zeros_for_unused": "the gradient of an input that is not used is zeros (docs/tutorial.md)"
+    }
 
     def __init__(self) -> None:
         self.autograd: Any = import_module("autograd")

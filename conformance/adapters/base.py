@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property, lru_cache
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from conformance.errors import Unsupported
 from conformance.observation import Array
@@ -29,7 +29,9 @@ class Engine:
 
     dtypes: names of the NumPy dtypes that the engine computes in, the preferred one first; programs
     that name no dtype run in it. operations: canonical names that the engine has, where it can list
-    them; None where only trying tells. conventions: documented departures from PyTorch, by name.
+    them; None where only trying tells. conventions: documented departures from PyTorch, by name,
+    each with what the engine's documentation says and where; clauses that name one are not asked,
+    and an adapter refuses a step by `departs`.
     table: operations by canonical name, each a function with PyTorch's parameter names; an adapter
     that gives one need define neither `apply` nor `operations`.
     """
@@ -39,7 +41,7 @@ class Engine:
     """Of the engine. (A method `version(tensor)`, the write counter, is kept as `version_of`.)"""
     dtypes: tuple[str, ...] = ("float64",)
     operations: frozenset[str] | None = None
-    conventions: frozenset[str] = frozenset()
+    conventions: Mapping[str, str] = MappingProxyType({})
     table: Mapping[str, Callable[..., Any]] = MappingProxyType({})
 
     def __init_subclass__(cls) -> None:
@@ -67,15 +69,27 @@ class Engine:
 
         The default calls the function of `table`; parameters that it does not take are unsupported.
         """
-        function = self.table.get(op)
+        result: Tensor | tuple[Tensor, ...] = self.call(self.table, op, *tensors, **params)
+        return result
+
+    def call(
+        self, table: Mapping[str, Callable[..., Any]], op: str, *tensors: Tensor, **params: Any
+    ) -> Any:
+        """Call the function of a table; what it lacks or does not take is `Unsupported`."""
+        function = table.get(op)
         if function is None:
             raise Unsupported(f"{self.name} has no operation {op}")
         try:
             _signature(function).bind(*tensors, **params)
         except TypeError as error:
             raise Unsupported(f"{self.name}: {op} with {', '.join(params)}: {error}") from error
-        result: Tensor | tuple[Tensor, ...] = function(*tensors, **params)
-        return result
+        return function(*tensors, **params)
+
+    def departs(self, convention: str) -> NoReturn:
+        """Raise `Unsupported` for a step on which the engine documents another convention."""
+        raise Unsupported(
+            f"convention {convention}: {self.name} documents that {self.conventions[convention]}"
+        )
 
     def reset(self) -> None:
         """Restore global state (the grad mode) before a program; the default has none."""

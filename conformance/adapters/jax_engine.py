@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -22,7 +22,9 @@ class JaxEngine(FunctionalEngine):
     """
 
     dtypes = ("float64", "float32", "float16", "int64", "int32", "bool")
-    conventions = frozenset({"zeros_for_unused"})
+    conventions: Mapping[str, str] = {
+        "zeros_for_unused": "unused inputs have gradient zeros (docs.jax.dev, jax.grad)"
+    }
 
     def __init__(self) -> None:
         self.jax: Any = import_module("jax")

@@ -16,8 +16,9 @@ class Clause:
 
     id: theme prefix and number, as `ACC-2`. title: the sentence. why: what goes wrong in practice
     when it is broken. source: a page of PyTorch's documentation, a paper, or this project's own
-    reasoning. needs: capabilities beyond those that the programs' own steps imply. scenarios:
-    directed programs with exact figures. generated: names of strategies in
+    reasoning. needs: capabilities beyond those that the programs' own steps imply. unless: names
+    of conventions (`Engine.conventions`) under which the clause is not asked. scenarios: directed
+    programs with exact figures. generated: names of strategies in
     `conformance.strategies`, whose programs are judged by `oracles` at every step that carries no
     figure of its own.
     """
@@ -31,6 +32,7 @@ class Clause:
     scenarios: tuple[Program, ...]
     generated: tuple[str, ...] = ()
     needs: frozenset[str] = frozenset()
+    unless: frozenset[str] = frozenset()
     oracles: tuple[str, ...] = ("differential",)
 
 
@@ -56,6 +58,7 @@ class Theme:
         scenarios: Sequence[Program],
         generated: Sequence[str] = (),
         needs: Sequence[str] = (),
+        unless: Sequence[str] = (),
         level: Level = Level.MUST,
         oracles: Sequence[str] = ("differential",),
     ) -> Clause:
@@ -70,6 +73,7 @@ class Theme:
             scenarios=tuple(scenarios),
             generated=tuple(generated),
             needs=frozenset(needs),
+            unless=frozenset(unless),
             oracles=tuple(oracles),
         )
         self.clauses.append(row)

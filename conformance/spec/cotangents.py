@@ -113,6 +113,7 @@ THEME.clause(
     " number of elements, which looks like a learning rate that is too high.",
     source=sources.BACKWARD,
     generated=("cotangents.missing",),
+    unless=("implicit_cotangent",),
     scenarios=[
         scenario(
             """
@@ -145,6 +146,7 @@ THEME.clause(
     " nobody wrote; with a transposed one even the sizes agree.",
     source=sources.BACKWARD,
     generated=("cotangents.mismatch",),
+    unless=("broadcasts_cotangent",),
     scenarios=[
         scenario(
             """

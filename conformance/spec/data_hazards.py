@@ -30,6 +30,19 @@ THEME.clause(
             assert grad(x) == [30.0, 54.0]
             """
         ),
+    ],
+)
+
+THEME.clause(
+    2,
+    "Backward must be refused where an operation saved its input and that input was then changed"
+    " in place.",
+    why="The derivative would be taken at the new values: a plausible number for a function that"
+    " was never computed.",
+    source=sources.NOTE_IN_PLACE_CHECKS,
+    generated=("data.hazard",),
+    unless=("keeps_saved_values",),
+    scenarios=[
         scenario(
             """
             x = leaf([1.0, 2.0], requires_grad=True)
@@ -43,18 +56,6 @@ THEME.clause(
             assert grad(x) is None
             """
         ),
-    ],
-)
-
-THEME.clause(
-    2,
-    "Backward must be refused where an operation saved its input and that input was then changed"
-    " in place.",
-    why="The derivative would be taken at the new values: a plausible number for a function that"
-    " was never computed.",
-    source=sources.NOTE_IN_PLACE_CHECKS,
-    generated=("data.hazard",),
-    scenarios=[
         scenario(
             """
             x = leaf([1.0, 2.0], requires_grad=True)
@@ -90,6 +91,7 @@ THEME.clause(
     " place scales the gradient by a factor that no formula contains.",
     source=sources.NOTE_IN_PLACE_CHECKS,
     generated=("data.hazard",),
+    unless=("keeps_saved_values",),
     scenarios=[
         scenario(
             """
@@ -124,6 +126,7 @@ THEME.clause(
     " instead of by memory misses exactly these writes.",
     source=sources.TENSOR_VIEWS,
     generated=("data.hazard",),
+    unless=("keeps_saved_values",),
     scenarios=[
         scenario(
             """
@@ -162,6 +165,7 @@ THEME.clause(
     " training; the gradient would belong to no step at all.",
     source=sources.NOTE_IN_PLACE_CHECKS,
     generated=("modes.stale",),
+    unless=("keeps_saved_values",),
     scenarios=[
         scenario(
             """

@@ -133,6 +133,7 @@ THEME.clause(
     " update is lost.",
     source=sources.DETACH,
     generated=("detach.share",),
+    unless=("detach_copies",),
     scenarios=[
         scenario(
             """
@@ -172,6 +173,7 @@ THEME.clause(
     " write through it cannot falsify gradients in silence.",
     source=sources.DETACH,
     generated=("data.hazard",),
+    unless=("keeps_saved_values",),
     scenarios=[
         scenario(
             """

@@ -244,6 +244,7 @@ THEME.clause(
     source=sources.IS_LEAF,
     needs=("retain_grad",),
     generated=("leaves.intermediates",),
+    unless=("gradients_everywhere",),
     scenarios=[
         scenario(
             """

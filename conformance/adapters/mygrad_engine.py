@@ -1,0 +1,152 @@
+"""MyGrad (https://mygrad.readthedocs.io): an eager tape over NumPy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+from conformance.adapters.base import TapeEngine, Tensor
+from conformance.adapters.numpy_names import Table, indexing, numpy_table
+from conformance.observation import Array
+
+
+class MyGradEngine(TapeEngine):
+    """MyGrad. `constant` is the opposite of requires_grad, `no_autodiff` is no_grad."""
+
+    dtypes = ("float64", "float32", "float16", "int64", "int32", "bool")
+    accumulates = False
+    frees_graph = False
+    conventions: Mapping[str, str] = {
+        "overwrites": "using a tensor again nulls its gradient (Tensor.null_gradients)",
+        "clears_graph": "backward removes the root from its graph, which is no error to call again"
+        " (Tensor.backward)",
+        "implicit_cotangent": "backward of an array is that of its sum (Tensor.backward)",
+        "broadcasts_cotangent": "a gradient may be broadcast to the tensor (Tensor.backward)",
+        "gradients_everywhere": "derivatives are stored in every tensor (Tensor.backward)",
+        "keeps_saved_values": "in-place updates are recorded and do not corrupt gradients"
+        " (In-Place Operations and Views)",
+        "writes_leaves": "an in-place update of a variable is recorded too"
+        " (In-Place Operations and Views)",
+        "constant_roots": "a constant does not facilitate back-propagation (Tensor.constant)",
+        "untracked_variables": "no_autodiff suspends tracking, without making results constant,"
+        " and in it backward does nothing (mygrad.no_autodiff)",
+        "detach_copies": "views are made by operations; a tensor of another's data or gradient is"
+        " none, and an update gives it memory of its own (In-Place Operations and Views)",
+        "locks_memory": "arrays in a graph are read-only (Controlling Memory-Guarding Behavior)",
+    }
+
+    def __init__(self) -> None:
+        self.mg: Any = import_module("mygrad")
+        self.version = str(self.mg.__version__)
+        self._tracking: Any = import_module("mygrad._utils.graph_tracking")
+        self._leaves: dict[int, Tensor] = {}
+        self.table = _table(self.mg)
+        self.operations = frozenset(self.table) | {"zero", "copy"}
+
+    def tensor(self, array: Array, requires_grad: bool = False) -> Tensor:
+        """Make a tensor of a copy."""
+        tensor = self.mg.tensor(array.copy(), constant=not requires_grad)
+        self._leaves[id(tensor)] = tensor
+        return tensor
+
+    def reset(self) -> None:
+        """Forget the leaves of the program before."""
+        self._leaves.clear()
+
+    def _untracked(self, tensor: Tensor) -> bool:
+        """Whether an operation made the tensor outside of any graph."""
+        return not tensor.constant and tensor.creator is None and id(tensor) not in self._leaves
+
+    def numpy(self, tensor: Tensor) -> Array:
+        """Return the array behind a tensor."""
+        array: Array = tensor.data
+        return array
+
+    def apply_(self, op: str, target: Tensor, *tensors: Tensor, **params: Any) -> None:
+        """Use Python's augmented assignments, which the engine records."""
+        base = target if target.base is None else target.base
+        if not self._tracking.TRACK_GRAPH:
+            self.departs("locks_memory")
+        if base.creator is None and id(base) not in self._leaves:
+            self.departs("detach_copies")
+        if base.creator is None and not base.constant:
+            self.departs("writes_leaves")
+        self.call(_IN_PLACE, op, target, *tensors, **params)
+
+    def backward(self, tensor: Tensor, gradient: Tensor | None = None) -> None:
+        """Call `tensor.backward`."""
+        if gradient is None and tensor.size != 1:
+            self.departs("implicit_cotangent")
+        if tensor.constant:
+            self.departs("constant_roots")
+        if self._untracked(tensor) or not self._tracking.TRACK_GRAPH:
+            self.departs("untracked_variables")
+        tensor.backward(None if gradient is None else gradient.data)
+
+    def grad(self, tensor: Tensor) -> Tensor | None:
+        """Return the gradient, which is an array of NumPy's, as a constant."""
+        if tensor.creator is not None:
+            self.departs("gradients_everywhere")
+        return None if tensor.grad is None else self.mg.astensor(tensor.grad, constant=True)
+
+    def requires_grad(self, tensor: Tensor) -> bool:
+        """Return whether the tensor is no constant."""
+        if self._untracked(tensor):
+            self.departs("untracked_variables")
+        return not tensor.constant
+
+    def detach(self, tensor: Tensor) -> Tensor:
+        """Return the same data as a constant tensor."""
+        return self.mg.astensor(tensor, constant=True)
+
+    def no_grad(self) -> Any:
+        """Return `mygrad.no_autodiff`, a context manager and a decorator."""
+        return self.mg.no_autodiff
+
+
+def _assign(target: Any, value: Any) -> None:
+    target[...] = value
+
+
+_IN_PLACE: dict[str, Callable[..., Any]] = {
+    "add": lambda target, other: target.__iadd__(other),
+    "sub": lambda target, other: target.__isub__(other),
+    "mul": lambda target, other: target.__imul__(other),
+    "div": lambda target, other: target.__itruediv__(other),
+    "pow": lambda target, exponent: target.__ipow__(exponent),
+    "zero": lambda target: _assign(target, 0.0),
+    "copy": _assign,
+}
+
+
+def _table(mg: Any) -> Table:
+    nn: Any = import_module("mygrad.nnet")
+    table = {**numpy_table(mg), **indexing()}
+    rows: Table = {
+        "relu": lambda input: nn.relu(input),
+        "sigmoid": lambda input: nn.sigmoid(input),
+        "softmax": lambda input, dim: nn.softmax(input, dim),
+        "log_softmax": lambda input, dim: nn.logsoftmax(input, dim),
+        "clone": lambda input: input.copy(),
+        "nn.functional.elu": lambda input, alpha=1.0: nn.elu(input, alpha),
+        "nn.functional.selu": lambda input: nn.selu(input),
+        "nn.functional.glu": lambda input, dim=-1: nn.glu(input, dim),
+        "nn.functional.leaky_relu": lambda input, negative_slope=0.01:
+            nn.leaky_relu(input, negative_slope),
+        "nn.functional.hardtanh": lambda input, min_val=-1.0, max_val=1.0:
+            nn.hard_tanh(input, lower_bound=min_val, upper_bound=max_val),
+        "nn.functional.softsign": lambda input: nn.soft_sign(input),
+        "nn.functional.cross_entropy": lambda input, target: nn.softmax_crossentropy(input, target),
+        "nn.functional.conv2d": lambda input, weight, *, stride=1, padding=0:
+            nn.conv_nd(input, weight, stride=stride, padding=padding),
+        "nn.functional.max_pool2d": lambda input, kernel_size:
+            nn.max_pool(input, _pair(kernel_size), _pair(kernel_size)),
+        "linalg.vector_norm": lambda input, ord=2, dim=None, keepdim=False:
+            mg.linalg.norm(input, ord, dim, keepdim),
+    }  # fmt: skip
+    return table | rows
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return tuple(value) if isinstance(value, (tuple, list)) else (value, value)
