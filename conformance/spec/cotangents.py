@@ -66,6 +66,28 @@ THEME.clause(
             """,
             "B17",
         ),
+        scenario(
+            """
+            x = leaf([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+            u = leaf([[1.0, 10.0], [100.0, 1000.0]])
+            turned = t(u)
+            y = mul(x, x)
+            backward(y, gradient=turned)
+            assert grad(x) == [[2.0, 400.0], [60.0, 8000.0]]
+            a = leaf([1.0, 2.0], requires_grad=True)
+            long = leaf([7.0, 1.0, 10.0])
+            part = narrow(long, dim=0, start=1, length=2)
+            b = mul(a, a)
+            backward(b, gradient=part)
+            assert grad(a) == [2.0, 40.0]
+            c = leaf([1.0, 2.0, 3.0], requires_grad=True)
+            one = leaf([5.0])
+            wide = expand(one, size=[3])
+            d = mul(c, c)
+            backward(d, gradient=wide)
+            assert grad(c) == [10.0, 20.0, 30.0]
+            """
+        ),
     ],
 )
 
@@ -304,10 +326,13 @@ THEME.clause(
         scenario(
             """
             x = leaf([1.0, 2.0], requires_grad=True)
+            earlier = sum(x)
+            backward(earlier)
             y = mul(x, x)
             v = leaf([10.0, 100.0])
             g = grad_of(outputs=[y], inputs=[x], grad_outputs=v)
             assert value(g) == [20.0, 400.0]
+            assert grad(x) == [1.0, 1.0]
             """
         ),
     ],

@@ -80,6 +80,36 @@ THEME.clause(
             assert grad(x) is None
             """
         ),
+        scenario(
+            """
+            x = leaf([1.0, 2.0], requires_grad=True)
+            w = leaf([3.0, 4.0], requires_grad=True)
+            y = mul(x, other=2.0)
+            v = mul(w, other=2.0)
+            z = mul(y, v)
+            add_(y, other=1.0)
+            s = sum(z)
+            with raises():
+                backward(s)
+            assert grad(x) is None
+            assert grad(w) is None
+            """
+        ),
+        scenario(
+            """
+            x = leaf([1.0, 2.0], requires_grad=True)
+            w = leaf([3.0, 4.0], requires_grad=True)
+            y = mul(x, other=2.0)
+            v = mul(w, other=2.0)
+            z = mul(y, v)
+            add_(v, other=1.0)
+            s = sum(z)
+            with raises():
+                backward(s)
+            assert grad(x) is None
+            assert grad(w) is None
+            """
+        ),
     ],
 )
 

@@ -162,6 +162,20 @@ THEME.clause(
             """,
             "E4",
         ),
+        scenario(
+            """
+            x = leaf([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+            y = mul(x, other=1.0)
+            turned = t(y)
+            column = select(y, dim=1, index=0)
+            d = detach(turned)
+            e = detach(column)
+            mul_(d, other=10.0)
+            zero_(e)
+            assert value(y) == [[0.0, 20.0], [0.0, 40.0]]
+            """,
+            "E4",
+        ),
     ],
 )
 
