@@ -81,7 +81,9 @@ class Evidence:
         self.checks += 1
         figure, decimals = step.expect, step.expect.decimals
         expected = event.expected if isinstance(figure.value, Ref) else _figure(figure, event.value)
-        difference = structure_difference(event.value, expected, names=True)
+        difference = structure_difference(
+            event.value, expected, names=True, zeros_for_none=self._zeros_for_none(event)
+        )
         if difference is not None:
             return difference
         dtype = event.expected.dtype.name if event.expected is not None else self._leaf_dtype(step)
@@ -115,9 +117,8 @@ class Evidence:
 
     def _by_differential(self, event: Event, theirs: Event) -> Answer:
         self.checks += 1
-        zeros = "zeros_for_unused" in self._engine.conventions and event.verb == "grad"
         difference = structure_difference(
-            event.value, theirs.value, names=False, zeros_for_none=zeros
+            event.value, theirs.value, names=False, zeros_for_none=self._zeros_for_none(event)
         )
         if difference is not None or theirs.value is None or event.value is None:
             return difference
@@ -210,6 +211,10 @@ class Evidence:
             self.error_ulp = max(self.error_ulp or 0.0, error)
 
     # facts of the program
+
+    def _zeros_for_none(self, event: Event) -> bool:
+        """Whether zeros may stand for an absent gradient: where the engine documents that."""
+        return event.verb == "grad" and "zeros_for_unused" in self._engine.conventions
 
     @cached_property
     def _steps(self) -> tuple[Step, ...]:

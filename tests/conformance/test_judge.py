@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import pytest
 
 from conformance.adapters.base import Engine
@@ -280,6 +282,28 @@ def test_the_log_of_hooks_is_compared_by_length_and_entry_by_entry() -> None:
     assert found(SilentHooks(), figure).cause == "silently-wrong/hook_log/count"
 
 
+class ZerosForUnused(Sound):
+    """Gives zeros where PyTorch gives None, and documents it."""
+
+    def grad(self, tensor: object) -> object:
+        found = super().grad(tensor)
+        return self.tensor(0.0 * self.numpy(tensor)) if found is None else found
+
+
+class DocumentedZeros(ZerosForUnused):
+    conventions = MappingProxyType({"zeros_for_unused": "unused inputs get zeros (its manual)"})
+
+
+@pytest.mark.parametrize("reading", ["grad(u)", "assert grad(u) is None"])
+def test_zeros_for_an_absent_gradient_are_right_only_where_they_are_documented(
+    reading: str,
+) -> None:
+    text = f"x = leaf([1.0], requires_grad=True)\nu = leaf([2.0], requires_grad=True)\n{READ}"
+    assert found(ZerosForUnused(), text + reading).cause == "silently-wrong/grad/presence"
+    assert found(DocumentedZeros(), text + reading).outcome is Outcome.HOLDS
+
+
+READ = "backward(x, gradient=[1.0])\n"
 KINK = """
     x = leaf([0.0, 1.0], requires_grad=True)
     y = relu(x)
