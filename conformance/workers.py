@@ -182,9 +182,15 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def _prepare() -> None:
-    """Give every process one thread: sums then have one order, and processes do not compete."""
+    """Give every process one thread: sums then have one order, and processes do not compete.
+
+    What Hypothesis notes of the modules that it sees goes to the folder for temporary files, not to
+    the user's.
+    """
     for name in THREADS:
         os.environ[name] = "1"
+    folder = Path(tempfile.gettempdir()) / "autograd-conformance-hypothesis"
+    os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(folder))
 
 
 class _Process(SpawnProcess):
