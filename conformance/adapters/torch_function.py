@@ -1,0 +1,165 @@
+"""What the gradient checker asks of a module with PyTorch's names, PyTorch's own included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from conformance.adapters.base import Tensor
+from conformance.adapters.torch_like import TorchLikeEngine
+from conformance.observation import Array
+
+SENTINEL = 1.2345e6
+"""What lies between the elements of a strided tensor: a wrong stride reads it and shows."""
+
+
+class TorchLikeFunctions:
+    """Tensors in, gradients out, for functions written against one module.
+
+    arrangements: how a tensor's memory may be laid out here, beside `plain`.
+    """
+
+    def __init__(self, engine: TorchLikeEngine) -> None:
+        self.engine, self.module = engine, engine.module
+        self._share = getattr(self.module, "from_numpy", None) if engine.device is None else None
+        if getattr(self.module, "_C", None) is None:  # only PyTorch's shares NumPy's memory
+            self._share = None
+        self._floats = {
+            getattr(self.module, name, None): name
+            for name in "float64 float32 float16 bfloat16 complex128 complex64".split()
+        }
+        self._duals = getattr(getattr(self.module, "autograd", None), "forward_ad", None)
+        self._undefined = getattr(
+            getattr(getattr(self.module, "_C", None), "_functions", None), "UndefinedGrad", None
+        )
+        self.arrangements = frozenset({"strided", "expanded"})
+
+    def is_tensor(self, value: object) -> bool:
+        """Tell whether `value` is a tensor of the module."""
+        return isinstance(value, self.module.Tensor)
+
+    def is_differentiable(self, tensor: Tensor) -> bool:
+        """Tell whether the tensor's dtype is one of floats, and its memory is dense."""
+        return tensor.dtype in self._floats and str(getattr(tensor, "layout", "strided")).endswith(
+            "strided"
+        )
+
+    def dtype_name(self, tensor: Tensor) -> str:
+        """Return NumPy's name of the tensor's dtype."""
+        return self._floats.get(tensor.dtype) or str(tensor.dtype).split(".")[-1]
+
+    def requires_grad(self, tensor: Tensor) -> bool:
+        """Return `tensor.requires_grad`."""
+        return bool(tensor.requires_grad)
+
+    def leaf(self, array: Array, dtype: str, tracked: bool, arrangement: str = "plain") -> Tensor:
+        """Make a tensor of these values, in `dtype`, laid out as asked.
+
+        Plain tensors may share the memory of `array`. `strided`: every other element of memory, the
+        dimensions in reverse. `expanded`: one element seen at every position.
+        """
+        if arrangement == "strided":
+            shape = (*array.shape[::-1], 2)
+            buffer = np.full(shape, SENTINEL, array.dtype)
+            buffer[..., 0] = array.transpose()
+            memory = self._tensor(buffer, dtype)[..., 0]
+            tensor = memory.permute(*range(array.ndim - 1, -1, -1)) if array.ndim else memory
+        elif arrangement == "expanded":
+            tensor = self._tensor(array.reshape(-1)[:1].reshape(()), dtype).expand(array.shape)
+        else:
+            tensor = self._tensor(array, dtype)
+        return tensor.requires_grad_() if tracked else tensor
+
+    def _tensor(self, array: Array, dtype: str) -> Tensor:
+        tensor = self._share(array) if self._share is not None else self.engine.tensor(array)
+        wanted = getattr(self.module, dtype)
+        return tensor if tensor.dtype == wanted else tensor.to(wanted)
+
+    def values(self, tensor: Tensor) -> Array:
+        """Return the values in float64 or complex128; may share the tensor's memory."""
+        if self.dtype_name(tensor) == "bfloat16":
+            tensor = tensor.detach().to(self.module.float32)
+        array = self.engine.numpy(tensor)
+        wide = np.complex128 if array.dtype.kind == "c" else np.float64
+        return array if array.dtype == wide else array.astype(wide)
+
+    def constant(self, tensor: Tensor, dtype: str | None) -> Tensor:
+        """Return `tensor` cut off from any graph, in `dtype` where one is given."""
+        cut = tensor.detach()
+        return cut if dtype is None else cut.to(getattr(self.module, dtype))
+
+    def pull(
+        self,
+        outputs: Sequence[Tensor],
+        leaves: Sequence[Tensor],
+        cotangents: Sequence[Tensor | None],
+        create_graph: bool = False,
+    ) -> Sequence[Tensor | None]:
+        """Return the gradients of the leaves; the graph is kept."""
+        pairs = [
+            (o, c)
+            for o, c in zip(outputs, cotangents, strict=True)
+            if c is not None and o.requires_grad
+        ]
+        if not pairs:
+            return [None] * len(leaves)
+        return self.engine.grad_of(
+            [o for o, _ in pairs], leaves, [c for _, c in pairs],
+            retain_graph=True, create_graph=create_graph, allow_unused=True,
+        )  # fmt: skip
+
+    @property
+    def pushes(self) -> bool:
+        """Whether the module has forward mode."""
+        return hasattr(self._duals, "dual_level")
+
+    def push(
+        self, function: Callable[..., Sequence[Tensor]], tensors: Sequence[Tensor],
+        tangents: Sequence[Tensor],
+    ) -> list[Tensor | None]:  # fmt: skip
+        """Return the derivative of each output of `function` along the tangents, None for zero."""
+        duals: Any = self._duals
+        with duals.dual_level():
+            made = [duals.make_dual(x, t) for x, t in zip(tensors, tangents, strict=True)]
+            return [duals.unpack_dual(output).tangent for output in function(*made)]
+
+    def undefined(self, tensors: Sequence[Tensor]) -> list[Tensor] | None:
+        """Return the tensors, no gradient reaching what is behind them; None where impossible."""
+        if self._undefined is None:
+            return None
+        return [self._undefined()(tensor) for tensor in tensors]
+
+    def random_state(self) -> object:
+        """Return the state of the module's generator, or None where it has no such thing."""
+        get = getattr(self.module, "get_rng_state", None)
+        return None if get is None else get()
+
+    def same_state(self, state: object) -> bool:
+        """Tell whether the generator is still in that state."""
+        return state is None or bool(self.module.equal(state, self.module.get_rng_state()))
+
+    def restore(self, state: object) -> None:
+        """Put the generator into a state that `random_state` returned."""
+        if state is not None:
+            self.module.set_rng_state(state)
+
+    def call_module(
+        self, module: Callable[..., Any], parameters: dict[str, Tensor], arguments: Sequence[Any]
+    ) -> object:
+        """Call a module on other parameters than its own."""
+        functional_call = getattr(getattr(self.module, "func", None), "functional_call", None)
+        if functional_call is not None:
+            return functional_call(module, parameters, tuple(arguments))
+        for name, tensor in parameters.items():
+            owner: Any = module
+            *path, last = name.split(".")
+            for part in path:
+                owner = getattr(owner, part)
+            held = getattr(owner, "_parameters", None)
+            if isinstance(held, dict):
+                held[last] = tensor
+            else:
+                setattr(owner, last, tensor)
+        return module(*arguments)

@@ -1,0 +1,106 @@
+"""The point at which a function is checked: its recorded call, names of elements, gradients there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from conformance.gradient_check.arguments import Variable
+from conformance.gradient_check.directions import scales, signed
+from conformance.gradient_check.line import Line
+from conformance.gradient_check.result import Departure, Place
+from conformance.gradient_check.targets import Recording, Target, WrongShape
+from conformance.observation import Array
+
+BACKWARD_ERRORS = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, NameError, OSError, RuntimeError,
+    TypeError, ValueError,
+)  # fmt: skip
+"""What a backward may raise and is reported as its failure, WrongShape among them."""
+
+
+class BackwardRaised(Exception):
+    """A backward did not return; `sentence` says what it raised."""
+
+    def __init__(self, error: BaseException) -> None:
+        first = (str(error).strip().splitlines() or [""])[0]
+        kind = "" if isinstance(error, WrongShape) else f"backward raised {type(error).__name__}: "
+        self.sentence = kind + first
+        super().__init__(self.sentence)
+
+
+class BasePoint:
+    """A target at a point, one tracked call made and kept.
+
+    random: the generator of directions; weights: signed and zero where an output is not finite.
+    """
+
+    def __init__(self, target: Target, random: np.random.Generator) -> None:
+        self.target, self.random = target, random
+        self.point = target.point
+        state = target.bridge.random_state() if target.held is None else None
+        self.recording = target.record(self.point)
+        if state is not None and not target.bridge.same_state(state):
+            target.held = state
+            self.recording = target.record(self.point)
+        self.outputs = self.recording.outputs
+        self.unit = target.output_unit(self.recording)
+        self.scales = scales(self.point, target.spans)
+        self.finite = np.isfinite(self.outputs)
+        self.output_variables = tuple(self._output_variables())
+
+    def _output_variables(self) -> Iterator[Variable]:
+        start = 0
+        tensors = self.recording.tensors
+        for number, tensor in enumerate(tensors):
+            stop = start + self.target.numbers(tensor)
+            name = "output" if len(tensors) == 1 else f"output {number}"
+            shape, dtype = tuple(int(n) for n in tensor.shape), self.target.bridge.dtype_name(tensor)
+            yield Variable(name, shape, dtype, slice(start, stop))
+            start = stop
+
+    def weights(self) -> Array:
+        """Return a random cotangent."""
+        drawn = signed(self.random, self.outputs.size)
+        return drawn if self.finite.all() else np.where(self.finite, drawn, 0.0)
+
+    def direction(self) -> Array:
+        """Return a random direction in proportion to the sizes of the elements."""
+        drawn = signed(self.random, self.point.size) * self.scales
+        return drawn if np.isfinite(drawn).all() else np.where(np.isfinite(drawn), drawn, 0.0)
+
+    def line(self, direction: Array) -> Line:
+        """Return the function along a direction."""
+        return Line(self.target, self.point, direction, self.outputs, self.unit)
+
+    def pull(self, weights: Array, recording: Recording | None = None) -> Array:
+        """Return the gradient for a cotangent; raises `BackwardRaised`."""
+        try:
+            return (recording or self.recording).pull(weights)
+        except BACKWARD_ERRORS as error:
+            raise BackwardRaised(error) from error
+
+    def input_place(self, position: int) -> Place:
+        """Return the name and index of an element of the flat vector of inputs."""
+        return _place(self.target.variables, position)
+
+    def output_place(self, position: int) -> Place:
+        """Return the name and index of an element of the flat vector of outputs."""
+        return _place(self.output_variables, position)
+
+    def raised(self, error: BackwardRaised, cause: str = "backward raises") -> Departure:
+        """Return the failure that a raising backward is."""
+        return Departure(cause, error.sentence)
+
+    def empty(self) -> bool:
+        """Tell whether there is nothing to compare: no elements in the inputs or the outputs."""
+        return self.point.size == 0 or self.outputs.size == 0
+
+
+def _place(variables: tuple[Variable, ...], position: int) -> Place:
+    for variable in variables:
+        if variable.span.start <= position < variable.span.stop:
+            return Place(variable.name, variable.index(position - variable.span.start))
+    raise IndexError(f"{position} is beyond the {math.nan if not variables else 'last'} variable")

@@ -1,0 +1,152 @@
+"""`gradcheck`: one call, one verdict, and the reason for it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from conformance.adapters.base import Engine
+from conformance.adapters.load import load_engine
+from conformance.errors import UsageError
+from conformance.gradient_check.base_point import BackwardRaised, BasePoint
+from conformance.gradient_check.comparison import Comparison, compare
+from conformance.gradient_check.examination import Findings, examined
+from conformance.gradient_check.numerics import taylor_order
+from conformance.gradient_check.result import Departure, GradientError, GradientResult, Verdict
+from conformance.gradient_check.targets import Target
+
+Mode = Literal["directional", "full"]
+
+
+def gradcheck(
+    fn: Callable[..., Any],
+    inputs: Sequence[Any] | Any,
+    *,
+    engine: str | Engine = "torch",
+    order: int = 1,
+    mode: Mode = "directional",
+    seed: int = 0,
+) -> GradientResult:
+    """Check the gradients of `fn` at `inputs` against values of `fn`.
+
+    fn: a function of tensors of the engine that returns tensors, an autograd Function, or a module,
+    all of whose parameters are checked too. inputs: its arguments; varied are the float and complex
+    tensors that require grad, or all of them where none does. Raises `UsageError` for arguments
+    that are no such thing, and whatever `fn` itself raises.
+    """
+    adapter = load_engine(engine) if isinstance(engine, str) else engine
+    if mode not in ("directional", "full"):
+        raise UsageError(f"mode is {mode!r}; expected 'directional' or 'full'")
+    if order not in (1, 2):
+        raise UsageError(f"order is {order!r}; expected 1 or 2")
+    arguments = tuple(inputs) if isinstance(inputs, (list, tuple)) else (inputs,)
+    return Check(fn, arguments, adapter, order, mode, seed).result()
+
+
+def assert_gradients(
+    fn: Callable[..., Any], inputs: Sequence[Any] | Any, **options: Any
+) -> GradientResult:
+    """Run `gradcheck` and raise `GradientError`, an AssertionError, unless it passes."""
+    result = gradcheck(fn, inputs, **options)
+    if result.verdict is not Verdict.PASS:
+        raise GradientError(result)
+    return result
+
+
+class Check:
+    """One run of the checker."""
+
+    def __init__(
+        self, fn: Callable[..., Any], inputs: tuple[Any, ...], engine: Engine, order: int,
+        mode: Mode, seed: int,
+    ) -> None:  # fmt: skip
+        self.order, self.mode, self.seed, self.engine = order, mode, seed, engine
+        self.native = Target(fn, inputs, engine)
+        self.target = self.native.widened()
+        self.random = np.random.default_rng(seed)
+        self.found = Findings()
+        self.taylor = math.nan
+
+    def result(self) -> GradientResult:
+        """Return the verdict."""
+        base = BasePoint(self.target, self.random)
+        try:
+            self._formula(base)
+        except BackwardRaised as error:
+            self.found.failures.append(base.raised(error))
+        return self._summary()
+
+    def _formula(self, base: BasePoint) -> None:
+        """Compare the gradient with the slope along one random direction."""
+        found = self.found
+        weights, direction = base.weights(), base.direction()
+        gradient = base.pull(weights)
+        if base.empty():
+            found.notes.append("there is nothing to compare: no elements")
+            return
+        strange = ~np.isfinite(gradient)
+        if strange.any():
+            direction = np.where(strange, 0.0, direction)
+            gradient = np.where(strange, 0.0, gradient)
+        line = base.line(direction)
+        found.comparison = compare(line, weights, gradient)
+        found.evaluations = self.target.calls
+        if found.comparison.agrees and found.comparison.resolved:
+            return
+        examined(base, line, weights, gradient, found)
+        if found.failures:
+            steps = [line.sample(level)[0] for level in range(4, 9)]
+            values = np.array([weights @ step for step in steps])
+            slope = float(gradient @ direction)
+            self.taylor = taylor_order(values, float(weights @ base.outputs), slope, 2.0**-4)
+
+    def _summary(self) -> GradientResult:
+        found = self.found
+        verdict, reason = _verdict(found)
+        first: Departure | None = next(iter(found.failures), None)
+        comparison = found.comparison
+        error = first.error if first else (comparison.gap if comparison else 0.0)
+        bound = first.bound if first else (comparison.limit if comparison else 0.0)
+        noise = found.noise
+        scatter = {"forward": noise.forward, "backward": noise.backward} if noise else {}
+        return GradientResult(
+            verdict=verdict,
+            reason=reason,
+            function=self.target.name,
+            engine=self.engine.name,
+            order=self.order,
+            mode=self.mode,
+            seed=self.seed,
+            dtypes=tuple(dict.fromkeys(v.dtype for v in self.native.variables)),
+            computed_in=self.target.variables[0].dtype,
+            error=error,
+            bound=bound,
+            limit=comparison.relative_limit if comparison else 0.0,
+            evaluations=found.evaluations,
+            calls=self.target.calls,
+            failures=tuple(found.failures),
+            doubts=tuple(found.doubts),
+            notes=tuple(found.notes),
+            taylor_order=self.taylor,
+            randomness=scatter if noise and noise.random else {},
+        )
+
+
+def _verdict(found: Findings) -> tuple[Verdict, str]:
+    if found.failures:
+        return Verdict.FAIL, str(found.failures[0])
+    if found.doubts:
+        return Verdict.INCONCLUSIVE, str(found.doubts[0])
+    return Verdict.PASS, f"gradients are right{_accuracy(found.comparison)}"
+
+
+def _accuracy(comparison: Comparison | None) -> str:
+    if comparison is None or comparison.scale == 0:
+        return ""
+    return (
+        f": error {comparison.gap / comparison.scale:.1g} along a random direction, where"
+        f" {comparison.relative_limit:.1g} would have been seen"
+    )

@@ -1,0 +1,104 @@
+"""A gradient against the slope of its function: their distance, and what may account for it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from conformance.gradient_check.line import DEPTH, Line
+from conformance.gradient_check.numerics import Slope
+from conformance.observation import Array
+
+ROUNDING = 16.0
+"""Units of roundoff, of the sum of the magnitudes, granted to a gradient until it is measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """⟨gradient, direction⟩ and the slope of the function along the direction.
+
+    limit: the most that rounding and the numeric error may put between them; scale: the sum of the
+    magnitudes that either adds up; wanted: the fraction of the scale that limit must not exceed for
+    the comparison to say anything.
+    """
+
+    analytic: float
+    slope: Slope
+    limit: float
+    scale: float
+    wanted: float
+    first: int
+
+    @property
+    def gap(self) -> float:
+        """Return the distance."""
+        return abs(self.analytic - self.slope.value)
+
+    @property
+    def resolved(self) -> bool:
+        """Whether an error of the wanted size would be seen."""
+        return self.limit <= self.wanted * self.scale or self.limit < 1e-300
+
+    @property
+    def agrees(self) -> bool:
+        """Whether nothing but rounding and the numeric error is needed to explain the distance."""
+        return self.gap <= self.limit
+
+    @property
+    def relative_limit(self) -> float:
+        """Return the limit as a fraction of the scale."""
+        return self.limit / self.scale if self.scale > 0 else 0.0
+
+
+def compare(
+    line: Line,
+    weights: Array,
+    gradient: Array,
+    noise: float | None = None,
+    spread: float = 0.0,
+) -> Comparison:
+    """Compare, at the first window of steps that resolves an error, or else at the best one.
+
+    noise: of Σ weights·outputs, measured; None for the usual. spread: what rounding was measured to
+    do to the analytic side.
+    """
+    analytic = float(gradient @ line.direction)
+    magnitudes = float(np.abs(gradient) @ np.abs(line.direction))
+    rounding = ROUNDING * line.unit * magnitudes + spread
+    expected = line.usual_noise(weights) if noise is None else noise
+    wanted = line.unit**0.4
+    best: Comparison | None = None
+    for first, depth in _plans(line, expected, magnitudes):
+        slope = line.slope(weights, first, expected, depth)
+        numeric = _magnitude(line, weights, first)
+        limit = slope.error + rounding + ROUNDING * line.unit * numeric
+        if not math.isfinite(limit):
+            limit = math.inf
+        scale = max(magnitudes, numeric if math.isfinite(numeric) else 0.0)
+        found = Comparison(analytic, slope, limit, scale, wanted, first)
+        if best is None or found.limit < best.limit:
+            best = found
+        if found.resolved:
+            break
+    assert best is not None
+    return best
+
+
+def _plans(line: Line, noise: float, magnitudes: float) -> list[tuple[int, int]]:
+    """Return first levels and depths: larger steps after the first where noise is in the way."""
+    windows = [(first, DEPTH) for first in line.windows()]
+    wide = (1, 6) if line.unit < 2.0**-30 else (0, 4)
+    if noise * 2.0 ** windows[0][0] > line.unit**0.4 * magnitudes:
+        return [windows[0], wide, *windows[1:]]
+    return windows
+
+
+def _magnitude(line: Line, weights: Array, first: int) -> float:
+    """Return Σ |weights|·|slopes of the outputs|, to within the accuracy of one difference."""
+    up, down = line.sample(first)
+    with np.errstate(all="ignore"):
+        changes = np.abs(up - down)
+        total = float(np.abs(weights) @ changes) * 2.0 ** (first - 1)
+    return total

@@ -1,0 +1,198 @@
+"""What to make of a gradient that differs from the slope, or of a slope that is in doubt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from conformance.gradient_check.base_point import BasePoint
+from conformance.gradient_check.comparison import Comparison, compare
+from conformance.gradient_check.kinks import REASONS, Shape, classified, hull, interval
+from conformance.gradient_check.line import Line, Slopes
+from conformance.gradient_check.locate import located, one_sided
+from conformance.gradient_check.randomness import Noise, measured
+from conformance.gradient_check.result import Departure
+from conformance.observation import Array
+
+KINKS_JUDGED = 32
+"""Outputs with a kink that are judged one by one."""
+CONVINCING = 0.01
+"""Largest limit, as a fraction of the scale, at which agreement is called a pass."""
+
+
+@dataclass
+class Findings:
+    """What one point gave: failures, doubts, remarks, and the comparison that was made."""
+
+    failures: list[Departure] = field(default_factory=list)
+    doubts: list[Departure] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    comparison: Comparison | None = None
+    noise: Noise | None = None
+    evaluations: int = 0
+
+
+def examined(
+    base: BasePoint, line: Line, weights: Array, gradient: Array, found: Findings
+) -> None:
+    """Measure the noise, tell kinks from errors, and add to what was found.
+
+    The order is: randomness and rounding, then every output by how it behaves along the line.
+    """
+    repeat = base.target.record(base.point)
+    noise = measured(
+        base.target, base.recording, weights, line.direction, gradient, base.unit, repeat
+    )
+    found.noise = noise
+    if noise.random:
+        _judge_random(base, line, weights, gradient, noise, found)
+        return
+    comparison = compare(
+        line, weights, gradient, noise.loudness(weights),
+        noise.spread(weights, gradient, line.direction),
+    )  # fmt: skip
+    found.comparison = comparison
+    found.evaluations = base.target.calls
+    if comparison.agrees and comparison.resolved:
+        return
+    slopes = line.best(noise.values)
+    shapes = classified(line, slopes, noise.values)
+    _judge_smooth(base, line, weights, shapes, noise, found)
+    _judge_kinks(base, line, weights, shapes, slopes, found)
+    for shape, reason in REASONS.items():
+        _doubt(base, weights, shapes == shape, reason, found)
+
+
+def _judge_random(
+    base: BasePoint, line: Line, weights: Array, gradient: Array, noise: Noise, found: Findings
+) -> None:
+    """Compare within the scatter, and say how large that is."""
+    comparison = compare(line, weights, gradient, noise.loudness(weights), noise.scatter)
+    found.comparison, found.evaluations = comparison, base.target.calls
+    what = (
+        "repeated runs differ though the generator's state is held: the standard deviation is"
+        f" {noise.forward:.2g} of the value forward and {noise.backward:.2g} of the slope backward"
+        " on one graph"
+    )
+    if not comparison.agrees:
+        if comparison.relative_limit < CONVINCING:
+            found.failures.append(located(base, line, weights, noise))
+        else:
+            found.doubts.append(Departure("randomness", what))
+    elif comparison.relative_limit < CONVINCING:
+        found.notes.append(f"{what}; errors above {comparison.relative_limit:.1g} would show")
+    else:
+        found.doubts.append(Departure("randomness", what))
+
+
+def _judge_smooth(
+    base: BasePoint, line: Line, weights: Array, shapes: Array, noise: Noise, found: Findings
+) -> None:
+    """Compare the outputs that are smooth along the line, all at once."""
+    smooth = np.where(shapes == Shape.SMOOTH, weights, 0.0)
+    if not smooth.any():
+        return
+    gradient = base.pull(smooth)
+    if not np.isfinite(gradient[line.direction != 0]).all():
+        return
+    spread = noise.spread(smooth, gradient, line.direction)
+    comparison = compare(line, smooth, gradient, noise.loudness(smooth), spread)
+    found.comparison = comparison
+    if comparison.agrees:
+        if comparison.relative_limit > CONVINCING and comparison.scale > 0:
+            found.doubts.append(
+                Departure(
+                    "precision",
+                    f"only errors above {comparison.relative_limit:.1g} of the slope could be seen:"
+                    " rounding in the function drowns smaller ones",
+                )
+            )
+        return
+    departure = located(base, line, smooth, noise)
+    if departure.input is None or departure.input is not None and not _excused(
+        base, line, smooth, departure, found
+    ):
+        found.failures.append(departure)
+
+
+def _excused(
+    base: BasePoint, line: Line, weights: Array, departure: Departure, found: Findings
+) -> bool:
+    """Tell whether kinks of opposite sign hide in a line that looks smooth."""
+    position = _position(base, departure)
+    gradient = base.pull(weights)
+    low, high, kinked = one_sided(base, weights, position)
+    if not kinked or not low <= gradient[position] <= high:
+        return False
+    least, most = hull(line, weights, base.random)
+    if not least <= float(gradient @ line.direction) <= most:
+        return False
+    found.notes.append(
+        f"several kinks meet at {departure.input}; the gradient lies in the hull of those nearby"
+    )
+    return True
+
+
+def _position(base: BasePoint, departure: Departure) -> int:
+    place = departure.input
+    assert place is not None
+    for variable in base.target.variables:
+        if variable.name == place.name:
+            offset = int(np.ravel_multi_index(place.index, variable.shape)) if place.index else 0
+            return int(variable.span.start) + offset * (2 if variable.is_complex else 1)
+    raise AssertionError(f"{place} is not an input")
+
+
+def _judge_kinks(
+    base: BasePoint, line: Line, weights: Array, shapes: Array, slopes: Slopes, found: Findings
+) -> None:
+    """Ask, output by output, whether the gradient is one of those valid at the kink."""
+    at = (shapes == Shape.KINK) | (shapes == Shape.EDGE_LEFT) | (shapes == Shape.EDGE_RIGHT)
+    kinked = np.flatnonzero(at & (weights != 0))
+    if kinked.size == 0:
+        return
+    judged = kinked
+    if kinked.size > KINKS_JUDGED:
+        judged = base.random.choice(kinked, KINKS_JUDGED, replace=False)
+    for output in judged:
+        one = np.zeros(base.outputs.size)
+        one[output] = 1.0
+        gradient = base.pull(one)
+        slope = float(gradient @ line.direction)
+        low, high = interval(slopes, int(shapes[output]), int(output))
+        rounding = 64 * base.unit * float(np.abs(gradient) @ np.abs(line.direction))
+        if low - rounding <= slope <= high + rounding:
+            continue
+        least, most = hull(line, one, base.random)
+        if not min(low, least) <= slope <= max(high, most):
+            place = base.output_place(int(output))
+            found.failures.append(
+                Departure(
+                    "kink",
+                    f"{place} has a kink along the direction tried: its slopes there are"
+                    f" {low:.6g} and {high:.6g}, backward gives {slope:.6g}, which is no"
+                    " subgradient",
+                    place,
+                    None,
+                    slope,
+                    low if abs(low - slope) < abs(high - slope) else high,
+                    max(low - slope, slope - high),
+                    rounding,
+                )
+            )
+            return
+    count = f"{kinked.size} output{'s have' if kinked.size > 1 else ' has'}"
+    some = "" if judged.size == kinked.size else f"; {judged.size} of them were judged"
+    found.notes.append(
+        f"{count} a kink or an edge at this input, where the gradient is a valid subgradient{some}"
+    )
+
+
+def _doubt(base: BasePoint, weights: Array, at: Array, reason: str, found: Findings) -> None:
+    there = np.flatnonzero(at & (weights != 0))
+    if there.size == 0:
+        return
+    place = base.output_place(int(there[0]))
+    more = f" (and {there.size - 1} more)" if there.size > 1 else ""
+    found.doubts.append(Departure("derivative", f"{place}{more} cannot be judged: {reason}", place))

@@ -1,0 +1,128 @@
+"""What a function does along a line where its derivative is in doubt: kinks, jumps, edges.
+
+At a kink any element of Clarke's generalised gradient is a right answer (Clarke 1983, Optimization
+and Nonsmooth Analysis, section 2.1): the convex hull of the limits of gradients nearby. Anything
+else is wrong there too.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+
+from conformance.gradient_check.line import DEPTH, Line, Slopes
+from conformance.observation import Array
+
+MARGIN = 4.0
+"""Times the bounds of two one-sided slopes that they must lie apart to be two."""
+NEARBY = 24
+"""Points near a kink whose slopes stand for the hull."""
+WIDEN = 0.25
+"""Fraction of its width by which a sampled hull is widened at either end: samples miss extremes."""
+
+
+class Shape(IntEnum):
+    """How an output behaves along the line at the point."""
+
+    SMOOTH = 0
+    KINK = 1
+    EDGE_RIGHT = 2
+    EDGE_LEFT = 3
+    JUMP = 4
+    UNBOUNDED = 5
+    UNDEFINED = 6
+    UNCLEAR = 7
+
+
+REASONS = {
+    Shape.JUMP: "the function jumps there",
+    Shape.UNBOUNDED: "its slope grows without bound there",
+    Shape.UNDEFINED: "it is undefined on both sides",
+    Shape.UNCLEAR: "differences do not settle at any step: it oscillates, or rounding drowns it",
+}
+
+
+def classified(line: Line, slopes: Slopes, noise: Array) -> Array:
+    """Return the shape of every output."""
+    with np.errstate(all="ignore"):
+        typical = _typical(slopes.central)
+        tolerance = line.unit**0.3 * np.fmax(np.abs(slopes.central), typical)
+        settled = slopes.error <= np.maximum(tolerance, 0)
+        right = slopes.right_error <= tolerance * 8
+        left = slopes.left_error <= tolerance * 8
+        apart = np.abs(slopes.right - slopes.left)
+        kinked = apart > MARGIN * (slopes.right_error + slopes.left_error)
+        still = (slopes.error == 0) & (slopes.central == 0)
+    up, down = line.sample(line.windows()[-1] + DEPTH - 1)
+    finite_up, finite_down = np.isfinite(up), np.isfinite(down)
+    shape = np.full(line.outputs.shape, int(Shape.UNCLEAR))
+    shape[settled & (~kinked | ~right | ~left)] = Shape.SMOOTH
+    shape[still] = Shape.SMOOTH
+    shape[right & left & kinked] = Shape.KINK
+    shape[finite_up & ~finite_down & right] = Shape.EDGE_RIGHT
+    shape[finite_down & ~finite_up & left] = Shape.EDGE_LEFT
+    shape[~finite_up & ~finite_down] = Shape.UNDEFINED
+    shape[~np.isfinite(line.outputs)] = Shape.UNDEFINED
+    doubtful = shape == Shape.UNCLEAR
+    if doubtful.any():
+        shape[doubtful] = _singular(line, noise)[doubtful]
+    return shape
+
+
+def _typical(values: Array) -> float:
+    finite = np.abs(values[np.isfinite(values)])
+    return float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0
+
+
+def _singular(line: Line, noise: Array) -> Array:
+    """Tell jumps and unbounded slopes by the power of t with which an output changes."""
+    far, near = line.windows()[0], line.windows()[-1] + DEPTH - 1
+    shape = np.full(line.outputs.shape, int(Shape.UNCLEAR))
+    for side in (0, 1):
+        with np.errstate(all="ignore"):
+            large = np.abs(line.sample(far)[side] - line.outputs)
+            small = np.abs(line.sample(near)[side] - line.outputs)
+            power = np.log2(large / small) / (near - far)
+        seen = (small > 16 * noise) & np.isfinite(power)
+        shape[seen & (power < 0.9)] = Shape.UNBOUNDED
+        shape[seen & (power < 0.05)] = Shape.JUMP
+    return shape
+
+
+def interval(slopes: Slopes, shape: int, output: int) -> tuple[float, float]:
+    """Return the least and largest valid slope of one output, bounds of their errors included."""
+    sides = []
+    if shape != Shape.EDGE_LEFT:
+        sides.append((float(slopes.right[output]), float(slopes.right_error[output])))
+    if shape != Shape.EDGE_RIGHT:
+        sides.append((float(slopes.left[output]), float(slopes.left_error[output])))
+    return (
+        min(value - MARGIN * error for value, error in sides),
+        max(value + MARGIN * error for value, error in sides),
+    )
+
+
+def hull(line: Line, weights: Array, random: np.random.Generator) -> tuple[float, float]:
+    """Return the range of slopes of Σ weights·outputs at points near the start of the line."""
+    bits = -np.log2(line.unit)
+    away, step = 2.0 ** -round(0.3 * bits), 2.0 ** -round(0.5 * bits)
+    scale = np.abs(line.direction)
+    scale[scale == 0] = float(np.min(scale[scale > 0], initial=1.0))
+    found = []
+    for number in range(NEARBY // 2):
+        shift = random.standard_normal(scale.size) * scale * away
+        if number == 0:
+            shift = np.sign(line.direction) * scale * away
+        for sign in (1.0, -1.0):
+            base, move = line.start + sign * shift, line.direction * step
+            up, down = (line.target.evaluate(base + s * move) for s in (1.0, -1.0))
+            with np.errstate(all="ignore"):
+                found.append(float(weights @ (up - down)) / (2 * step))
+    slopes = np.array([value for value in found if np.isfinite(value)])
+    if slopes.size == 0:
+        return -np.inf, np.inf
+    low, high = float(slopes.min()), float(slopes.max())
+    noise = line.usual_noise(weights) / step
+    extra = WIDEN * (high - low) + 2 * noise
+    return low - extra, high + extra

@@ -1,0 +1,115 @@
+"""A function along one line through a point, sampled at steps 2^-level on both sides."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from conformance.gradient_check.numerics import NOISE, Slope, extrapolated
+from conformance.gradient_check.targets import Target
+from conformance.observation import Array
+
+DEPTH = 3
+"""Steps of one window: enough for an extrapolation and for a bound of its error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slopes:
+    """Per output: the derivative along the line from both sides, and one-sided; with bounds."""
+
+    central: Array
+    error: Array
+    right: Array
+    right_error: Array
+    left: Array
+    left_error: Array
+
+
+class Line:
+    """Samples of `target` at start + t·direction; `unit` is the roundoff of the outputs."""
+
+    def __init__(
+        self, target: Target, start: Array, direction: Array, outputs: Array, unit: float
+    ) -> None:
+        self.target, self.start, self.direction = target, start, direction
+        self.outputs, self.unit = outputs, unit
+        self._samples: dict[int, tuple[Array, Array]] = {}
+
+    def sample(self, level: int) -> tuple[Array, Array]:
+        """Return the outputs at +2^-level and at -2^-level; a failed evaluation is NaN."""
+        found = self._samples.get(level)
+        if found is None:
+            shift = self.direction * 2.0**-level
+            found = self._at(self.start + shift), self._at(self.start - shift)
+            self._samples[level] = found
+        return found
+
+    def _at(self, point: Array) -> Array:
+        values = self.target.evaluate(point)
+        if values.shape != self.outputs.shape:
+            return np.full(self.outputs.shape, np.nan)
+        return values
+
+    def windows(self) -> list[int]:
+        """Return the first levels of the windows to try, from the usual one to the smallest."""
+        bits = -math.log2(self.unit)
+        first = max(1, round(0.15 * bits))
+        last = max(first, round(0.55 * bits) - DEPTH + 1)
+        return list(range(first, last + 1, 6 if bits > 30 else 3))
+
+    def slope(self, weights: Array, first: int, noise: float, depth: int = DEPTH) -> Slope:
+        """Return the derivative of Σ weights·outputs from the window that starts at `first`.
+
+        noise: what rounding is taken to add to that sum.
+        """
+        levels = range(first, first + depth)
+        with np.errstate(all="ignore"):
+            sums = [self._difference(level, weights) * 2.0 ** (level - 1) for level in levels]
+        value, error = extrapolated(np.array(sums), noise * 2.0**first, 2)
+        return Slope(float(value), float(error))
+
+    def _difference(self, level: int, weights: Array) -> float:
+        up, down = self.sample(level)
+        return float(weights @ (up - down))
+
+    def usual_noise(self, weights: Array) -> float:
+        """Return the rounding noise of Σ weights·outputs if each output is good to a roundoff."""
+        return NOISE * self.unit * float(np.abs(weights) @ np.abs(self.outputs))
+
+    def along(self, first: int, noise: Array | float, depth: int = DEPTH) -> Slopes:
+        """Return the slopes of every output from one window; noise: of the outputs' values."""
+        levels = range(first, first + depth)
+        samples = [self.sample(level) for level in levels]
+        steps = 2.0 ** -np.array(levels, dtype=float).reshape(-1, 1)
+        with np.errstate(all="ignore"):
+            ups, downs = (np.array([pair[side] for pair in samples]) for side in (0, 1))
+            scaled = np.asarray(noise) * 2.0**first
+            central, error = extrapolated((ups - downs) / (2 * steps), scaled, 2)
+            right, right_error = extrapolated((ups - self.outputs) / steps, 2 * scaled, 1)
+            left, left_error = extrapolated((self.outputs - downs) / steps, 2 * scaled, 1)
+        return Slopes(central, error, right, right_error, left, left_error)
+
+    def best(self, noise: Array | float) -> Slopes:
+        """Return, per output, the slopes of least bound over all windows."""
+        found: Slopes | None = None
+        for first in self.windows():
+            here = self.along(first, noise)
+            found = here if found is None else _lesser(found, here)
+        assert found is not None
+        return found
+
+
+def _lesser(one: Slopes, other: Slopes) -> Slopes:
+    central = np.where(other.error < one.error, other.central, one.central)
+    right = np.where(other.right_error < one.right_error, other.right, one.right)
+    left = np.where(other.left_error < one.left_error, other.left, one.left)
+    return Slopes(
+        central,
+        np.fmin(one.error, other.error),
+        right,
+        np.fmin(one.right_error, other.right_error),
+        left,
+        np.fmin(one.left_error, other.left_error),
+    )

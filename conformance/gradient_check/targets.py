@@ -1,0 +1,256 @@
+"""The function under check as a map of real vectors, however it is written and whoever runs it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from conformance.adapters.base import Engine, FunctionalEngine, Tensor
+from conformance.compare.tolerance import unit_roundoff
+from conformance.errors import UsageError
+from conformance.gradient_check.arguments import Arguments, flat
+from conformance.gradient_check.bridges import bridge_to
+from conformance.observation import Array
+
+
+class Recording:
+    """One tracked call: its outputs, and gradients for any cotangent.
+
+    received: the tensors that the last pull returned, one for each variable, None for no gradient.
+    """
+
+    def __init__(
+        self, target: Target, leaves: Sequence[Tensor], outputs: Sequence[Tensor], values: Array
+    ) -> None:
+        self._target, self.leaves, self.tensors, self.outputs = target, leaves, outputs, values
+        self.received: Sequence[Tensor | None] = ()
+        self.cotangents: list[Tensor | None] = []
+
+    def pull(
+        self, cotangent: Array | None, arrangement: str = "plain", omit: int | None = None
+    ) -> Array:
+        """Return Jᵀ·cotangent as one real vector.
+
+        None stands for undefined cotangents; omit: the number of an output to leave out.
+        """
+        target = self._target
+        if cotangent is None:
+            roots: Sequence[Tensor] = target.bridge.undefined(self.tensors) or ()
+            seeds = [target.like(t, np.ones(target.numbers(t)), "plain") for t in roots]
+        else:
+            roots, seeds, start = self.tensors, [], 0
+            for number, tensor in enumerate(roots):
+                stop = start + target.numbers(tensor)
+                part = cotangent[start:stop]
+                seeds.append(None if number == omit else target.like(tensor, part, arrangement))
+                start = stop
+        self.cotangents = seeds
+        self.received = target.pull(self.leaves, roots, seeds)
+        return target.gathered(self.received)
+
+    def cotangents_now(self) -> Array:
+        """Return the values of the cotangents that the last pull was given."""
+        values = [flat(self._target.bridge.values(c)) for c in self.cotangents if c is not None]
+        return np.concatenate(values) if values else np.zeros(0)
+
+    def point_now(self) -> Array:
+        """Return the values of the leaves."""
+        return np.concatenate([flat(self._target.bridge.values(leaf)) for leaf in self.leaves])
+
+
+class Target:
+    """A function of tensors; `wide` computes it in double precision whatever its inputs are.
+
+    calls: how often the function was called. held: the generator state that every call starts from,
+    None where the function draws nothing from it.
+    """
+
+    def __init__(self, function: Callable[..., Any], inputs: Sequence[Any], engine: Engine) -> None:
+        self.engine, self.bridge = engine, bridge_to(engine)
+        self.name = _name(function)
+        self.function, parameters = self._callable(function)
+        self._inputs, self._parameters = tuple(inputs), parameters
+        self.arguments = Arguments(self.bridge, inputs, parameters)
+        if not self.arguments.tensors:
+            raise UsageError(
+                f"{self.name} is given no tensor of floats among {len(self._inputs)} inputs;"
+                " expected at least one to differentiate by"
+            )
+        self.point = self.arguments.point()
+        self.calls, self.held = 0, None
+        self.kept: tuple[int, ...] | None = None
+        self._settle(None)
+
+    def _settle(self, dtype: str | None) -> None:
+        self.dtype = dtype
+        self.variables = self.arguments.variables(dtype)
+        self.spans = [variable.span for variable in self.variables]
+        self._fill = self.arguments.fill(dtype)
+        self.unit = max(unit_roundoff(variable.dtype) for variable in self.variables)
+
+    def widened(self) -> Target:
+        """Return the target computed in double precision; itself where it already is."""
+        if self.unit <= unit_roundoff("float64"):
+            return self
+        wide = copy.copy(self)
+        if self._parameters:
+            wide.function = copy.deepcopy(self.function)
+            wide.function.double()
+        wide.calls, wide.kept = 0, None
+        wide._settle("float64")
+        return wide
+
+    def _callable(self, function: Any) -> tuple[Any, dict[str, Tensor]]:
+        """Return what to call, and the parameters that are varied with the inputs."""
+        if isinstance(function, type) and callable(getattr(function, "apply", None)):
+            return function.apply, {}
+        if callable(getattr(function, "named_parameters", None)):
+            module = copy.deepcopy(function)
+            named = dict(module.named_parameters())
+            return module, {f"parameter {name}": tensor for name, tensor in named.items()}
+        if not callable(function):
+            raise UsageError(
+                f"{function!r} is not callable; expected a function, an autograd Function or a"
+                " module"
+            )
+        return function, {}
+
+    def call(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Call the function; return the outputs that are tensors of floats."""
+        self.calls += 1
+        if self.held is not None:
+            self.bridge.restore(self.held)
+        arguments = self._fill(tensors)
+        if self._parameters:
+            first = len(tensors) - sum(v.name.startswith("parameter ") for v in self.variables)
+            names = [v.name.removeprefix("parameter ") for v in self.variables[first:]]
+            given = dict(zip(names, tensors[first:], strict=True))
+            result = self.bridge.call_module(self.function, given, arguments)
+        else:
+            result = self.function(*arguments)
+        found: list[Tensor] = []
+        _gather(result, self.bridge, found)
+        return found
+
+    def tensors(self, point: Array, tracked: bool, arrangement: str = "plain") -> list[Tensor]:
+        """Return the variables' tensors at a point."""
+        leaf = self.bridge.leaf
+        return [leaf(v.array(point), v.dtype, tracked, arrangement) for v in self.variables]
+
+    def evaluate(self, point: Array) -> Array:
+        """Return the outputs at a point as one real vector, nothing tracked."""
+        outputs = self.call(self.tensors(point, False))
+        return self._joined(outputs if self.kept is None else [outputs[i] for i in self.kept])
+
+    def record(self, point: Array, arrangement: str = "plain") -> Recording:
+        """Call the function, tracked; the first call settles which outputs are differentiable."""
+        if isinstance(self.engine, FunctionalEngine):
+            return self._functional(point)
+        leaves = self.tensors(point, True, arrangement)
+        outputs = self.call(leaves)
+        if self.kept is None:
+            tracked = [i for i, t in enumerate(outputs) if self.bridge.requires_grad(t)]
+            self.kept = tuple(tracked or range(len(outputs)))
+        outputs = [outputs[i] for i in self.kept]
+        return Recording(self, leaves, outputs, self._joined(outputs).copy())
+
+    def _functional(self, point: Array) -> Recording:
+        leaves = self.tensors(point, True)
+        outputs = self.call(leaves)
+        self.kept = tuple(range(len(outputs)))
+        return Recording(self, leaves, outputs, self._joined(outputs).copy())
+
+    def pull(
+        self, leaves: Sequence[Tensor], outputs: Sequence[Tensor], seeds: Sequence[Tensor | None]
+    ) -> Sequence[Tensor | None]:
+        """Return the gradients of the leaves for these cotangents of the outputs."""
+        if isinstance(self.engine, FunctionalEngine):
+            full = [
+                self.like(t, np.zeros(self.numbers(t)), "plain") if seed is None else seed
+                for t, seed in zip(outputs, seeds, strict=True)
+            ]
+            return self.engine.vjp(lambda *xs: tuple(self.call(xs)), leaves, full)
+        return self.bridge.pull(outputs, leaves, seeds)
+
+    def push(self, point: Array, tangent: Array) -> Array:
+        """Return J·tangent as forward mode has it."""
+        kept = self.kept or ()
+        zeros: list[Array] = []
+
+        def function(*tensors: Tensor) -> list[Tensor]:
+            outputs = self.call(tensors)
+            zeros.extend(np.zeros(self.numbers(outputs[i])) for i in kept)
+            return [outputs[i] for i in kept]
+
+        found = self.bridge.push(
+            function, self.tensors(point, False), self.tensors(tangent.copy(), False)
+        )
+        parts = [z if t is None else flat(self.bridge.values(t)) for t, z in zip(found, zeros)]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    def gathered(self, gradients: Sequence[Tensor | None]) -> Array:
+        """Return gradients of the variables as one real vector, zero where there is none."""
+        parts = []
+        for variable, gradient in zip(self.variables, gradients, strict=True):
+            size = variable.span.stop - variable.span.start
+            if gradient is None:
+                parts.append(np.zeros(size))
+                continue
+            values = self.bridge.values(gradient)
+            if variable.is_complex and values.dtype.kind != "c":
+                values = values.astype(np.complex128)
+            part = flat(values)
+            if values.shape != variable.shape:
+                raise WrongShape(
+                    f"the gradient of {variable.name} has shape {values.shape}; expected"
+                    f" {variable.shape}"
+                )
+            parts.append(part)
+        return np.concatenate(parts) if len(parts) > 1 else parts[0].copy()
+
+    def numbers(self, tensor: Tensor) -> int:
+        """Return how many real numbers an output tensor has."""
+        size = int(np.prod(tuple(tensor.shape), dtype=int))
+        return size * (2 if self.bridge.dtype_name(tensor).startswith("complex") else 1)
+
+    def like(self, tensor: Tensor, values: Array, arrangement: str) -> Tensor:
+        """Return a cotangent for an output tensor."""
+        dtype = self.bridge.dtype_name(tensor)
+        shaped = np.ascontiguousarray(values)
+        shaped = shaped.view(np.complex128) if dtype.startswith("complex") else shaped
+        return self.bridge.leaf(shaped.reshape(tuple(tensor.shape)), dtype, False, arrangement)
+
+    def output_unit(self, recording: Recording) -> float:
+        """Return the unit roundoff of the coarsest dtype among the variables and the outputs."""
+        dtypes = [self.bridge.dtype_name(t) for t in recording.tensors]
+        return max([self.unit, *(unit_roundoff(dtype) for dtype in dtypes)])
+
+    def _joined(self, outputs: Sequence[Tensor]) -> Array:
+        parts = [flat(self.bridge.values(tensor)) for tensor in outputs]
+        if len(parts) == 1:
+            return parts[0]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+
+class WrongShape(ValueError):
+    """A gradient whose shape is not its tensor's."""
+
+
+def _gather(result: Any, bridge: Any, found: list[Tensor]) -> None:
+    if isinstance(result, (list, tuple)):
+        for item in result:
+            _gather(item, bridge, found)
+    elif isinstance(result, dict):
+        for item in result.values():
+            _gather(item, bridge, found)
+    elif bridge.is_tensor(result) and bridge.is_differentiable(result):
+        found.append(result)
+
+
+def _name(function: Any) -> str:
+    own = getattr(function, "__qualname__", None) or getattr(function, "__name__", None)
+    whole = str(own or type(function).__name__).removesuffix(".apply")
+    return whole.split("<locals>.")[-1].removeprefix("_VariableFunctionsClass.")
