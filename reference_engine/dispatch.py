@@ -5,11 +5,12 @@ This is the general way; :mod:`reference_engine.fast` has a short one for the co
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from reference_engine.backends.base import BACKENDS, Backend, Kernel, of_array
+from reference_engine.backends.base import BACKENDS, COMPLEX, DIFFERENTIABLE, Backend, Kernel
 from reference_engine.backends.dtypes import (
     Category,
     dtype,
@@ -17,7 +18,7 @@ from reference_engine.backends.dtypes import (
     of_python,
     result_type,
 )
-from reference_engine.graph import CONSTANT, Node, OpNode, is_differentiable, new_node, node_type
+from reference_engine.graph import CONSTANT, Node, OpNode, new_node, node_type
 from reference_engine.modes import MODES
 from reference_engine.ops.opdef import OpDef
 from reference_engine.ops.plan import PlanCache
@@ -25,6 +26,7 @@ from reference_engine.tensor import Tensor, from_raw
 from reference_engine.views import make_view
 
 NUMBERS = (bool, int, float, complex)
+NO_EDGE: tuple[None, int] = (None, 0)
 
 
 class Operator:
@@ -35,11 +37,19 @@ class Operator:
         self.kernels: dict[type, Kernel] = {}
         self.plans = PlanCache(op)
         self.variadic = op.variadic
-        #: indices of the inputs whose dtypes are brought together
+        self.single = op.outputs == ("y",)
+        #: several outputs come as a named tuple, any number of them as a tuple
+        self.collect: Callable[..., tuple[Any, ...]] = tuple
+        if not self.single and not op.outputs[0].startswith("*"):
+            self.collect = namedtuple(op.name.split(".")[-1], op.outputs)._make  # type: ignore[misc]
         names = [n.lstrip("*") for n in op.inputs]
-        self.promoted = frozenset(
-            range(len(names)) if not op.rules else (i for i, n in enumerate(names) if n in op.rules)
+        #: which inputs have a derivative
+        self.follows = tuple(n in op.rules for n in names)
+        #: which inputs' dtypes are brought together
+        self.promoted = tuple(
+            op.promotion != "keep" and (n in op.rules or not op.rules) for n in names
         )
+        self.promotes = any(self.promoted)
 
     @cached_property
     def node_class(self) -> type[OpNode]:
@@ -72,53 +82,79 @@ def apply(run: Operator, inputs: Sequence[Any], params: Mapping[str, Any]) -> An
     input that is no tensor, RuntimeError for inputs on different devices, and what the forward rule
     raises.
     """
-    op = run.op
     raws, backend = bring_together(run, inputs)
-    out = MODES.run(run.kernel(backend.array_type), *raws, **params)
-    edges = input_edges(op, inputs) if MODES.recording else None
-    if op.view:
+    array_type = backend.array_type
+    out = compute(run, backend, raws, params)
+    edges = input_edges(run, inputs) if MODES.recording else None
+    if run.op.view:
         return make_view(run, inputs[0], params, out, edges)
-    single = op.outputs == ("y",)
-    outputs = tuple(from_raw(backend.wrap(raw)) for raw in ((out,) if single else out))
-    if edges is not None and any(is_differentiable(o._raw.dtype) for o in outputs):
+    if run.single:
+        y = from_raw(out if type(out) is array_type else backend.wrap(out))
+        if edges is not None and y._raw.dtype in DIFFERENTIABLE:
+            record(run, inputs, raws, params, (y,), edges)
+        return y
+    outputs = run.collect(from_raw(backend.wrap(raw)) for raw in out)
+    if edges is not None and any(y._raw.dtype in DIFFERENTIABLE for y in outputs):
         record(run, inputs, raws, params, outputs, edges)
-    return outputs[0] if single else outputs
+    return outputs
+
+
+def compute(run: Operator, backend: Backend, raws: Sequence[Any], params: Mapping[str, Any]) -> Any:
+    """What the op's kernel gives; RuntimeError, as in PyTorch, when operands do not broadcast."""
+    try:
+        return MODES.run(run.kernel(backend.array_type), *raws, **params)
+    except ValueError:
+        if run.op.kind != "elementwise":
+            raise
+        shapes = " and ".join(str(list(getattr(raw, "shape", ()))) for raw in raws)
+        raise RuntimeError(f"{run.op.name}: shapes {shapes} do not broadcast together") from None
 
 
 def bring_together(run: Operator, inputs: Sequence[Any]) -> tuple[list[Any], Backend]:
     """The raw arrays of an op's inputs, on one backend and promoted as the row says."""
-    op = run.op
-    backend: Backend | None = None
+    raws = []
+    array_type = None
+    plain = not run.promotes
     for position, x in enumerate(inputs):
-        if isinstance(x, Tensor):
-            own = of_array(x._raw)
-            if backend is not None and own is not backend:
+        if not isinstance(x, Tensor):
+            _check_operand(run, position, x)
+            plain = plain and x is None
+            raws.append(x)
+            continue
+        raw = x._raw
+        raws.append(raw)
+        if type(raw) is not array_type:
+            if array_type is not None:
                 devices = sorted({str(t.device) for t in inputs if isinstance(t, Tensor)})
                 raise RuntimeError(
-                    f"{op.name} got tensors on different devices, {' and '.join(devices)}; "
+                    f"{run.op.name} got tensors on different devices, {' and '.join(devices)}; "
                     "move them together with to(device)"
                 )
-            backend = own
-        elif x is not None and not isinstance(x, NUMBERS):
-            name = op.inputs[0] if run.variadic else op.inputs[position]
-            raise TypeError(
-                f"{op.name}: argument {name!r} must be a Tensor, got {type(x).__name__}"
-            )
-    if backend is None:
-        raise TypeError(f"{op.name} needs at least one Tensor, got {inputs!r}")
-    common = None
-    if op.promotion != "keep":
-        common = _common_dtype(run, inputs)
-    device = next(x._raw for x in inputs if isinstance(x, Tensor)).device
-    raws = [
-        _raw(backend, x, common if run.variadic or i in run.promoted else None, device)
-        for i, x in enumerate(inputs)
-    ]
-    return raws, backend
+            array_type = type(raw)
+    if array_type is None:
+        raise TypeError(f"{run.op.name} needs at least one Tensor, got {inputs!r}")
+    backend = BACKENDS[array_type]
+    if plain:
+        return raws, backend
+    common = _common_dtype(run, inputs) if run.promotes else None
+    device = next(x._raw.device for x in inputs if isinstance(x, Tensor))
+    promoted = run.promoted * len(inputs) if run.variadic else run.promoted
+    return [
+        _raw(backend, x, common if joins else None, device)
+        for x, joins in zip(inputs, promoted, strict=False)
+    ], backend
+
+
+def _check_operand(run: Operator, position: int, x: Any) -> None:
+    """TypeError for an input that is neither a number nor an optional one left out."""
+    name = run.op.inputs[0 if run.variadic else position]
+    if not isinstance(x, NUMBERS) and (x is not None or name not in run.op.optional):
+        raise TypeError(f"{run.op.name}: {name!r} must be a Tensor, got {type(x).__name__}")
 
 
 def _common_dtype(run: Operator, inputs: Sequence[Any]) -> dtype:
-    joined = inputs if run.variadic else [inputs[i] for i in run.promoted if i < len(inputs)]
+    promoted = run.promoted * len(inputs) if run.variadic else run.promoted
+    joined = [x for x, joins in zip(inputs, promoted, strict=False) if joins]
     tensors = [x for x in joined if isinstance(x, Tensor)]
     common = result_type(
         (x.dtype for x in tensors if x._raw.ndim),
@@ -133,21 +169,19 @@ def _common_dtype(run: Operator, inputs: Sequence[Any]) -> dtype:
 def _raw(backend: Backend, x: Any, common: dtype | None, device: Any) -> Any:
     if isinstance(x, Tensor):
         return x._raw if common is None else backend.cast(x._raw, common)
-    if x is None:
-        return None
-    return backend.asarray(x, common or of_python(x), device=device)
+    return x if x is None else backend.asarray(x, common or of_python(x), device=device)
 
 
-def input_edges(op: OpDef, inputs: Sequence[Any]) -> list[tuple[Node | None, int]] | None:
+def input_edges(run: Operator, inputs: Sequence[Any]) -> list[tuple[Node | None, int]] | None:
     """The graph edges of the differentiable inputs; None when no input requires grad."""
-    if op.variadic:
-        edges = [x._edge() for x in inputs] if op.rules else []
-    else:
-        edges = [
-            x._edge() if isinstance(x, Tensor) and name in op.rules else (None, 0)
-            for name, x in zip(op.inputs, inputs, strict=False)
-        ]
-    return edges if any(node is not None for node, _ in edges) else None
+    edges = []
+    found = False
+    follows = run.follows * len(inputs) if run.variadic else run.follows
+    for x, follow in zip(inputs, follows, strict=False):
+        edge = x._edge() if follow and isinstance(x, Tensor) and x._tracked else NO_EDGE
+        edges.append(edge)
+        found = found or edge[0] is not None
+    return edges if found else None
 
 
 def record(
@@ -162,7 +196,7 @@ def record(
     node = make_node(run, inputs, params, outputs, edges)
     node._saved = save(node, inputs, raws, outputs)
     for nr, out in enumerate(outputs):
-        if is_differentiable(out._raw.dtype):
+        if out._raw.dtype in DIFFERENTIABLE:
             out._grad_fn, out._nr, out._tracked = node, nr, True
 
 
@@ -174,10 +208,10 @@ def make_node(
     edges: Sequence[tuple[Node | None, int]],
 ) -> OpNode:
     """A node without saved values."""
-    wanted = (0,) if run.variadic else tuple(i for i, (n, _) in enumerate(edges) if n is not None)
-    plan = run.plans.get(wanted, any(out.dtype.is_complex for out in outputs))
     parents, nrs = zip(*edges, strict=True)
-    metas = tuple((tuple(out._raw.shape), out._raw.dtype) for out in outputs)
+    wanted = (0,) if run.variadic else tuple([i for i, n in enumerate(parents) if n is not None])
+    metas = tuple([(out._raw.shape, out._raw.dtype) for out in outputs])
+    plan = run.plans.get(wanted, any(dtype in COMPLEX for _, dtype in metas))
     return new_node(run.node_class, plan, parents, nrs, metas, (), plan.facts(inputs, params))
 
 
@@ -189,11 +223,11 @@ def save(
     plan = node._plan
     if not plan.sources:
         return ()
-    if plan.op.variadic:
+    places: Sequence[int] = plan.sources
+    count = len(plan.op.inputs)
+    if plan.variadic:
         places = [i for s in plan.sources for i in _variadic_places(s, len(inputs))]
-    else:
-        places = list(plan.sources)
-    count = len(inputs) if plan.op.variadic else len(plan.op.inputs)
+        count = len(inputs)
     for place in places:
         if place >= count:
             out = outputs[place - count]

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from reference_engine.backends.base import BACKENDS, of_array
-from reference_engine.dispatch import Operator, apply, operator
+from reference_engine.backends.base import NATIVE_FLOATING, of_array
+from reference_engine.dispatch import apply, operator
 from reference_engine.graph import CONSTANT, new_node
 from reference_engine.modes import MODES
 from reference_engine.ops.opdef import OpDef
@@ -19,8 +19,6 @@ from reference_engine.storage import Storage
 from reference_engine.tensor import Tensor
 
 _new = object.__new__
-#: raw dtypes for which promotion has nothing to do; grows when a backend is first met
-REAL_FLOATING = {d for backend in BACKENDS.values() for d in backend.real_floating}
 
 
 def unary(op: OpDef) -> Callable[[Any], Any]:
@@ -37,8 +35,8 @@ def unary(op: OpDef) -> Callable[[Any], Any]:
             return apply(run, (x,), {})
         raw = x._raw
         kernel = kernels.get(type(raw))
-        if kernel is None or raw.dtype not in REAL_FLOATING:
-            return _general(run, (x,))
+        if kernel is None or raw.dtype not in NATIVE_FLOATING:
+            return apply(run, (x,), {})
         y = _output(fast(kernel, raw), raw)
         if x._tracked:
             parent, nr = x._grad_fn, x._nr
@@ -77,11 +75,14 @@ def binary(op: OpDef) -> Callable[[Any, Any], Any]:
         dtype = x.dtype
         if (
             kernel is None
-            or dtype not in REAL_FLOATING
+            or dtype not in NATIVE_FLOATING
             or (kind is Tensor and y.dtype is not dtype)
         ):
-            return _general(run, (a, b))
-        out = _output(fast(kernel, x, y), x)
+            return apply(run, (a, b), {})
+        try:
+            out = _output(fast(kernel, x, y), x)
+        except ValueError:
+            return apply(run, (a, b), {})  # which says it in PyTorch's way
         wanted = nr_a = nr_b = 0
         parent_a = parent_b = None
         if a._tracked:
@@ -134,9 +135,3 @@ def _save(values: tuple[Any, ...], sources: tuple[int, ...]) -> tuple[Any, ...]:
         else:
             saved += (x, CONSTANT, 0)
     return tuple(saved)
-
-
-def _general(run: Operator, inputs: tuple[Any, ...]) -> Any:
-    """The general way, which also finds the kernel for an array type met for the first time."""
-    REAL_FLOATING.update(of_array(inputs[0]._raw).real_floating)
-    return apply(run, inputs, {})

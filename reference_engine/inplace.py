@@ -12,14 +12,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reference_engine import errors
-from reference_engine.backends.base import Backend, of_array
+from reference_engine.backends.base import DIFFERENTIABLE, Backend, of_array
 from reference_engine.backends.dtypes import dtype
 from reference_engine.graph import (
     AccumulateGrad,
     Cotangent,
     Node,
     OpNode,
-    is_differentiable,
     priorities,
 )
 from reference_engine.modes import MODES
@@ -38,17 +37,17 @@ def apply_in_place(run: Operator, inputs: Sequence[Any], params: Mapping[str, An
     when the result has another shape or a greater dtype category, or when the memory overlaps
     itself.
     """
-    from reference_engine.dispatch import bring_together, input_edges, make_node, save
+    from reference_engine.dispatch import bring_together, compute, input_edges, make_node, save
 
     target: Tensor = inputs[0]
     name = run.op.name.split(".")[-1] + "_"
-    edges = input_edges(run.op, inputs) if MODES.recording else None
+    edges = input_edges(run, inputs) if MODES.recording else None
     check_writable(target, name, recording=edges is not None)
     raws, backend = bring_together(run, inputs)
-    result = backend.wrap(MODES.run(run.kernel(backend.array_type), *raws, **params))
+    result = backend.wrap(compute(run, backend, raws, params))
     _check_fits(target, result, backend, name)
     node = None
-    if edges is not None and is_differentiable(target._raw.dtype):
+    if edges is not None and target._raw.dtype in DIFFERENTIABLE:
         node = make_node(run, inputs, params, [target], edges)
         if 0 in node._plan.sources:
             # the gradient needs the value that is about to be overwritten
