@@ -23,10 +23,9 @@ def clip_grad_norm_(
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
 ) -> Tensor:
-    """Scales all gradients in place so that their joint norm is at most ``max_norm``; returns the
-    norm before.
+    """Scales all gradients in place so that their joint norm is at most ``max_norm``.
 
-    RuntimeError with ``error_if_nonfinite`` when that norm is infinite or nan.
+    Returns the norm before. RuntimeError with ``error_if_nonfinite`` when it is infinite or nan.
     """
     grads = _grads(parameters)
     if not grads:
@@ -39,7 +38,7 @@ def clip_grad_norm_(
             f"the norm of the gradients is {total.item()}; it must be finite to clip by, "
             "or pass error_if_nonfinite=False"
         )
-    factor = (max_norm / (total + 1e-6)).clamp(max=1.0)
+    factor: Tensor = ((total + 1e-6).reciprocal() * max_norm).clamp(max=1.0)
     for g in grads:
         g.mul_(factor.to(g.dtype))
     return total

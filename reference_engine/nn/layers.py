@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from reference_engine.nn import functional as F  # noqa: N812
+from reference_engine.nn import functional as F
 from reference_engine.nn.module import Module
 from reference_engine.nn.parameter import Parameter
-from reference_engine.ops.creation import ones, zeros
+from reference_engine.ops.creation import ones, tensor, zeros
 from reference_engine.tensor import Tensor
 
 
@@ -71,7 +71,7 @@ Upsample = _layer("Upsample", "interpolate", size=None, scale_factor=None, mode=
 class Identity(Module):
     """Its input; takes and ignores any settings."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *_: Any, **__: Any) -> None:
         super().__init__()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -88,7 +88,8 @@ class Flatten(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, ...) → (N, product), by default."""
-        return x.flatten(self.start_dim, self.end_dim)
+        made: Tensor = x.flatten(self.start_dim, self.end_dim)
+        return made
 
 
 class Dropout(Module):
@@ -100,14 +101,15 @@ class Dropout(Module):
         super().__init__()
         if not 0 <= p <= 1:
             raise ValueError(f"{type(self).__name__} got p={p}; a probability is between 0 and 1")
-        self.p = p
+        self.p, self.inplace = p, inplace
 
     def forward(self, x: Tensor) -> Tensor:
         """The same shape."""
         made: Tensor = getattr(F, self._function)(x, self.p, self.training)
-        return made
+        return x.copy_(made) if self.inplace else made
 
     def extra_repr(self) -> str:
+        """The settings to show in the representation."""
         return f"p={self.p}"
 
 
@@ -139,7 +141,8 @@ class LayerNorm(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The same shape."""
-        return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+        made: Tensor = F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+        return made
 
 
 class _BatchNorm(Module):
@@ -159,22 +162,20 @@ class _BatchNorm(Module):
         self.register_parameter("bias", Parameter(zeros(num_features)) if affine else None)
         self.register_buffer("running_mean", zeros(num_features) if track_running_stats else None)
         self.register_buffer("running_var", ones(num_features) if track_running_stats else None)
+        self.register_buffer("num_batches_tracked", tensor(0) if track_running_stats else None)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, num_features, ...) to the same shape; ValueError for another number of dimensions."""
         if x.ndim not in self._dims:
             raise ValueError(f"{type(self).__name__} takes {self._dims} dimensions, got {x.ndim}")
-        batch = self.training or self.running_mean is None
-        return F.batch_norm(
-            x,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            batch,
-            self.momentum,
-            self.eps,
-        )
+        tracked = self.running_mean is not None
+        if self.training and tracked:
+            self.num_batches_tracked += 1
+        made: Tensor = F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias,
+            self.training or not tracked, self.momentum, self.eps,
+        )  # fmt: skip
+        return made
 
 
 class BatchNorm1d(_BatchNorm):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import sqrt
 from typing import Any
 
-from reference_engine.nn import functional as F  # noqa: N812
+from reference_engine.nn import functional as F
 from reference_engine.nn import init
 from reference_engine.nn.module import Module
 from reference_engine.nn.parameter import Parameter
@@ -43,9 +43,11 @@ class Linear(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in_features) → (..., out_features)."""
-        return F.linear(x, self.weight, self.bias)
+        made: Tensor = F.linear(x, self.weight, self.bias)
+        return made
 
     def extra_repr(self) -> str:
+        """The settings to show in the representation."""
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, "
             f"bias={self.bias is not None}"
@@ -91,6 +93,7 @@ class _Conv(Module):
         _start(self.weight, self.bias)
 
     def extra_repr(self) -> str:
+        """The settings to show in the representation."""
         return (
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
             f"stride={self.stride}, padding={self.padding}"
@@ -183,4 +186,5 @@ class Embedding(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(...) → (..., embedding_dim)."""
-        return F.embedding(x, self.weight, padding_idx=self.padding_idx)
+        made: Tensor = F.embedding(x, self.weight, padding_idx=self.padding_idx)
+        return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reference_engine.nn import functional as F  # noqa: N812
+from reference_engine.nn import functional as F
 from reference_engine.nn.module import Module
 from reference_engine.tensor import Tensor
 

@@ -42,6 +42,7 @@ class Module:
         raise NotImplementedError(f"module {type(self).__name__} defines no forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """``forward``."""
         return self.forward(*args, **kwargs)
 
     # registration ---------------------------------------------------------------------------------
@@ -88,7 +89,8 @@ class Module:
             self._modules,
             self.__dict__,
         )
-        return any([table.pop(name, self) is not self for table in tables])
+        found = [table.pop(name, self) is not self for table in tables]
+        return any(found)
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Adds a parameter, or None for one that this instance does without."""

@@ -18,14 +18,14 @@ def _at(F: Any, inside: Any, x: Any, within: Any, beyond: Any) -> Any:
 
 
 # pieces of straight lines -------------------------------------------------------------------------
-own("relu", lambda xp, x: xp.where(x > 0, x, xp.where(xp.isnan(x), x, 0)), inplace=True,
-    complex=False,
+own("relu", lambda xp, x: xp.where(x > 0, x, xp.where(xp.isnan(x), x, 0)),
+    complex=False, inplace=True,
     vjp_x=lambda F, g, y: F.where(y > 0, g, 0), jvp=lambda F, y, t_x: F.where(y > 0, t_x, 0),
     kinks=_ZERO, samples=[(((2, 3),), {}), (((),), {})])  # fmt: skip
 elementwise("nn.functional.leaky_relu", lambda xp, x, *, negative_slope=0.01: xp.where(
                 x > 0, x, x * negative_slope),
-            dx=lambda F, x, negative_slope: _at(F, x > 0, x, 1, negative_slope), **_KINK
-            )  # fmt: skip
+            dx=lambda F, x, negative_slope: _at(F, x > 0, x, 1, negative_slope),
+            **_KINK)  # fmt: skip
 elementwise("nn.functional.hardtanh", lambda xp, x, *, min_val=-1.0, max_val=1.0: xp.clip(
                 x, min_val, max_val),
             dx=lambda F, x, min_val, max_val: _at(
@@ -40,8 +40,8 @@ elementwise("nn.functional.hardsigmoid", lambda xp, x: xp.clip(x + 3, 0.0, 6.0) 
 elementwise("nn.functional.hardswish", lambda xp, x: x * xp.clip(x + 3, 0.0, 6.0) / 6,
             dx=lambda F, x: F.where(x < -3, 0, F.where(x <= 3, x / 3 + 0.5, 1)),
             kinks={"x": (-3.0, 3.0)}, **_ROW)  # fmt: skip
-elementwise("nn.functional.hardshrink", lambda xp, x, *, lambd=0.5: xp.where(xp.abs(x) <= lambd, 0,
-            x),
+elementwise("nn.functional.hardshrink", lambda xp, x, *, lambd=0.5: xp.where(
+                xp.abs(x) <= lambd, 0, x),
             dx=lambda F, x, lambd: _at(F, F.abs(x) > lambd, x, 1, 0), kinks={"x": (0.5, -0.5)},
             **_ROW)  # fmt: skip
 elementwise("nn.functional.softshrink", lambda xp, x, *, lambd=0.5: x - xp.clip(x, -lambd, lambd),
@@ -52,16 +52,20 @@ elementwise("nn.functional.threshold", lambda xp, x, *, threshold, value: xp.whe
             dx=lambda F, x, threshold: _at(F, x > threshold, x, 1, 0),
             kinks={"x": ("threshold",)}, samples=[(((2, 3),), {"threshold": 0.1, "value": 2.0})],
             **_ROW)  # fmt: skip
-elementwise("nn.functional.prelu", lambda xp, x, weight: xp.where(x > 0, x, _channels(x,
-            weight) * x),
-            dx=lambda F, x, weight: F.where(x > 0, 1, _channels(x, weight)),
+elementwise("_prelu", lambda xp, x, weight: xp.where(x > 0, x, weight * x),
+            dx=lambda F, x, weight: F.where(x > 0, 1, weight),
             dweight=lambda F, x: F.where(x > 0, 0, x), node="PreluKernelBackward0",
-            samples=[(((2, 3), (1,)), {})], **_KINK)  # fmt: skip
+            **_KINK)  # fmt: skip
 
 
-def _channels(x: Any, weight: Any) -> Any:
-    """One slope for all, as torch.prelu broadcasts it."""
-    return weight.reshape(()) if not x.ndim else weight
+def _prelu(F: Any, x: Any, weight: Any) -> Any:
+    """One slope for all, or one for each channel of x (N, C, ...)."""
+    shape = (-1, *(1,) * (x.ndim - 2)) if weight.ndim and x.ndim > 1 else ()
+    return F._prelu(x, F.reshape(weight, shape=shape))
+
+
+composite("nn.functional.prelu", _prelu, complex=False, samples=[
+    (((2, 3), (1,)), {}), (((2, 3, 2), (3,)), {}), (((), (1,)), {})])  # fmt: skip
 
 
 # exponential --------------------------------------------------------------------------------------
@@ -119,8 +123,7 @@ def _gelu_slope(F: Any, x: Any, approximate: str) -> Any:
 
 
 _BEND = sqrt(2 / pi)
-elementwise("nn.functional.gelu", _gelu, dx=lambda F, x, approximate: _gelu_slope(F, x,
-            approximate),
+elementwise("nn.functional.gelu", _gelu, dx=_gelu_slope,
             samples=[(((2, 3),), {}), (((2, 3),), {"approximate": "tanh"})], **_ROW)  # fmt: skip
 
 
@@ -130,8 +133,7 @@ def _silu_slope(F: Any, x: Any) -> Any:
 
 
 elementwise("nn.functional.silu", lambda xp, x: x * xp.sigmoid(x), dx=_silu_slope, **_ROW)
-composite("nn.functional.mish", lambda F, x, inplace=False: x * F.tanh(F.softplus(x)),
-          complex=False,
+composite("nn.functional.mish", lambda F, x: x * F.tanh(F.softplus(x)), complex=False,
           samples=[(((2, 3),), {})])  # fmt: skip
 composite("nn.functional.softsign", lambda F, x: x / (F.abs(x) + 1), samples=[(((2, 3),), {})])
 composite("nn.functional.tanhshrink", lambda F, x: x - F.tanh(x), samples=[(((2, 3),), {})])

@@ -1,6 +1,4 @@
-"""Copies of elements in another arrangement: joined, repeated, shifted, turned round, masked to a
-triangle.
-"""
+"""Copies in another arrangement: joined, repeated, shifted, turned round, cut to a triangle."""
 
 from __future__ import annotations
 
@@ -53,8 +51,8 @@ def _stack(xp: Any, *xs: Any, dim: int = 0) -> Any:
     return xp.stack(xs, axis=axis(dim, xs[0].ndim + 1))
 
 
-linear("cat", _cat, transpose=_cut, promotion="promote", methods=(), aliases=("concat",
-       "concatenate"),
+linear("cat", _cat, transpose=_cut, promotion="promote", methods=(),
+       aliases=("concat", "concatenate"),
        samples=[(((2, 3), (1, 3)), {}), (((2, 1), (2, 2), (2, 3)), {"dim": -1})])  # fmt: skip
 linear("stack", _stack, transpose=lambda F, g, dim: F.unbind(g, dim=dim), promotion="promote",
        methods=(), samples=[(((2, 3), (2, 3)), {}), (((3,), (3,)), {"dim": -1})])  # fmt: skip
@@ -97,10 +95,9 @@ def _roll(
 ) -> Any:
     if dims is None or dims == ():
         return xp.reshape(xp.roll(xp.reshape(x, (-1,)), shifts, axis=0), tuple(x.shape))
-    many = isinstance(dims, Sequence)
-    return xp.roll(x, tuple(shifts) if isinstance(shifts,
-    Sequence) else (shifts,) if many else shifts,
-                   axis=tuple(dims) if isinstance(dims, Sequence) else dims)  # fmt: skip
+    if isinstance(dims, int):
+        return xp.roll(x, shifts, axis=dims)
+    return xp.roll(x, (shifts,) if isinstance(shifts, int) else tuple(shifts), axis=tuple(dims))
 
 
 def _backwards(shifts: int | Sequence[int]) -> int | tuple[int, ...]:
@@ -109,8 +106,8 @@ def _backwards(shifts: int | Sequence[int]) -> int | tuple[int, ...]:
 
 linear("flip", _flip, transpose=lambda F, g, dims: F.flip(g, dims=dims), order=("x", "*dims"),
        samples=_samples({"dims": (0, 1)}, {"dims": (-1,)}))  # fmt: skip
-linear("roll", _roll, transpose=lambda F, g, shifts, dims: F.roll(g, shifts=_backwards(shifts),
-       dims=dims),
+linear("roll", _roll,
+       transpose=lambda F, g, shifts, dims: F.roll(g, shifts=_backwards(shifts), dims=dims),
        samples=_samples({"shifts": 2}, {"shifts": (1, -1), "dims": (0, 1)}))  # fmt: skip
 linear("tril", lambda xp, x, *, diagonal=0: xp.tril(x, k=diagonal), inplace=True,
        transpose=lambda F, g, diagonal: F.tril(g, diagonal=diagonal),

@@ -47,9 +47,8 @@ def _power_slope(F: Any, x: Any, exponent: Any) -> Any:
 
 def _exponent_slope(F: Any, x: Any, exponent: Any, y: Any, exponent_dtype: Any) -> Any:
     """y·log x; its limit at x = 0 is 0 for exponents with a real part that is not negative."""
-    real = (
-        F.real(exponent) if exponent_dtype is not None and exponent_dtype.is_complex else exponent
-    )
+    is_complex = exponent_dtype is not None and exponent_dtype.is_complex
+    real = F.real(exponent) if is_complex else exponent
     at_zero = F.logical_and(x == 0, real >= 0)
     return F.where(at_zero, 0, y * F.log(F.where(at_zero, 1, x)))
 
@@ -107,12 +106,12 @@ _CHOICE: dict[str, Any] = {
 }  # fmt: skip
 own("maximum", "maximum", vjp_x=lambda F, g, x, other: _greater(F, x, other, g, 0),
     vjp_other=lambda F, g, x, other: _greater(F, other, x, g, 0),
-    jvp=lambda F, x, other, t_x, t_other: _greater(F, x, other, t_x, t_other), **_CHOICE
-    )  # fmt: skip
+    jvp=lambda F, x, other, t_x, t_other: _greater(F, x, other, t_x, t_other),
+    **_CHOICE)  # fmt: skip
 own("minimum", "minimum", vjp_x=lambda F, g, x, other: _greater(F, other, x, g, 0),
     vjp_other=lambda F, g, x, other: _greater(F, x, other, g, 0),
-    jvp=lambda F, x, other, t_x, t_other: _greater(F, other, x, t_x, t_other), **_CHOICE
-    )  # fmt: skip
+    jvp=lambda F, x, other, t_x, t_other: _greater(F, other, x, t_x, t_other),
+    **_CHOICE)  # fmt: skip
 linear("where", lambda xp, condition, x, other: xp.where(condition, x, other),
        transpose_x=lambda F, g, condition: F.where(condition, g, 0),
        transpose_other=lambda F, g, condition: F.where(condition, 0, g),

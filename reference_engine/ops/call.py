@@ -28,11 +28,11 @@ def function_of(op: OpDef) -> Callable[..., Any]:
             fast = unary(op)
         elif len(op.inputs) == 2:
             fast = binary(op)
-    arity = len(op.inputs)
+    arity = bind.plain_arity
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        if fast is not None and not kwargs and len(args) == arity:
-            return fast(*args)
+        if not kwargs and len(args) == arity:
+            return apply(run, args, {}) if fast is None else fast(*args)
         inputs, params = bind(args, kwargs)
         return apply(run, inputs, params)
 
@@ -94,7 +94,10 @@ def _spellings(op: OpDef) -> dict[str, str]:
 class Binder:
     """Sorts a call's arguments into array inputs and parameters; TypeError when they do not fit."""
 
-    __slots__ = ("_inputs", "_known", "_names", "_op", "_spelled", "_spread")
+    __slots__ = (
+        "_inputs", "_known", "_names", "_op", "_required", "_spelled", "_spread", "_variadic",
+        "plain_arity",
+    )  # fmt: skip
 
     def __init__(self, op: OpDef) -> None:
         self._op = op
@@ -104,11 +107,17 @@ class Binder:
         self._spread = op.order[-1].startswith("*") and not op.variadic
         self._known = frozenset(self._names) | frozenset(self._inputs) | frozenset(op.params)
         self._spelled = _spellings(op)
+        self._variadic = op.variadic
+        self._required = [n for n, default in op.params.items() if default is REQUIRED]
+        #: a call with this many positional arguments and no others has just the op's inputs
+        leading = self._names[: len(self._inputs)] == self._inputs
+        plain = leading and not self._required and not op.variadic
+        self.plain_arity = len(self._inputs) if plain else -1
 
     def named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments by name."""
         op = self._op
-        if op.variadic:
+        if self._variadic:
             args = _gathered(args)
         names = self._names
         if self._spread and len(args) >= len(names):
@@ -129,19 +138,14 @@ class Binder:
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[list[Any], dict[str, Any]]:
         """(inputs in the row's order, parameters that were given)."""
-        op = self._op
         found = self.named(args, kwargs)
-        if op.variadic:
+        if self._variadic:
             return list(found.pop(self._inputs[0], ())), self._complete(found)
-        inputs = [found.pop(name, None) for name in self._inputs]
-        for name, x in zip(self._inputs, inputs, strict=True):
-            if x is None and name not in op.optional:
-                raise TypeError(f"{op.name} needs argument {name!r}")
-        return inputs, self._complete(found)
+        return [found.pop(name, None) for name in self._inputs], self._complete(found)
 
     def _complete(self, params: dict[str, Any]) -> dict[str, Any]:
-        for name, default in self._op.params.items():
-            if default is REQUIRED and name not in params:
+        for name in self._required:
+            if name not in params:
                 raise TypeError(f"{self._op.name} needs argument {name!r}")
         return params
 

@@ -75,12 +75,10 @@ NUMPY.define("complex", _numpy_complex)
 linear("view_as_real", _as_real, transpose=lambda F, g: F.view_as_complex(F.clone(g)), view=True,
        methods=(), fill=_FILL, samples=_COMPLEX)  # fmt: skip
 linear("view_as_complex", _as_complex, transpose=lambda F, g: F.view_as_real(g), view=True,
-       methods=(),
-       complex=False,
-       samples=[(((3, 2),), {}), (((2,),), {})])  # fmt: skip
-linear("complex", lambda xp, real, imag: xp.complex(real, imag), transpose_real=lambda F,
-       g: F.real(g),
-       transpose_imag=lambda F, g: F.imag(g), promotion="promote", methods=(), complex=False,
+       methods=(), complex=False, samples=[(((3, 2),), {}), (((2,),), {})])  # fmt: skip
+linear("complex", lambda xp, real, imag: xp.complex(real, imag),
+       transpose_real=lambda F, g: F.real(g), transpose_imag=lambda F, g: F.imag(g),
+       promotion="promote", methods=(), complex=False,
        samples=[(((2, 3), (2, 3)), {}), (((), ()), {})])  # fmt: skip
 
 

@@ -27,7 +27,7 @@ def pad_ends(xp: Any, x: Any, before: Sequence[int], after: Sequence[int], value
     lead = x.ndim - len(before)
     sizes = [n + b + a for n, b, a in zip(x.shape[lead:], before, after, strict=True)]
     out = xp.full((*x.shape[:lead], *sizes), value, dtype=x.dtype, device=x.device)
-    out[(..., *(slice(b, b + n) for b, n in zip(before, x.shape[lead:], strict=True)))] = x
+    out[window_slices(before, x.shape[lead:], (1,) * len(before))] = x
     return out
 
 
@@ -83,20 +83,20 @@ def _conv_input(xp: Any, h: Any, w: Any, *, size: Sizes, stride: Sizes, padding:
     total = xp.zeros((channels, h.shape[0], *reach), dtype=columns.dtype, device=h.device)
     for place in product(*map(range, kernel)):
         offset = [i * d for i, d in zip(place, dilation, strict=True)]
-        total[window_slices(offset, out, stride)] += columns[(slice(None), *place)]
-    total = total[(..., *(slice(p, p + s) for p, s in zip(padding, size, strict=True)))]
+        whole = (slice(None), *place)
+        total[window_slices(offset, out, stride)] += columns[whole]
+    total = total[window_slices(padding, size, (1,) * len(size))]
     return xp.copy(xp.permute_dims(total, (1, 0, *range(2, total.ndim))))
 
 
 def _conv_weight(xp: Any, x: Any, h: Any, *, kernel: Sizes, stride: Sizes, padding: Sizes,
-                 dilation: Sizes,
-                 groups: int) -> Any:  # fmt: skip
+                 dilation: Sizes, groups: int) -> Any:  # fmt: skip
     out = tuple(h.shape[2:])
     # a stride need not use the input up: windows beyond the output's are no part of it
     columns, found = _columns(xp, x, kernel, stride, padding, dilation, groups)
     if found != out:
         columns = xp.reshape(columns, (*columns.shape[:2], x.shape[0], *found))
-        columns = columns[(..., *(slice(n) for n in out))]
+        columns = columns[window_slices((0,) * len(out), out, (1,) * len(out))]
         columns = xp.reshape(columns, (*columns.shape[:2], -1))
     made = xp.matmul(_rows(xp, h, groups), xp.matrix_transpose(columns))
     return xp.reshape(made, (h.shape[1], x.shape[1] // groups, *kernel))
@@ -208,7 +208,7 @@ def _conv_nd(n: int) -> Any:
             x = F.constant_pad_nd(x, pad=tuple(
                 p for r in reversed(reach) for p in (r // 2, r - r // 2)))  # fmt: skip
         padding = 0 if isinstance(padding, str) else padding
-        settings = _given(*(tuple_of(v, n) for v in (stride, padding, dilation)), groups)
+        settings = _given(tuple_of(stride, n), tuple_of(padding, n), tuple_of(dilation, n), groups)
         return _batched(F, x, n, lambda v: F._convolution(v, weight, bias, **settings))
 
     return forward

@@ -23,7 +23,8 @@ def _written(xp: Any, x: Any, value: Any) -> Any:
 elementwise("fill", _written, dx=0, dvalue=1, promotion="keep", methods=("fill",),
             samples=[(((2, 3), ()), {})])  # fmt: skip
 elementwise("copy", lambda xp, x, src, *, non_blocking=False: _written(xp, x, src), dx=0, dsrc=1,
-            promotion="keep", methods=("copy",), samples=[(((2, 3), (3,)), {})], node="CopyBackwards")  # fmt: skip
+            promotion="keep", methods=("copy",), node="CopyBackwards",
+            samples=[(((2, 3), (3,)), {})])  # fmt: skip
 elementwise("zero", lambda xp, x: xp.zeros_like(x), dx=0, promotion="keep", methods=("zero",))
 linear("clone", lambda xp, x, *, memory_format=None: xp.copy(x), transpose=lambda F, g: g)
 linear("_to_copy", lambda xp, x, *, dtype: xp.copy(x) if xp.dtype_of(x) is dtype else xp.cast(x,

@@ -88,8 +88,8 @@ linear("index_select", _index_select, order=_ORDER, fill=_INDEX,
        samples=[(((3, 2), (4,)), {"dim": 0}), (((2, 3), (2,)), {"dim": -1})])  # fmt: skip
 linear("index_add", _index_add, order=("x", "dim", "index", "source"), fill=_INDEX, inplace=True,
        transpose_x=lambda F, g: g,
-       transpose_source=lambda F, g, index, dim, alpha: F.index_select(g, dim=dim,
-       index=index) * alpha,
+       transpose_source=lambda F, g, index, dim, alpha:
+           F.index_select(g, dim=dim, index=index) * alpha,
        samples=[(((3, 2), (4,), (4, 2)), {"dim": 0}),
                 (((2, 3), (2,), (2, 2)), {"dim": 1, "alpha": -2})])  # fmt: skip
 linear("gather", _gather, order=_ORDER, fill=_INDEX,
@@ -139,8 +139,7 @@ linear("masked_fill", lambda xp, x, mask, value: xp.where(mask, value, x), fill=
        transpose_x=lambda F, g, mask: F.where(mask, 0, g),
        transpose_value=lambda F, g, mask: F.where(mask, g, 0), promotion="promote", inplace=True,
        samples=[(((2, 3), (2, 3), 0.5), {}), (((2, 3), (3,), ()), {})])  # fmt: skip
-linear("masked_select", _masked_select, fill={"mask": "bool"}, transpose_x=lambda F, g, mask,
-       x_shape:
-       F._masked_put(g, mask, size=x_shape), samples=[(((2, 3), (2, 3)), {}), (((3,), (2, 1)), {})],
-       )  # fmt: skip
+linear("masked_select", _masked_select, fill={"mask": "bool"},
+       transpose_x=lambda F, g, mask, x_shape: F._masked_put(g, mask, size=x_shape),
+       samples=[(((2, 3), (2, 3)), {}), (((3,), (2, 1)), {})])  # fmt: skip
 linear("_masked_put", _masked_put, transpose_g=lambda F, g, mask, size: F.masked_select(g, mask))

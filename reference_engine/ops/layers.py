@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from reference_engine.ops.opdef import composite, linear, nondiff
@@ -38,9 +37,9 @@ def _per_channel(F: Any, v: Any, x: Any) -> Any:
     return None if v is None else F.reshape(v, shape=(-1, *(1,) * (x.ndim - 2)))
 
 
-def _layer_norm(F: Any, x: Any, normalized_shape: Sequence[int], weight: Any = None,
-                bias: Any = None,
-                eps: float = 1e-5) -> Any:  # fmt: skip
+def _layer_norm(
+    F: Any, x: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5
+) -> Any:
     n = len(normalized_shape)
     if tuple(x.shape[x.ndim - n :]) != tuple(normalized_shape):
         raise RuntimeError(
@@ -57,8 +56,7 @@ def _group_norm(F: Any, x: Any, num_groups: int, weight: Any = None, bias: Any =
 
 
 def _batch_norm(F: Any, x: Any, running_mean: Any, running_var: Any, weight: Any = None,
-                bias: Any = None,
-                training: bool = False, momentum: float = 0.1,
+                bias: Any = None, training: bool = False, momentum: float = 0.1,
                 eps: float = 1e-5) -> Any:  # fmt: skip
     """Over the batch in training, which also moves the running statistics; else over those."""
     dims = (0, *range(2, x.ndim))
@@ -77,11 +75,13 @@ def _batch_norm(F: Any, x: Any, running_mean: Any, running_var: Any, weight: Any
 
 
 def _instance_norm(F: Any, x: Any, running_mean: Any = None, running_var: Any = None,
-                   weight: Any = None,
-                   bias: Any = None, use_input_stats: bool = True, momentum: float = 0.1,
-                   eps: float = 1e-5) -> Any:  # fmt: skip
-    if not use_input_stats or running_mean is not None:
-        raise NotImplementedError("instance_norm works on the input's own statistics only")
+                   weight: Any = None, bias: Any = None, use_input_stats: bool = True,
+                   momentum: float = 0.1, eps: float = 1e-5) -> Any:  # fmt: skip
+    """Batch normalisation of each sample on its own."""
+    if not use_input_stats or running_mean is not None or running_var is not None:
+        raise NotImplementedError(
+            f"instance_norm (momentum {momentum}) works on the input's own statistics only"
+        )
     made = _normalised(F, x, tuple(range(2, x.ndim)), eps)
     return _affine(made, _per_channel(F, weight, x), _per_channel(F, bias, x))
 
@@ -106,7 +106,7 @@ nondiff("_kept", lambda xp, x, *, p, shape: xp.cast(
     xp.dtype_of(x)))  # fmt: skip
 
 
-def _dropout(F: Any, x: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+def _dropout(F: Any, x: Any, p: float = 0.5, training: bool = True) -> Any:
     """Zeros each element with probability p and scales the others by 1/(1 − p)."""
     if not 0 <= p <= 1:
         raise ValueError(f"dropout got p={p}; a probability is between 0 and 1")
@@ -115,7 +115,7 @@ def _dropout(F: Any, x: Any, p: float = 0.5, training: bool = True, inplace: boo
     return x * (F._kept(x, p=p, shape=tuple(x.shape)) * (1 / (1 - p) if p < 1 else 0.0))
 
 
-def _dropout2d(F: Any, x: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+def _dropout2d(F: Any, x: Any, p: float = 0.5, training: bool = True) -> Any:
     """Zeros whole channels of x (N, C, ...)."""
     if not training or p == 0:
         return x

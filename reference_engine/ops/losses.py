@@ -69,8 +69,8 @@ def _huber(xp: Any, z: Any, delta: float) -> Any:
     return xp.where(size <= delta, z * z * 0.5, (size - 0.5 * delta) * delta)
 
 
-own("_mse_loss", lambda xp, x, target, *, reduction="mean": _of(xp, (x - target) * (x - target),
-    reduction),
+own("_mse_loss", lambda xp, x, target, *, reduction="mean":
+        _of(xp, (x - target) * (x - target), reduction),
     vjp_x=lambda F, g, x, target, reduction: (x - target) * 2 * _share(g, reduction, x.shape),
     vjp_target=lambda F, g, x, target, reduction: (target - x) * 2 * _share(g, reduction, x.shape),
     jvp=lambda F, x, target, t_x, t_target, reduction: reduce(
@@ -98,8 +98,7 @@ composite("nn.functional.mse_loss", lambda F, x, target, *, reduction="mean": _p
     F, "_mse_loss", x, target, reduction=reduction), complex=False, samples=_PAIR)  # fmt: skip
 composite("nn.functional.smooth_l1_loss", lambda F, x, target, *, reduction="mean", beta=1.0: _pair(
     F, "_smooth_l1_loss", x, target, reduction=reduction, beta=beta), complex=False,
-    samples=[*_PAIR, (((2, 3), (2, 3)), {"beta": 0.3}), (((2, 3), (2, 3)), {"beta": 0})]
-    )  # fmt: skip
+    samples=[*_PAIR, *((((2, 3), (2, 3)), {"beta": b}) for b in (0.3, 0))])  # fmt: skip
 composite("nn.functional.huber_loss", lambda F, x, target, reduction="mean", delta=1.0: _pair(
     F, "_huber_loss", x, target, reduction=reduction, delta=delta), complex=False,
     samples=[*_PAIR, (((2, 3), (2, 3)), {"delta": 0.3})])  # fmt: skip
@@ -190,9 +189,7 @@ for _name, _node in (("_nll_loss", "NllLossBackward0"), ("_nll_loss2d", "NllLoss
 
 def _nll_loss(F: Any, x: Any, target: Any, weight: Any = None, *, ignore_index: int = -100,
               reduction: str = "mean") -> Any:  # fmt: skip
-    """Minus the weighted log-probability x (N, C, ...) or (C) of the target class (N, ...) or
-    ().
-    """
+    """Minus the weighted log-probability, in x (N, C, ...) or (C), of the target class."""
     if x.ndim == 1:
         lost = _nll_loss(F, F.unsqueeze(x, dim=0), F.unsqueeze(target, dim=0), weight,
                          ignore_index=ignore_index, reduction=reduction)  # fmt: skip
@@ -205,8 +202,8 @@ def _nll_loss(F: Any, x: Any, target: Any, weight: Any = None, *, ignore_index: 
     valid = target != ignore_index
     target = F.where(valid, target, 0)
     weights = F.zeros_of(x, size=shape) + 1 if weight is None else F.reshape(
-        F.index_select(weight, dim=0, index=F.reshape(target, shape=(-1,))), shape=shape
-        )  # fmt: skip
+        F.index_select(weight, dim=0, index=F.reshape(target, shape=(-1,))),
+        shape=shape)  # fmt: skip
     factor = -F.where(valid, weights, 0)
     factor = -factor / F.sum(factor) if reduction == "mean" else factor
     name = "_nll_loss2d" if x.ndim == 4 else "_nll_loss"
@@ -223,11 +220,7 @@ def _cross_entropy(F: Any, x: Any, target: Any, weight: Any = None, *, ignore_in
     if tuple(target.shape) == tuple(x.shape):
         target = target * (1 - label_smoothing) + label_smoothing / n if label_smoothing else target
         lost = -F.sum(_times(logs * target, by_class), dim=classes)
-        return (
-            F.sum(lost) / max(prod(lost.shape), 1)
-            if reduction == "mean"
-            else reduce(F, lost, reduction)
-        )
+        return reduce(F, lost, reduction)
     settings: dict[str, Any] = {"ignore_index": ignore_index, "reduction": reduction}
     lost = _nll_loss(F, logs, target, weight, **settings)
     if not label_smoothing:
@@ -244,8 +237,8 @@ def _cross_entropy(F: Any, x: Any, target: Any, weight: Any = None, *, ignore_in
 
 
 _CLASSES: list[Sample] = [
-    (((4, 3), (4,)), {}), (((4, 3), (4,), (3,)), {}), (((2, 3, 2, 2), (2, 2, 2)),
-    {"reduction": "sum"}),
+    (((4, 3), (4,)), {}), (((4, 3), (4,), (3,)), {}),
+    (((2, 3, 2, 2), (2, 2, 2)), {"reduction": "sum"}),
     (((4, 3), (4,)), {"reduction": "none", "ignore_index": 1}), (((3,), ()), {}),
     (((4, 3), (4,), (3,)), {"ignore_index": 0})]  # fmt: skip
 _FILL = {"target": "below:3", "weight": "constant"}
@@ -260,9 +253,9 @@ def _kl_div(
 ) -> Any:
     """Of log-probabilities x from the target; "batchmean" divides by the batch's size only."""
     lost = F.exp(target) * (target - x) if log_target else F.xlogy(target, target) - target * x
-    return (
-        F.sum(lost) / max(x.shape[0], 1) if reduction == "batchmean" else reduce(F, lost, reduction)
-    )
+    if reduction == "batchmean":
+        return F.sum(lost) / max(x.shape[0], 1)
+    return reduce(F, lost, reduction)
 
 
 composite("nn.functional.kl_div", _kl_div, complex=False, fill={"target": "unit"}, samples=[

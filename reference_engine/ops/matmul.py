@@ -35,8 +35,8 @@ def _outer(F: Any, x: Any, other: Any) -> Any:
 
 bilinear("mm", lambda xp, x, mat2: _product(xp, "mm", x, mat2, 2, 2),
          vjp_x=lambda F, g, mat2: F.mm(g, _star(F, mat2)),
-         vjp_mat2=lambda F, g, x: F.mm(_star(F, x), g), samples=[(((2, 3), (3, 4)), {})]
-         )  # fmt: skip
+         vjp_mat2=lambda F, g, x: F.mm(_star(F, x), g),
+         samples=[(((2, 3), (3, 4)), {})])  # fmt: skip
 bilinear("bmm", lambda xp, x, mat2: _product(xp, "bmm", x, mat2, 3, 3),
          vjp_x=lambda F, g, mat2: F.bmm(g, _star(F, mat2)),
          vjp_mat2=lambda F, g, x: F.bmm(_star(F, x), g),
@@ -48,9 +48,8 @@ bilinear("dot", lambda xp, x, tensor: _product(xp, "dot", x, tensor, 1, 1),
          vjp_x=lambda F, g, tensor: g * F.conj(tensor), vjp_tensor=lambda F, g, x: g * F.conj(x),
          samples=[(((3,), (3,)), {})])  # fmt: skip
 composite("vdot", lambda F, x, other: F.dot(F.conj(x), other), samples=[(((3,), (3,)), {})])
-composite("inner", lambda F, x, other: F.tensordot(x, other, dims=((-1,),
-          (-1,))) if x.ndim and other.ndim
-          else x * other, samples=[(((2, 3), (4, 3)), {})])  # fmt: skip
+composite("inner", lambda F, x, other: x * other if not (x.ndim and other.ndim) else
+          F.tensordot(x, other, dims=((-1,), (-1,))), samples=[(((2, 3), (4, 3)), {})])  # fmt: skip
 composite("outer", lambda F, x, vec2: _outer(F, x, F.reshape(vec2, shape=(-1,))), aliases=("ger",),
           samples=[(((2,), (3,)), {})])  # fmt: skip
 
@@ -129,16 +128,16 @@ own("addmv", lambda xp, x, mat, vec, *, beta=1, alpha=1: _ADDMV(xp, x, mat, vec,
     vjp_vec=lambda F, g, mat, alpha: _scaled(F.mv(_star(F, mat), g), _conjugate(alpha)),
     jvp=lambda F, mat, vec, t_x, t_mat, t_vec, beta, alpha: _scaled(t_x, beta) + _scaled(
         F.mv(t_mat, vec) + F.mv(mat, t_vec), alpha), inplace=True,
-    samples=[(((2,), (2, 3), (3,)), {}), (((), (2, 3), (3,)), {"beta": 2, "alpha": -0.5})]
-    )  # fmt: skip
+    samples=[(((2,), (2, 3), (3,)), {}),
+             (((), (2, 3), (3,)), {"beta": 2, "alpha": -0.5})])  # fmt: skip
 own("baddbmm", lambda xp, x, batch1, batch2, *, beta=1, alpha=1: _BADDBMM(
         xp, x, batch1, batch2, beta, alpha),
     vjp_x=lambda F, g, beta: _scaled(g, _conjugate(beta)),
     vjp_batch1=lambda F, g, batch2, alpha: _scaled(F.bmm(g, _star(F, batch2)), _conjugate(alpha)),
     vjp_batch2=lambda F, g, batch1, alpha: _scaled(F.bmm(_star(F, batch1), g), _conjugate(alpha)),
-    jvp=lambda F, batch1, batch2, t_x, t_batch1, t_batch2, beta, alpha: _scaled(t_x,
-    beta) + _scaled(
-        F.bmm(t_batch1, batch2) + F.bmm(batch1, t_batch2), alpha), inplace=True,
+    jvp=lambda F, batch1, batch2, t_x, t_batch1, t_batch2, beta, alpha: _scaled(
+        t_x, beta) + _scaled(F.bmm(t_batch1, batch2) + F.bmm(batch1, t_batch2), alpha),
+    inplace=True,
     samples=[(((2, 2, 4), (2, 2, 3), (2, 3, 4)), {}),
              (((4,), (2, 2, 3), (2, 3, 4)), {"beta": 2, "alpha": -0.5})])  # fmt: skip
 
@@ -244,9 +243,8 @@ def _pair(F: Any, p: str, x: Any, q: str, other: Any, keep: set[str]) -> tuple[s
     return term, F.reshape(made, shape=tuple(size[c] for c in term))
 
 
-composite("tensordot", _tensordot, samples=[(((2, 3, 4), (3, 4, 2)), {}),
-                                            (((2, 3), (4, 2)), {"dims": ((0,), (1,))})]
-                                            )  # fmt: skip
+composite("tensordot", _tensordot, samples=[
+    (((2, 3, 4), (3, 4, 2)), {}), (((2, 3), (4, 2)), {"dims": ((0,), (1,))})])  # fmt: skip
 composite("einsum", _einsum, methods=())
 composite("trace", lambda F, x: F.sum(F.diagonal(x)), samples=[(((2, 3),), {})])
 
@@ -276,7 +274,7 @@ def _cofactors(F: Any, x: Any, y: Any) -> Any:
     return F.transpose(F.linalg_inv(x), dim0=-2, dim1=-1) * scale
 
 
-own("linalg.det", lambda xp, x: xp.linalg.det(x), aliases=("det",),
+own("linalg.det", lambda xp, x: xp.linalg.det(x), aliases=("det",), node="LinalgDetBackward0",
     vjp_x=lambda F, g, x, y: F.reshape(g, shape=(*g.shape, 1, 1)) * F.conj(_cofactors(F, x, y)),
     jvp=lambda F, x, y, t_x: F.sum(_cofactors(F, x, y) * t_x, dim=(-2, -1)),
     fill={"x": "positive-definite"}, samples=_SQUARE)  # fmt: skip

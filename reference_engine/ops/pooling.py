@@ -15,9 +15,7 @@ Window: TypeAlias = "tuple[Sizes, Sizes, Sizes, Sizes, bool]"
 
 
 def _counts(size: Sequence[int], window: Window) -> Sizes:
-    """How many windows fit along each dimension; the last one starts inside the input or its left
-    padding.
-    """
+    """How many windows fit along each dimension: each starts in the input or its left padding."""
     counts = []
     for n, k, s, p, d in zip(size, *window[:4], strict=True):
         if p * 2 > k:
@@ -49,7 +47,8 @@ def _max_pool(xp: Any, x: Any, *, window: Window) -> Any:
     spatial = tuple(x.shape[x.ndim - n :])
     counts = _counts(spatial, window)
     windows = xp.sliding_windows(_padded(xp, x, counts, window, -inf), kernel, stride, dilation)
-    windows = windows[(..., *(slice(c) for c in counts), *(slice(None),) * n)]
+    kept = (..., *(slice(c) for c in counts), *(slice(None),) * n)
+    windows = windows[kept]
     flat = xp.reshape(windows, (*windows.shape[: x.ndim], prod(kernel)))
     chosen = xp.argmax(flat, axis=-1, keepdims=True)
     values = xp.take_along_axis(flat, chosen, axis=-1)[..., 0]
@@ -121,13 +120,11 @@ def _window_spread(xp: Any, g: Any, *, size: Sizes, window: Window) -> Any:
     out = xp.copy(_padded(xp, empty, tuple(counts), window, 0))
     for place in product(*map(range, kernel)):
         out[window_slices(place, counts, stride)] += g
-    return out[(..., *(slice(p, p + m) for p, m in zip(padding, spatial, strict=True)))]
+    return out[window_slices(padding, spatial, (1,) * n)]
 
 
 def _shares(size: Sequence[int], window: Window, count_include_pad: bool) -> list[list[int]]:
-    """For each dimension, how many elements each window has: padding counts or not, overhang
-    never.
-    """
+    """How many elements the windows have along each dimension: overhang never counts."""
     shares = []
     for n, k, s, p, c in zip(size, *window[:3], _counts(size, window), strict=True):
         low, high = (-p, n + p) if count_include_pad else (0, n)
@@ -184,29 +181,31 @@ def _avg_pool(xp: Any, x: Any, *, window: Window, include: bool, divisor: int | 
 
 
 def _samples(n: int, *settings: dict[str, Any]) -> list[Sample]:
-    return [
-        (((2, 2, *(5, 4, 6)[:n]) if i else (2, *(4, 5, 3)[:n]),), s) for i, s in enumerate(settings)
-    ]
+    shapes = ((2, *(4, 5, 3)[:n]), (2, 2, *(5, 4, 6)[:n]), (2, 2, *(5, 4, 6)[:n]))
+    return [((shape,), given) for shape, given in zip(shapes, settings, strict=True)]
+
+
+def _rows(n: int) -> None:
+    """The rows for ``n`` dimensions."""
+    three: Window = ((3,) * n, (2,) * n, (1,) * n, (1,) * n, True)
+    plane = ((2, *(5, 4, 6)[:n]),)
+    common = {"kernel_size": 3, "stride": 2, "padding": 1}
+    own(f"_max_pool{n}d", _max_pool, outputs=("values", "indices"), vjp_x=_max_pool_vjp,
+        jvp=_max_pool_jvp, complex=False, samples=[(plane, {"window": three})],
+        node=f"MaxPool{max(n, 2)}DWithIndicesBackward0")  # fmt: skip
+    composite(f"nn.functional.max_pool{n}d", _max_pool_nd(n), complex=False, kinks="ties",
+              samples=_samples(n, {"kernel_size": 2}, {**common, "ceil_mode": True},
+                               {"kernel_size": 2, "stride": 1, "dilation": 2,
+                                "return_indices": True}))  # fmt: skip
+    linear(f"_avg_pool{n}d", _avg_pool, node=f"AvgPool{n}DBackward0",
+           transpose=lambda F, g, x_shape, window, include, divisor: F._window_spread(
+               _divided(F._scale_along, g, x_shape[len(x_shape) - n :], window, include, divisor),
+               size=tuple(x_shape), window=window),
+           samples=[(plane, {"window": three, "include": False, "divisor": None})])  # fmt: skip
+    composite(f"nn.functional.avg_pool{n}d", _avg_pool_nd(n), complex=False,
+              samples=_samples(n, {"kernel_size": 2}, {**common, "ceil_mode": True},
+                               {**common, "count_include_pad": False}))  # fmt: skip
 
 
 for _n in (1, 2, 3):
-    own(f"_max_pool{_n}d", _max_pool, outputs=("values", "indices"), vjp_x=_max_pool_vjp,
-        jvp=_max_pool_jvp, node=f"MaxPool{max(_n, 2)}DWithIndicesBackward0", complex=False,
-        samples=[
-            (((2, *(5, 4, 6)[:_n]),), {"window": ((3,) * _n, (2,) * _n, (1,) * _n, (1,) * _n,
-            True)})])  # fmt: skip
-    composite(f"nn.functional.max_pool{_n}d", _max_pool_nd(_n), complex=False, kinks="ties",
-    samples=_samples(
-        _n, {"kernel_size": 2}, {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True},
-        {"kernel_size": 2, "stride": 1, "dilation": 2, "return_indices": True}))  # fmt: skip
-    linear(f"_avg_pool{_n}d", _avg_pool, node=f"AvgPool{_n}DBackward0", samples=[
-               (((2, *(5, 4, 6)[:_n]),), {"window": ((3,) * _n, (2,) * _n, (1,) * _n, (1,) * _n,
-               True),
-                                          "include": False, "divisor": None})],
-           transpose=lambda F, g, x_shape, window, include, divisor: F._window_spread(_divided(
-               F._scale_along, g, x_shape[len(x_shape) - len(window[0]):], window, include,
-               divisor),
-               size=tuple(x_shape), window=window))  # fmt: skip
-    composite(f"nn.functional.avg_pool{_n}d", _avg_pool_nd(_n), complex=False, samples=_samples(
-        _n, {"kernel_size": 2}, {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True},
-        {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False}))  # fmt: skip
+    _rows(_n)

@@ -104,9 +104,7 @@ def _extreme_along(which: str) -> Any:
 
 
 def put_along(F: Any, g: Any, indices: Any, x_shape: Any, dim: int, keepdim: bool) -> Any:
-    """Zeros of ``x_shape`` with ``g`` at ``indices`` along ``dim``: the transpose of picking
-    them.
-    """
+    """Zeros of ``x_shape`` with ``g`` at ``indices`` along ``dim``: what transposes picking."""
     g, indices = (restore(F, v, x_shape, dim, keepdim) for v in (g, indices))
     return F.scatter_add(F.zeros_of(g, size=x_shape), dim=dim, index=indices, src=g)
 
@@ -248,8 +246,7 @@ def _vector_norm(xp: Any, x: Any, *, ord: float = 2, dim: Dims = None, keepdim: 
         size = xp.cast(size != 0, xp.dtype_of(size))
     if ord in (0, 1):
         return xp.sum(size, axis=where, keepdims=keepdim)
-    # scaled by a power of 2 near the greatest element: exact, and squares neither overflow nor
-    # vanish
+    # scaled by a power of 2 near the greatest element: exact, and squares keep in range
     top = (xp.max if count(x.shape, dim) else xp.sum)(size, axis=where, keepdims=True)
     scale = xp.exp2(xp.floor(xp.log2(xp.where((top == 0) | xp.isinf(top), 1, top))))
     total = xp.sum((size / scale) ** ord, axis=where, keepdims=keepdim)
@@ -284,7 +281,7 @@ def _norm(F: Any, x: Any, p: float | str | None = "fro", dim: Dims = None, keepd
     return F.linalg_vector_norm(x, ord=order, dim=dim, keepdim=keepdim, dtype=dtype)
 
 
-own("linalg.vector_norm", _vector_norm, kinks={"x": (0.0,)},
+own("linalg.vector_norm", _vector_norm, node="LinalgVectorNormBackward0", kinks={"x": (0.0,)},
     vjp_x=lambda F, g, x, y, ord, dim, keepdim:
         _fall(F, g, _norm_slope(F, x, y, ord, dim, keepdim), dim, keepdim),
     jvp=lambda F, x, y, t_x, ord, dim, keepdim:

@@ -14,8 +14,7 @@ from reference_engine.backends.dtypes import int64
 from reference_engine.ops.convolution import pad_ends, tuple_of
 from reference_engine.ops.opdef import Sample, composite, linear
 
-#: for each neighbour an output has along a dimension: (places in the input, weights), one per
-#: output
+#: for each neighbour that outputs have along a dimension: its places in the input, its weights
 Taps: TypeAlias = "tuple[tuple[tuple[int, ...], tuple[float, ...]], ...]"
 
 
@@ -25,33 +24,29 @@ def _constant_pad(xp: Any, x: Any, *, pad: Sequence[int], value: float = 0) -> A
     made = pad_ends(xp, x, [max(b, 0) for b in before], [max(a, 0) for a in after], value)
     cut = [slice(max(-b, 0), n + b + a + max(-b, 0)) for b, a, n in zip(
         before, after, x.shape[x.ndim - len(before):], strict=True)]  # fmt: skip
-    made = made[(..., *cut)] if min(pad, default=0) < 0 else made
-    return xp.copy(made) if made is x or min(pad, default=0) < 0 else made
+    if min(pad, default=0) < 0:
+        inner = (..., *cut)
+        made = made[inner]
+    return made if made is not x and min(pad, default=0) >= 0 else xp.copy(made)
 
 
 def _ends(pad: Sequence[int]) -> tuple[list[int], list[int]]:
-    """torch.nn.functional.pad's list, which starts at the last dimension, as (before, after) of
-    the last ones.
-    """
+    """torch.nn.functional.pad's list, which starts at the last dimension, as (before, after)."""
     if len(pad) % 2:
         raise RuntimeError(f"pad needs two numbers for each dimension, got {tuple(pad)}")
     return list(pad[-2::-2]), list(pad[-1::-2])
 
 
-linear("constant_pad_nd", _constant_pad, samples=[(((2, 3),), {"pad": (1, 2)}),
-                                                  (((2, 3),), {"pad": (-1, 1, 2, 0),
-                                                  "value": 1.5})],
-       transpose=lambda F, g, pad: F.constant_pad_nd(g, pad=tuple(-n for n in pad)))  # fmt: skip
+linear("constant_pad_nd", _constant_pad,
+       transpose=lambda F, g, pad: F.constant_pad_nd(g, pad=tuple(-n for n in pad)),
+       samples=[(((2, 3),), {"pad": (1, 2)}),
+                (((2, 3),), {"pad": (-1, 1, 2, 0), "value": 1.5})])  # fmt: skip
 
 
 def _mirrored(n: int, before: int, after: int, mode: str) -> tuple[int, ...]:
     """The place in the input of each element of a dimension padded without a constant."""
-    if (
-        mode == "reflect"
-        and max(before, after) >= n
-        or mode == "circular"
-        and max(before, after) > n
-    ):
+    most = {"reflect": n - 1, "circular": n}.get(mode, before + after)
+    if max(before, after) > most:
         raise RuntimeError(
             f"{mode} padding by ({before}, {after}) is too much for a dimension of size {n}"
         )

@@ -129,7 +129,8 @@ def _pick(xp: Any, x: Any, order: Any, dim: int) -> tuple[Any, Any]:
     return xp.take_along_axis(x, order, axis=axis(dim, x.ndim)), order
 
 
-def _sort(xp: Any, x: Any, *, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
+def _sort(xp: Any, x: Any, *, dim: int = -1, descending: bool = False, stable: bool = True) -> Any:
+    del stable  # it always is
     return _pick(xp, x, _argsort(xp, x, dim, descending), dim)
 
 
@@ -138,9 +139,11 @@ def _topk(
 ) -> Any:
     if not 0 <= k <= (x.shape[axis(dim, x.ndim)] if x.ndim else 1):
         raise RuntimeError(f"topk got k={k} for dimension {dim} of shape {tuple(x.shape)}")
+    del sorted  # it always is
     order = _argsort(xp, x, dim, largest)
     if x.ndim:
-        order = order[(*(slice(None),) * axis(dim, x.ndim), slice(0, k))]
+        first = (*(slice(None),) * axis(dim, x.ndim), slice(0, k))
+        order = order[first]
     return _pick(xp, x, order, dim)
 
 
@@ -150,12 +153,10 @@ _ORDER: dict[str, Any] = {
         F, g_values, indices, x_shape, dim, True),
     "jvp": lambda F, indices, t_x, dim: take_along(F, t_x, indices, dim, True),
 }  # fmt: skip
-own("sort", _sort, samples=[(((2, 3),), {}), (((3, 2),), {"dim": 0, "descending": True}), (((),),
-    {})],
-    **_ORDER)  # fmt: skip
-own("topk", _topk, samples=[(((2, 4),), {"k": 2}), (((4, 2),), {"k": 3, "dim": 0,
-    "largest": False})],
-    **_ORDER)  # fmt: skip
+own("sort", _sort, **_ORDER, samples=[
+    (((2, 3),), {}), (((3, 2),), {"dim": 0, "descending": True}), (((),), {})])  # fmt: skip
+own("topk", _topk, **_ORDER, samples=[
+    (((2, 4),), {"k": 2}), (((4, 2),), {"k": 3, "dim": 0, "largest": False})])  # fmt: skip
 composite(
     "argsort", lambda F, x, dim=-1, descending=False: F.sort(x, dim=dim, descending=descending)[1]
 )

@@ -158,8 +158,9 @@ def _broadcast_tensors(F: Any, *xs: Any) -> Any:
 
 
 # parts --------------------------------------------------------------------------------------------
-def _at(ndim: int, dim: int, index: int | slice) -> tuple[int | slice, ...]:
-    return (*(slice(None),) * axis(dim, ndim), index)
+def _at(ndim: int, dim: int, index: int | slice) -> tuple[Any, ...]:
+    """The index for one dimension; its ``...`` keeps what NumPy would make a scalar an array."""
+    return (*(slice(None),) * axis(dim, ndim), index, ...)
 
 
 def _place(xp: Any, g: Any, *, size: Sequence[int], index: Any) -> Any:
@@ -168,16 +169,16 @@ def _place(xp: Any, g: Any, *, size: Sequence[int], index: Any) -> Any:
     return out
 
 
-def _select(xp: Any, x: Any, *, dim: int, index: int) -> Any:
+def _select(_xp: Any, x: Any, *, dim: int, index: int) -> Any:
     if x.ndim == 0:
         raise IndexError("a 0-dimensional tensor has no elements to select; use item()")
     n = x.shape[axis(dim, x.ndim)]
     if not -n <= index < n:
         raise IndexError(f"index {index} is out of range for dimension {dim} of size {n}")
-    return x[(*_at(x.ndim, dim, index % n), ...)]
+    return x[_at(x.ndim, dim, index % n)]
 
 
-def _slice(xp: Any, x: Any, *, dim: int = 0, start: int | None = None, end: int | None = None,
+def _slice(_xp: Any, x: Any, *, dim: int = 0, start: int | None = None, end: int | None = None,
            step: int = 1) -> Any:  # fmt: skip
     if step < 1:
         raise ValueError(f"a slice needs a step of at least 1, got {step}; use flip")
@@ -186,22 +187,21 @@ def _slice(xp: Any, x: Any, *, dim: int = 0, start: int | None = None, end: int 
 
 def _narrow(F: Any, x: Any, dim: int, start: Any, length: int) -> Any:
     n = x.shape[axis(dim, x.ndim)] if x.ndim else 1
-    first = int(start)
-    if not -n <= first <= n or length < 0 or first % max(n, 1) + length > n and first != n:
+    first = int(start) + (n if int(start) < 0 else 0)
+    if first < 0 or length < 0 or first + length > n:
         raise RuntimeError(
-            f"narrow to start {first}, length {length} leaves a dimension of size {n}"
+            f"narrow to start {start}, length {length} leaves a dimension of size {n}"
         )
-    first = first + n if first < 0 else first
     return F.slice(x, dim=dim, start=first, end=first + length)
 
 
 linear("_place", _place, transpose=lambda F, g, index: F._pick(g, index=index))
 linear("_pick", lambda xp, x, *, index: x[index], view=True,
        transpose=lambda F, g, x_shape, index: F._place(g, size=x_shape, index=index))  # fmt: skip
-linear("select", _select, view=True, samples=_samples({"dim": 1, "index": 2}, {"dim": -1,
-       "index": -1}),
+linear("select", _select, view=True,
        transpose=lambda F, g, x_shape, dim, index: F._place(
-           g, size=x_shape, index=(*_at(len(x_shape), dim, index), ...)))  # fmt: skip
+           g, size=x_shape, index=_at(len(x_shape), dim, index)),
+       samples=_samples({"dim": 1, "index": 2}, {"dim": -1, "index": -1}))  # fmt: skip
 linear("slice", _slice, view=True, methods=(), samples=_samples({"dim": 2, "start": 1, "step": 2}),
        transpose=lambda F, g, x_shape, dim, start, end, step: F._place(
            g, size=x_shape, index=_at(len(x_shape), dim, slice(start, end, step))))  # fmt: skip
@@ -209,11 +209,11 @@ composite("narrow", _narrow, samples=_samples({"dim": 1, "start": 1, "length": 2
 
 
 # several parts ------------------------------------------------------------------------------------
-def _unbind(xp: Any, x: Any, *, dim: int = 0) -> Any:
-    return tuple(x[(*_at(x.ndim, dim, i), ...)] for i in range(x.shape[axis(dim, x.ndim)]))
+def _unbind(_xp: Any, x: Any, *, dim: int = 0) -> Any:
+    return tuple(x[_at(x.ndim, dim, i)] for i in range(x.shape[axis(dim, x.ndim)]))
 
 
-def _split_sizes(xp: Any, x: Any, *, split_sizes: Sequence[int], dim: int = 0) -> Any:
+def _split_sizes(_xp: Any, x: Any, *, split_sizes: Sequence[int], dim: int = 0) -> Any:
     n = x.shape[axis(dim, x.ndim)]
     if sum(split_sizes) != n:
         raise RuntimeError(f"split into {list(split_sizes)} does not fill a dimension of size {n}")
