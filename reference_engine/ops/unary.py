@@ -38,7 +38,8 @@ elementwise("tan", "tan", dx=lambda F, y: y * y + 1, promotion="float",
             domain={"x": (-pi / 2, pi / 2)})  # fmt: skip
 elementwise("sinh", "sinh", dx=lambda F, x: F.cosh(x), promotion="float")
 elementwise("cosh", "cosh", dx=lambda F, x: F.sinh(x), promotion="float")
-elementwise("tanh", "tanh", dx=lambda F, y: 1 - y * y, promotion="float")
+elementwise("tanh", "tanh", dx=lambda F, y: 1 - y * y, promotion="float",
+            aliases=("nn.functional.tanh",))  # fmt: skip
 # 1 − x² as a product keeps its digits near ±1
 elementwise("asin", "asin", dx=lambda F, x: F.rsqrt((1 - x) * (1 + x)), promotion="float",
             domain=_UNIT, aliases=("arcsin",))  # fmt: skip
