@@ -41,7 +41,8 @@ class Operator:
         #: several outputs come as a named tuple, any number of them as a tuple
         self.collect: Callable[..., tuple[Any, ...]] = tuple
         if not self.single and not op.outputs[0].startswith("*"):
-            self.collect = namedtuple(op.name.split(".")[-1], op.outputs)._make  # type: ignore[misc]
+            named = namedtuple(op.name.split(".")[-1], op.outputs)  # type: ignore[misc]
+            self.collect = lambda outputs: named(*outputs)
         names = [n.lstrip("*") for n in op.inputs]
         #: which inputs have a derivative
         self.follows = tuple(n in op.rules for n in names)

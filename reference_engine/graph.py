@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import ref
 
 from reference_engine import errors
-from reference_engine.backends.base import Shape
+from reference_engine.backends.base import DIFFERENTIABLE, Shape
 from reference_engine.ops.plan import Plan
 from reference_engine.storage import Storage, new_storage
 
@@ -143,13 +143,9 @@ class OpNode(Node):
         saved = self._saved
         if saved is None:
             raise errors.freed(self.name())
-        pool: list[Any]
-        if plan.multiple:
-            pool = self._cotangents(grads, F)
-        elif grads[0] is None:
+        if grads[0] is None and all(g is None for g in grads):
             return [None] * len(self.next)
-        else:
-            pool = [grads[0]]
+        pool: list[Any] = self._cotangents(grads, F) if plan.multiple else [grads[0]]
         if saved:
             self._check_versions(saved)
             values = self._rebuild(saved, output) if F.creates_graph else saved[::3]
@@ -182,7 +178,7 @@ class OpNode(Node):
     def _cotangents(self, grads: Sequence[Cotangent], F: Any) -> list[Any]:
         """The cotangents of a node with several outputs, undefined ones filled with zeros."""
         grads = [
-            g if g is not None or not is_differentiable(dtype) else F.zeros(shape, dtype, grads)
+            g if g is not None or dtype not in DIFFERENTIABLE else F.zeros(shape, dtype, grads)
             for g, (shape, dtype) in zip(grads, self.metas, strict=True)
         ]
         variadic = self._plan.op.outputs[0].startswith("*")
@@ -310,14 +306,6 @@ class AccumulateGrad(Node):
         if grads[0] is not None:
             F.accumulate(self.variable, grads[0])
         return ()
-
-
-def is_differentiable(raw_dtype: Any) -> bool:
-    """Whether a raw dtype is floating or complex."""
-    kind = getattr(raw_dtype, "kind", None)
-    if kind is None:
-        return bool(raw_dtype.is_floating_point or raw_dtype.is_complex)
-    return kind in "fcV"
 
 
 _node_types: dict[str, type[OpNode]] = {}

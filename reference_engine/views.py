@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from reference_engine.graph import Node, is_differentiable
+from reference_engine.backends.base import DIFFERENTIABLE
+from reference_engine.graph import Node
 from reference_engine.modes import MODES, enable_grad
 from reference_engine.tensor import CreationMode, Rare, Tensor, View, from_raw
 
@@ -38,7 +39,7 @@ def make_view(
         mode = "no_grad"
     step = (run.op, dict(params))
     views = [_view(x, raw, (*step, i if several else None), mode) for i, raw in enumerate(raws)]
-    if edges is not None and is_differentiable(raws[0].dtype if raws else None):
+    if edges is not None and views and raws[0].dtype in DIFFERENTIABLE:
         node = make_node(run, (x,), params, views, edges)
         for nr, view in enumerate(views):
             info = view._view_info
@@ -59,7 +60,7 @@ def _view(x: Tensor, raw: Any, step: tuple[Any, Any, int | None], mode: Creation
         mode = above.mode
     rare = made._rare = Rare()
     rare.view = View(base, chain, mode, x._storage.version)
-    made._tracked = is_differentiable(raw.dtype)
+    made._tracked = raw.dtype in DIFFERENTIABLE
     return made
 
 

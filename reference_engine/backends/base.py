@@ -8,7 +8,8 @@ function, ``xp.index_add`` one of the verbs below.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from types import ModuleType
 from typing import Any, Protocol, TypeAlias
 
@@ -57,8 +58,6 @@ class Backend(ABC):
     array_type: type
     #: what the library's 0-d results decay to
     scalar_types: tuple[type, ...] = ()
-    #: raw dtypes that are real floating: those on which the short way through dispatch is safe
-    real_floating: frozenset[object]
 
     @abstractmethod
     def namespace(self) -> ModuleType:
@@ -80,7 +79,7 @@ class Backend(ABC):
         if isinstance(forward, str):
             function: Kernel = getattr(self, forward)
             return function
-        return _bound(forward, self)
+        return partial(forward, self)
 
     # dtypes and devices ---------------------------------------------------------------------------
     @abstractmethod
@@ -200,13 +199,22 @@ class Backend(ABC):
         """Restarts the generator."""
 
 
-def _bound(rule: Kernel, backend: Backend) -> Kernel:
-    from functools import partial
-
-    return partial(rule, backend)
-
-
 BACKENDS: dict[type, Backend] = {}
+#: raw dtypes of all backends: those that may carry gradients, the complex ones among them, and
+#: those that NumPy and torch combine with Python numbers as the engine does
+DIFFERENTIABLE: set[object] = set()
+COMPLEX: set[object] = set()
+NATIVE_FLOATING: set[object] = set()
+
+
+def register(backend: Backend, dtypes: Iterable[dtype]) -> None:
+    """Makes a backend known, with the dtypes that its library has of its own."""
+    BACKENDS[backend.array_type] = backend
+    for d in dtypes:
+        raw = backend.raw_dtype(d)
+        if d.differentiable:
+            DIFFERENTIABLE.add(raw)
+            (COMPLEX if d.is_complex else NATIVE_FLOATING).add(raw)
 
 
 def of_array(x: Any) -> Backend:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from reference_engine.backends import dtypes
-from reference_engine.backends.base import BACKENDS, Backend, Shape
+from reference_engine.backends.base import BACKENDS, DIFFERENTIABLE, Backend, Shape, register
 from reference_engine.backends.dtypes import dtype
 
 _RAW: dict[dtype, np.dtype[Any]] = {
@@ -29,6 +29,7 @@ def _bfloat16() -> np.dtype[Any]:
     raw: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
     _RAW[dtypes.bfloat16] = raw
     _ENGINE[raw] = dtypes.bfloat16
+    DIFFERENTIABLE.add(raw)
     return raw
 
 
@@ -38,7 +39,6 @@ class NumpyBackend(Backend):
     name = "numpy"
     array_type = np.ndarray
     scalar_types = (np.generic,)
-    real_floating = frozenset(_RAW[d] for d in (dtypes.float16, dtypes.float32, dtypes.float64))
 
     @cached_property
     def _generator(self) -> np.random.Generator:
@@ -208,4 +208,4 @@ def _root(x: Any) -> Any:
 
 
 NUMPY = NumpyBackend()
-BACKENDS[np.ndarray] = NUMPY
+register(NUMPY, _RAW)

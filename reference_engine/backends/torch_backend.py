@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reference_engine.backends import dtypes
-from reference_engine.backends.base import BACKENDS, Backend, Kernel, Shape
+from reference_engine.backends.base import BACKENDS, Backend, Kernel, Shape, register
 from reference_engine.backends.dtypes import dtype
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ class TorchBackend(Backend):
         self._generators: dict[str, torch.Generator] = {}
         self._seed: int | None = None
         self.array_type = torch.Tensor
-        self.real_floating = frozenset(self._raw[d] for d in dtypes.ALL if d.is_floating_point)
 
     @lru_cache(maxsize=1)  # noqa: B019  (the backend is a singleton)
     def namespace(self) -> ModuleType:
@@ -218,5 +217,5 @@ def torch_backend() -> TorchBackend:
         raise RuntimeError(
             f"the torch backend needs torch, which does not import: {error}"
         ) from error
-    BACKENDS[backend.array_type] = backend
+    register(backend, dtypes.ALL)
     return backend

@@ -36,7 +36,7 @@ _REFLECTED = (
     "or",
     "xor",
 )
-_COMPARISONS = ("__eq__", "__ne__")
+_COMMUTATIVE = ("add", "mul")
 _NUMBERS = (Tensor, bool, int, float, complex)
 
 
@@ -58,7 +58,8 @@ def _operator(op: OpDef, reflected: bool) -> Callable[..., Any]:
         other = other.item() if isinstance(other, np.generic) else other
         return run(other, self) if isinstance(other, _NUMBERS) else NotImplemented
 
-    return on_the_right if reflected else on_the_left
+    # x + 2 has a short way that 2 + x has not
+    return on_the_right if reflected and op.name not in _COMMUTATIVE else on_the_left
 
 
 def _in_place_operator(op: OpDef) -> Callable[..., Any]:
