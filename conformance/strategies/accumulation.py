@@ -2,44 +2,14 @@
 
 from __future__ import annotations
 
-from conformance.program import Literal, Ref
+from conformance.program import Ref
+from conformance.strategies.beginnings import grown, heads
 from conformance.strategies.draft import Draft, Names
+from conformance.strategies.gradients import bound_gradients, compare_gradients, scaled, total
 from conformance.strategies.graphs import Graph, Leaf
 from conformance.strategies.growth import Growth
-from conformance.strategies.leaves import grown
 from conformance.strategies.recipes import recipe
-from conformance.strategies.shapes import Shape
-
-
-def filled(shape: Shape, number: float) -> Literal:
-    """Return the literal of an array that is full of one number."""
-    if not shape:
-        return number
-    return tuple(filled(shape[1:], number) for _ in range(shape[0]))
-
-
-def bound_gradients(draft: Draft, names: Names, indices: set[int]) -> Names:
-    """Write the gradients of those of the named tensors, bound to names of their own."""
-    return {i: draft.bind_grad(names[i]) for i in names if i in indices}
-
-
-def compare_gradients(draft: Draft, names: Names, figures: Names) -> None:
-    """Write that the gradients equal the named figures."""
-    for index, figure in figures.items():
-        draft.grad(names[index], Ref(figure))
-
-
-def scaled(draft: Draft, names: Names, number: float) -> Names:
-    """Write the multiples of tensors."""
-    return {i: draft.times(name, number) for i, name in names.items()}
-
-
-def total(draft: Draft, names: list[str]) -> str:
-    """Write the sum of 0-d tensors and return its name."""
-    found = names[0]
-    for name in names[1:]:
-        found = draft.apply("add", found, name, stem="total")
-    return found
+from conformance.strategies.shapes import Shape, filled
 
 
 @recipe("accumulation.repeat", "backward grad accumulates", "mul")
@@ -56,18 +26,6 @@ def repeat(draft: Draft) -> None:
             once = bound_gradients(draft, names, graph.receiving(root))
             figures = scaled(draft, once, float(passes))
     compare_gradients(draft, names, figures)
-
-
-def heads(draft: Draft, growth: Growth, least: int, most: int, trunk: int) -> list[int]:
-    """Grow several scalars on `trunk` that share nothing but what is visible, and return them."""
-    visible = list(growth.visible)
-    roots = []
-    for _ in range(draft.choices.between(least, most)):
-        growth.visible = list(visible)
-        root = growth.grow(draft.choices, 1, 2, trunk)
-        roots.append(growth.scalar(draft.choices, root))
-    growth.visible = visible
-    return roots
 
 
 @recipe("accumulation.losses", "backward grad accumulates", "add")

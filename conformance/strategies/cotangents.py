@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 
 from conformance.program import Ref, Step
-from conformance.strategies.accumulation import (
+from conformance.strategies.beginnings import grown, track_one
+from conformance.strategies.draft import Draft
+from conformance.strategies.gradients import (
     bound_gradients,
     compare_gradients,
-    filled,
+    read_gradients,
     scaled,
+    tracked_names,
 )
-from conformance.strategies.draft import Draft, Names
 from conformance.strategies.graphs import Graph, Leaf
 from conformance.strategies.growth import RANGES, Growth
-from conformance.strategies.leaves import grown, read_gradients, track_one
 from conformance.strategies.recipes import recipe
-from conformance.strategies.shapes import ARRAYS, SHAPES, Shape
+from conformance.strategies.shapes import ARRAYS, SHAPES, Shape, filled
 
 
 def grown_array(draft: Draft, least: int, most: int) -> tuple[Graph, int]:
@@ -31,11 +32,6 @@ def cotangent(draft: Draft, shape: Shape, stem: str = "v") -> str:
     """Write a seeded leaf of the shape, untracked."""
     part = draft.choices.part(2)
     return draft.leaf(Leaf(shape, part.pick(RANGES), 7 + part.byte(), False), stem)
-
-
-def tracked_names(graph: Graph, names: Names) -> Names:
-    """Return the names of the leaves that require grad."""
-    return {i: name for i, name in names.items() if graph.leaf(i).requires_grad}
 
 
 @recipe("cotangents.vjp", "backward grad backward.gradient", "sum")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from conformance.catalogue import EVERYWHERE, Operation
-from conformance.strategies.accumulation import total
+from conformance.catalogue import Operation
 from conformance.strategies.draft import Draft, Names
+from conformance.strategies.gradients import read_gradients, total
 from conformance.strategies.graphs import Graph, Leaf, Node
-from conformance.strategies.growth import RANGES, Growth, writable
-from conformance.strategies.leaves import read_gradients
+from conformance.strategies.growth import RANGES, Growth, anywhere, writable
 from conformance.strategies.recipes import recipe
 from conformance.strategies.saved import saved_by
 from conformance.strategies.shapes import Shape, broadcast
@@ -15,11 +14,6 @@ from conformance.strategies.writes import write_in_place, write_view
 
 HARMLESS = ("add", "mul", "neg", "sub")
 """In-place operations whose own derivatives need no old value."""
-
-
-def anywhere(op: Operation) -> bool:
-    """Admit operations that are smooth and tame whatever was written into their operands."""
-    return writable(op) and op.domain == EVERYWHERE and not op.kinks and not op.divisor
 
 
 def harmless(op: Operation) -> bool:

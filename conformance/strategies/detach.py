@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from conformance.strategies.beginnings import grown
 from conformance.strategies.draft import Draft
+from conformance.strategies.gradients import read_gradients
 from conformance.strategies.graphs import Leaf
 from conformance.strategies.growth import Growth, elementwise, writable
-from conformance.strategies.leaves import grown, read_gradients
 from conformance.strategies.recipes import recipe
 from conformance.strategies.writes import write_in_place, write_view
 

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as hypothesis_seed
@@ -84,17 +85,14 @@ def search(
     if missing := recipe.missing(facts):
         return SearchResult(name, missing=missing)
     judged = _Judged(recipe, facts, check)
-    drawn = _draw(_seed_of(name, seed), examples)
-    for data in drawn:
-        judged.finding(data)
-    found = tuple(judged.findings.values())
-    if not found:
-        return SearchResult(name, missing=frozenset({"operations for its programs"}))
     first: dict[str, bytes] = {}
-    for data in drawn:
+    for data in _draw(_seed_of(name, seed), examples):
         finding = judged.finding(data)
         if finding is not None and finding.outcome is Outcome.VIOLATED:
             first.setdefault(finding.cause, data)
+    found = tuple(judged.findings.values())
+    if not found:
+        return SearchResult(name, missing=frozenset({"operations for its programs"}))
     failing = []
     for number, (cause, data) in enumerate(first.items()):
         share = shrinking // (len(first) - number)
@@ -123,7 +121,8 @@ def _settings(examples: int, *phases: Phase) -> settings:
     )
 
 
-def _draw(seed: int, examples: int) -> list[bytes]:
+@lru_cache(maxsize=16)  # the same for every engine
+def _draw(seed: int, examples: int) -> tuple[bytes, ...]:
     """Return the byte strings that Hypothesis generates, each once, the simplest one first."""
     drawn: dict[bytes, None] = {}
 
@@ -134,7 +133,7 @@ def _draw(seed: int, examples: int) -> list[bytes]:
         drawn[data] = None
 
     collect()
-    return list(drawn)
+    return tuple(drawn)
 
 
 class _Failing(Exception):

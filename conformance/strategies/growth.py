@@ -46,6 +46,11 @@ def writable(op: Operation) -> bool:
     return op.name not in ("expand", "reshape")
 
 
+def anywhere(op: Operation) -> bool:
+    """Admit operations that are smooth and tame whatever was written into their operands."""
+    return writable(op) and op.domain == EVERYWHERE and not op.kinks and not op.divisor
+
+
 @lru_cache(maxsize=256)
 def operations_for(facts: Facts, admit: Admit) -> tuple[Operation, ...]:
     """Return the catalogue's operations that the engine may have and `admit` admits.

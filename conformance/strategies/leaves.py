@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from conformance.strategies.draft import Draft, Names
-from conformance.strategies.graphs import Graph
-from conformance.strategies.growth import Admit, Growth, anything, elementwise
+from conformance.strategies.beginnings import grown, track_one
+from conformance.strategies.draft import Draft
+from conformance.strategies.gradients import read_gradients
+from conformance.strategies.growth import Growth, elementwise
 from conformance.strategies.recipes import recipe
 from conformance.strategies.shapes import Shape
 
@@ -25,39 +26,6 @@ PAIRS: tuple[tuple[Shape, Shape], ...] = (
     ((2, 0), ()),
 )
 """Different shapes that broadcast: missing axes, axes of size 1, 0-d, axes of size 0."""
-
-
-def read_gradients(draft: Draft, graph: Graph, names: Names, receiving: set[int]) -> None:
-    """Write the gradient of every leaf: None for those that receive none, the rest bare."""
-    for index in graph.leaves():
-        if index not in names:
-            continue
-        if index in receiving:
-            draft.grad(names[index])
-        else:
-            draft.grad(names[index], None)
-
-
-def track_one(graph: Graph, root: int) -> None:
-    """Let at least one leaf that the root is computed from require grad."""
-    reached = [i for i in graph.leaves() if i in graph.reached(root)]
-    if not any(graph.leaf(i).requires_grad for i in reached):
-        graph.set_requires_grad(reached[0], True)
-
-
-def grown(
-    draft: Draft,
-    least: int,
-    most: int,
-    *,
-    requires_grad: bool | None = True,
-    admit: Admit = anything,
-) -> Growth:
-    """Return a growth with a leaf and `least` to `most` operations on it."""
-    growth = Growth(draft.facts, requires_grad=requires_grad, admit=admit)
-    growth.leaf(draft.choices)
-    growth.grow(draft.choices, least, most)
-    return growth
 
 
 @recipe("leaves.gradients", "backward grad")

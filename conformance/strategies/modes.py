@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 from conformance.program import Param, Step
+from conformance.strategies.beginnings import grown
 from conformance.strategies.choices import Choices
-from conformance.strategies.data import anywhere
 from conformance.strategies.draft import Draft, Names
-from conformance.strategies.growth import Growth
-from conformance.strategies.leaves import grown, read_gradients
+from conformance.strategies.gradients import read_gradients
+from conformance.strategies.growth import Growth, anywhere
 from conformance.strategies.recipes import recipe
 from conformance.strategies.saved import saved_by
 from conformance.strategies.writes import write_in_place

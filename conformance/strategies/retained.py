@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from conformance.program import Ref, Step
-from conformance.strategies.accumulation import (
+from conformance.strategies.beginnings import grown, heads
+from conformance.strategies.draft import Draft, Names
+from conformance.strategies.gradients import (
     bound_gradients,
     compare_gradients,
-    heads,
+    read_gradients,
     scaled,
     total,
 )
-from conformance.strategies.draft import Draft, Names
 from conformance.strategies.graphs import Graph
 from conformance.strategies.growth import Growth, saves_nothing
-from conformance.strategies.leaves import grown, read_gradients
 from conformance.strategies.recipes import recipe
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from conformance.program import Literal
+
 Shape = tuple[int, ...]
 
 SHAPES: tuple[Shape, ...] = ((), (3,), (2, 3), (2, 2), (1,), (3, 1), (2, 1, 3), (4,))
@@ -33,3 +35,10 @@ def variants(shape: Shape) -> tuple[Shape, ...]:
         found.append((*shape[:axis], 1, *shape[axis + 1 :]))
         found.append(shape[axis + 1 :])
     return tuple(dict.fromkeys(found))
+
+
+def filled(shape: Shape, number: float) -> Literal:
+    """Return the literal of an array that is full of one number."""
+    if not shape:
+        return number
+    return tuple(filled(shape[1:], number) for _ in range(shape[0]))
