@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf, log, nan
 from typing import Any
 
-from reference_engine.ops.opdef import elementwise, linear, own
+from reference_engine.ops.opdef import composite, elementwise, linear, own
 
 _POSITIVE = (0.0, inf)
 _NONZERO = {"other": (0.0,)}
@@ -117,6 +117,8 @@ linear("where", lambda xp, condition, x, other: xp.where(condition, x, other),
        transpose_other=lambda F, g, condition: F.where(condition, 0, g),
        promotion="promote", methods=(), fill={"condition": "bool"},
        samples=[(((2, 3), (2, 3), (2, 3)), {}), (((2, 1), (3,), ()), {})])  # fmt: skip
+composite("_where", lambda F, x, condition, other: F.where(condition, x, other),
+          methods=("where",))  # fmt: skip
 
 
 def _clamp(xp: Any, x: Any, min: Any = None, max: Any = None) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reference_engine.ops.opdef import elementwise, linear, nondiff
+from reference_engine.ops.opdef import elementwise, linear, nondiff, own
 
 nondiff("zeros_like", lambda xp, x: xp.zeros_like(x), methods=())
 nondiff("ones_like", lambda xp, x: xp.ones_like(x), methods=())
@@ -25,8 +25,22 @@ elementwise("fill", _written, dx=0, dvalue=1, promotion="keep", methods=("fill",
 elementwise("copy", lambda xp, x, src, *, non_blocking=False: _written(xp, x, src), dx=0, dsrc=1,
             promotion="keep", methods=("copy",), node="CopyBackwards",
             samples=[(((2, 3), (3,)), {})])  # fmt: skip
+
+
+def _drawn(kind: str, xp: Any, x: Any) -> Any:
+    """Random numbers in the shape of x."""
+    return xp.random(kind, tuple(x.shape), xp.dtype_of(x), str(x.device))
+
+
+_UNRELATED: dict[str, Any] = {
+    "inplace": True, "vjp_x": lambda F, g: F.zeros_like(g), "jvp": lambda F, t_x: F.zeros_like(t_x)
+}  # fmt: skip
+own("uniform", lambda xp, x, *, a=0.0, b=1.0: _drawn("uniform", xp, x) * (b - a) + a, **_UNRELATED)
+own(
+    "normal", lambda xp, x, *, mean=0.0, std=1.0: _drawn("normal", xp, x) * std + mean, **_UNRELATED
+)
 elementwise("zero", lambda xp, x: xp.zeros_like(x), dx=0, promotion="keep", methods=("zero",))
 linear("clone", lambda xp, x, *, memory_format=None: xp.copy(x), transpose=lambda F, g: g)
-linear("_to_copy", lambda xp, x, *, dtype: xp.copy(x) if xp.dtype_of(x) is dtype else xp.cast(x,
-       dtype),
+linear("_to_copy",
+       lambda xp, x, *, dtype: xp.copy(x) if xp.dtype_of(x) is dtype else xp.cast(x, dtype),
        transpose=lambda F, g: g, node="ToCopyBackward0")  # fmt: skip

@@ -15,7 +15,7 @@ from reference_engine.backends.base import of_array
 from reference_engine.backends.dtypes import Category
 from reference_engine.ops.call import function_of, in_place_of
 from reference_engine.ops.memory import copy_, fill_
-from reference_engine.ops.opdef import REGISTRY, linear
+from reference_engine.ops.opdef import REGISTRY, composite, linear
 from reference_engine.tensor import Tensor
 
 linear(
@@ -43,6 +43,24 @@ linear(
     inplace=True,
     node="IndexPutBackward0",
 )
+
+
+def _put(F: Any, x: Tensor, indices: Any, values: Any, accumulate: bool = False) -> Any:
+    """A copy of x with ``values`` at ``indices``, one index tensor (or None) for each dimension."""
+    index = _raw_index(x, [slice(None) if i is None else i for i in indices])
+    return F._index_put(x, values, index=index, accumulate=accumulate)
+
+
+composite("index_put", _put)
+
+
+def index_put_(self: Tensor, indices: Any, values: Any, accumulate: bool = False) -> Tensor:
+    """Writes ``values`` at ``indices``, one index tensor (or None) for each dimension."""
+    index = _raw_index(self, [slice(None) if i is None else i for i in indices])
+    put = in_place_of(REGISTRY["_index_put"])
+    written: Tensor = put(self, values, index=index, accumulate=accumulate)
+    return written
+
 
 _BASIC = (int, slice, type(None), type(Ellipsis), np.integer)
 

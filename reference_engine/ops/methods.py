@@ -9,7 +9,7 @@ import numpy as np
 
 from reference_engine.ops.call import function_of, in_place_of, method_of
 from reference_engine.ops.creation import empty, full, new, ones, zeros
-from reference_engine.ops.getitem import getitem, setitem
+from reference_engine.ops.getitem import getitem, index_put_, setitem
 from reference_engine.ops.memory import copy_, fill_
 from reference_engine.ops.opdef import OpDef
 from reference_engine.ops.table import ALIASES, TABLE
@@ -111,7 +111,7 @@ def _install_parts() -> None:
     """Gives Tensor its indexing, its writes and its factories."""
     Tensor.__getitem__ = getitem  # type: ignore[method-assign]
     Tensor.__setitem__ = setitem  # type: ignore[method-assign]
-    for write in (copy_, fill_):
+    for write in (copy_, fill_, index_put_):
         setattr(Tensor, write.__name__, write)
     for factory in (zeros, ones, empty, full):
         setattr(Tensor, "new_" + factory.__name__, new(factory))

@@ -208,6 +208,32 @@ linear("slice", _slice, view=True, methods=(), samples=_samples({"dim": 2, "star
 composite("narrow", _narrow, samples=_samples({"dim": 1, "start": 1, "length": 2}))
 
 
+def _unfold(xp: Any, x: Any, *, dimension: int, size: int, step: int) -> Any:
+    where = axis(dimension, x.ndim)
+    if not x.ndim:
+        return xp.view(x, (1,))
+    order = [*(d for d in range(x.ndim) if d != where), where]
+    windows = xp.sliding_windows(xp.permute_dims(x, tuple(order)), (size,), (step,), (1,))
+    back = [*range(where), x.ndim - 1, *range(where, x.ndim - 1), x.ndim]
+    return xp.permute_dims(windows, tuple(back))
+
+
+def _refold(F: Any, g: Any, x_shape: Any, dimension: int, size: int, step: int) -> Any:
+    """Every window's elements added up where they came from."""
+    if not x_shape:
+        return F.reshape(g, shape=())
+    where = axis(dimension, len(x_shape))
+    total = F.zeros_of(g, size=x_shape)
+    for i in range(size):
+        index = _at(len(x_shape), where, slice(i, i + (g.shape[where] - 1) * step + 1, step))
+        total = total + F._place(F.select(g, dim=-1, index=i), size=x_shape, index=index)
+    return total
+
+
+linear("unfold", _unfold, transpose=_refold, view=True, methods=("unfold",), samples=_samples(
+    {"dimension": 2, "size": 2, "step": 1}, {"dimension": 1, "size": 2, "step": 3}))  # fmt: skip
+
+
 # several parts ------------------------------------------------------------------------------------
 def _unbind(_xp: Any, x: Any, *, dim: int = 0) -> Any:
     return tuple(x[_at(x.ndim, dim, i)] for i in range(x.shape[axis(dim, x.ndim)]))
