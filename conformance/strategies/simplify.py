@@ -92,9 +92,14 @@ def _renamed_param(value: Param, names: dict[str, str]) -> Param:
 
 def _program(steps: tuple[Step, ...]) -> Iterator[Program]:
     try:
-        yield Program(steps)
+        yield Program(_without_empty_blocks(steps))
     except InvalidProgram:
         return  # such as `raise` before the end of an unwrapped block
+
+
+def _without_empty_blocks(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    kept = (replace(s, body=_without_empty_blocks(s.body)) if s.body else s for s in steps)
+    return tuple(step for step in kept if step.body or step.verb not in BLOCKS)
 
 
 def _bound(steps: tuple[Step, ...]) -> set[str]:
@@ -103,7 +108,7 @@ def _bound(steps: tuple[Step, ...]) -> set[str]:
 
 def _inert(step: Step) -> bool:
     """Whether a step changes nothing that other steps, which do not read its names, can see."""
-    if step.refused or step.verb in ("leaf", "apply", "detach", "reload", "data"):
+    if step.refused or step.verb in ("leaf", "apply", "detach", "reload", "data", "raise"):
         return True
     if step.verb in BLOCKS:
         return all(_inert(inner) for inner in step.body)

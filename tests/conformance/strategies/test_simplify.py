@@ -119,6 +119,31 @@ def test_whatever_comes_after_the_point_is_dropped() -> None:
     ]
 
 
+def test_no_block_is_left_empty() -> None:
+    text = """
+        x = leaf([1.0], requires_grad=True)
+        with no_grad():
+            with enable_grad():
+                y = sin(x)
+            u = cos(x)
+            with set_grad_enabled(enabled=True):
+                raise
+        assert requires_grad(x)
+    """
+    assert simplified(text, "assert") == [
+        "x = leaf([1.0], requires_grad=True)",
+        "assert requires_grad(x)",
+    ]
+    assert simplified(text, "assert", "enable_grad()", "u = cos") == [
+        "x = leaf([1.0], requires_grad=True)",
+        "with no_grad():",
+        "    with enable_grad():",
+        "        y = sin(x)",
+        "    u = cos(x)",
+        "assert requires_grad(x)",
+    ]
+
+
 def test_a_refused_step_that_is_not_the_point_is_dropped() -> None:
     text = """
         x = leaf([1.0], requires_grad=True)
