@@ -8,25 +8,39 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from conformance.adapters.base import Engine, mode
+from conformance.adapters.remote import RemoteEngine
 from conformance.errors import ConformanceError, Unsupported
 from conformance.observation import Array, Event, Observation, Observed, Refusal
 from conformance.program import BLOCKS, Program, Ref, Step, step_needs
 from conformance.scope import Scope
 from conformance.verbs import HANDLERS, UNSEEN, Unseen
 
+_NO_LEAVES: Mapping[str, Array] = MappingProxyType({})
 
-def execute(engine: Engine, program: Program, dtype: str | None = None) -> Observation:
+
+def execute(
+    engine: Engine,
+    program: Program,
+    dtype: str | None = None,
+    leaves: Mapping[str, Array] = _NO_LEAVES,
+) -> Observation:
     """Run `program` on `engine` and return what happened, step by step.
 
-    dtype: the NumPy dtype of leaves that name none; the engine's preferred one by default. The
-    engine is reset before the program, and after it where the program entered a grad-mode block.
-    Raises `InvalidProgram` for a literal that is no array; never an exception of the engine.
+    dtype: the NumPy dtype of leaves that name none; the engine's preferred one by default. leaves:
+    arrays of the leaves named, where they are not to be made from their steps. The engine is reset
+    before the program, and after it where the program entered a grad-mode block. Raises
+    `InvalidProgram` for a literal that is no array, and `EngineLost` where the process of an engine
+    elsewhere ended; never an exception of the engine.
     """
+    if isinstance(engine, RemoteEngine):
+        return engine.run_program(program, dtype or engine.dtypes[0])
     session = engine.session()
-    scope = Scope(session, dtype or engine.dtypes[0])
+    scope = Scope(session, dtype or engine.dtypes[0], leaves)
     run = _Run(scope, program.needs - session.capabilities)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a warning is advice; under -W error it would be a refusal

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from conformance.adapters.base import Engine
 from conformance.adapters.load import load_engine
+from conformance.adapters.remote import EngineLost
 from conformance.errors import InvalidProgram
 from conformance.examine import examine
 from conformance.ledger import EngineFacts
@@ -43,9 +45,11 @@ def examine_item(engine: str, clause_id: str, profile: str, seed: int, notes: No
         log.judged += 1
         counts.add(program, finding)
 
-    result = examine(
-        load_engine(engine), clause(clause_id), profile, seed, before=log.before, after=after
-    )
+    adapter, row = load_engine(engine), clause(clause_id)
+    try:
+        result = examine(adapter, row, profile, seed, before=log.before, after=after)
+    except EngineLost as lost:
+        return _lost(adapter, row, lost, lost.program, log.judged)
     return Examined(result, counts.results())
 
 
@@ -66,8 +70,13 @@ def lost_item(engine: str, clause_id: str, lost: Lost, notes: Notes) -> Examined
     The program that was under way is named and gets a script, which is not run.
     """
     del notes  # nothing is run
-    row, adapter = clause(clause_id), load_engine(engine)
     judged, program = _read_note(lost.note)
+    return _lost(load_engine(engine), clause(clause_id), lost, program, judged)
+
+
+def _lost(
+    adapter: Engine, row: Clause, lost: Lost | EngineLost, program: Program | None, judged: int
+) -> Examined:
     where = "it got ready" if program is None else "this program ran"
     dtype = adapter.dtypes[0]
     violation = Violation(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from conformance.adapters.load import load_engine
+from conformance.adapters.remote import EngineLost
 from conformance.errors import InvalidLedger, InvalidProgram, UsageError
 from conformance.judge import judge
 from conformance.ledger import Ledger
@@ -83,13 +84,16 @@ def _program(identifier: str, violation: Violation) -> Program:
 
 def _replay_item(
     engine: str, identifier: str, violation: Violation, program: Program, notes: Notes
-) -> Finding:
+) -> Finding | Lost:
     del notes  # the item is one program, which the ledger already names
     try:
         oracles = clause(identifier).oracles
     except UsageError:  # the specification has dropped the clause since
         oracles = ("differential",)
-    return judge(load_engine(engine), program, dtype=violation.dtype, oracles=oracles)
+    try:
+        return judge(load_engine(engine), program, dtype=violation.dtype, oracles=oracles)
+    except EngineLost as lost:
+        return Lost(lost.how, lost.detail, "")
 
 
 def _replayed(identifier: str, violation: Violation, end: Finding | Lost | None) -> Replayed:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from conformance.adapters.base import Engine, Tensor
-from conformance.leaves import literal_array
+from conformance.leaves import leaf_array, literal_array
 from conformance.observation import Array
 from conformance.program import Param, Ref, Step
 
@@ -20,13 +20,14 @@ class WrongArity(Exception):
 class Scope:
     """Names bound so far on one engine. A name bound to None stands for an absent gradient.
 
-    dtype: the NumPy dtype of leaves that name none. log: what hooks saw, in order.
+    dtype: the NumPy dtype of leaves that name none. leaves: arrays of leaves by name, where they
+    are given instead of made. log: what hooks saw, in order.
     """
 
-    __slots__ = ("dtype", "engine", "log", "names")
+    __slots__ = ("dtype", "engine", "leaves", "log", "names")
 
-    def __init__(self, engine: Engine, dtype: str) -> None:
-        self.engine, self.dtype = engine, dtype
+    def __init__(self, engine: Engine, dtype: str, leaves: Mapping[str, Array]) -> None:
+        self.engine, self.dtype, self.leaves = engine, dtype, leaves
         self.names: dict[str, Tensor] = {}
         self.log: list[Array] = []
 
@@ -42,6 +43,11 @@ class Scope:
             if names.get(name) is None and not (step.verb == "value" and name in names):
                 return False
         return True
+
+    def leaf(self, step: Step) -> Array:
+        """Return a fresh array for a `leaf` step."""
+        given = self.leaves.get(step.out[0])
+        return leaf_array(step, self.dtype) if given is None else given.copy()
 
     def first(self, step: Step) -> Tensor:
         """Return the tensor that the first argument of `step` names."""

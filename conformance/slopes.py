@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from conformance.adapters.base import Engine
+from conformance.adapters.remote import RemoteEngine
 from conformance.compare.arrays import widened
 from conformance.compare.difference import Answer, Difference, Doubt
 from conformance.compare.tolerance import SAMPLES, allowance, unit_roundoff
@@ -111,7 +112,8 @@ class Slopes:
 
     @cached_property
     def _own_slopes(self) -> FiniteDifference:
-        engine = self._engine if "float64" in self._engine.dtypes else self._differential.oracle
+        here = "float64" in self._engine.dtypes and not isinstance(self._engine, RemoteEngine)
+        engine = self._engine if here else self._differential.oracle
         return FiniteDifference(engine, self._program, self._observation)
 
     @cached_property

@@ -12,7 +12,6 @@ import numpy as np
 
 from conformance.adapters.base import Tensor
 from conformance.errors import InvalidProgram
-from conformance.leaves import leaf_array
 from conformance.observation import Observed
 from conformance.program import Param, Step
 from conformance.scope import Scope
@@ -27,7 +26,7 @@ Handler = Callable[[Scope, Step], "Observed | Unseen"]
 
 
 def _leaf(scope: Scope, step: Step) -> Unseen:
-    array = leaf_array(step, scope.dtype)
+    array = scope.leaf(step)
     scope.names[step.out[0]] = scope.engine.tensor(array, bool(step.param("requires_grad", False)))
     return UNSEEN
 

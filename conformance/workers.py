@@ -7,7 +7,6 @@ is about to do, from which its end is explained if it never returns.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import tempfile
 import time
@@ -24,6 +23,7 @@ from typing import Generic, Literal, TypeVar
 from pebble import ProcessExpired, ProcessPool
 
 from conformance.errors import ConformanceError
+from conformance.exits import cause_of_death
 
 Result = TypeVar("Result")
 
@@ -149,21 +149,12 @@ def _done(
     if isinstance(error, (FutureTimeoutError, TimeoutError)):
         return Done(index, Lost("timed-out", f"no answer within {timeout:g} s", last), timeout)
     if isinstance(error, ProcessExpired):
-        return Done(index, Lost("crashed", _cause_of_death(error.exitcode), last), 0.0)
+        return Done(index, Lost("crashed", cause_of_death(error.exitcode), last), 0.0)
     if isinstance(error, (SystemExit, KeyboardInterrupt, CancelledError)):
         return Done(index, Lost("crashed", f"raised {type(error).__name__}", last), 0.0)
     if isinstance(error, ConformanceError):
         raise error
     raise HarnessFault(f"{item} raised {type(error).__name__}: {error}") from error
-
-
-def _cause_of_death(code: int) -> str:
-    if code < 0:
-        try:
-            return f"the process died of {signal.Signals(-code).name}"
-        except ValueError:
-            return f"the process died of signal {-code}"
-    return f"the process ended with exit code {code}"
 
 
 def _timed(

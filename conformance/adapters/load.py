@@ -2,6 +2,7 @@
 
 A name is `torch`, `reference`, an entry point of the group `autograd_conformance.engines`, or
 `package.module:attribute`; options may follow in brackets: `reference[backend=torch,device=cuda]`.
+Engines in processes of their own are named as `conformance.adapters.process_engine` says.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from importlib import metadata
 from types import ModuleType
 
 from conformance.adapters.base import Engine
+from conformance.adapters.process_engine import connect
 from conformance.adapters.torch_like import TorchLikeEngine
 from conformance.errors import ConformanceError, EngineLoadError
 
@@ -28,6 +30,11 @@ BUILT_IN: Mapping[str, str] = {
     "torch": "conformance.adapters.torch_engine:TorchEngine",
     "autograd": "conformance.adapters.autograd_engine:AutogradEngine",
     "jax": "conformance.adapters.jax_engine:JaxEngine",
+    "mlx": "conformance.adapters.mlx_engine:MlxEngine",
+    "mygrad": "conformance.adapters.mygrad_engine:MyGradEngine",
+    "paddle": "conformance.adapters.paddle_engine:PaddleEngine",
+    "tensorflow": "conformance.adapters.tensorflow_engine:TensorflowEngine",
+    "tinygrad": "conformance.adapters.tinygrad_engine:TinygradEngine",
 }
 """Engines that this package has adapters for: name → `module:attribute`."""
 FAILURES = (
@@ -55,12 +62,13 @@ def load_engine(name: str) -> Engine:
     Raises `EngineLoadError` in one sentence where the name is unknown, the import or the
     construction fails, an option is unknown, or a required method is missing.
     """
-    base, options = _split(name)
-    with warnings.catch_warnings():
-        warnings.simplefilter("default")  # a library's deprecations are shown, under -W error too
-        found = _find(base, name)
-        engine = _construct(found, name, options)
-    _check_methods(engine, name)
+    engine: Engine | None = connect(name)
+    if engine is None:
+        base, options = _split(name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")  # a library's deprecations are shown, -W error or not
+            engine = _construct(_find(base, name), name, options)
+        _check_methods(engine, name)
     engine.name = name
     return engine
 
