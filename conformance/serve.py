@@ -101,8 +101,8 @@ class Server:
             "name": engine.name,
             "version": engine.version,
             "dtypes": [*engine.dtypes],
-            "capabilities": sorted(capabilities),
-            "operations": None if operations is None else sorted(operations),
+            "capabilities": _listed(capabilities),
+            "operations": None if operations is None else _listed(operations),
             "conventions": dict(engine.conventions),
         }
         return {"protocol": PROTOCOL, "limit": LIMIT, "engine": facts}
