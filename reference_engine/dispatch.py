@@ -90,7 +90,11 @@ def apply(run: Operator, inputs: Sequence[Any], params: Mapping[str, Any]) -> An
     if run.op.view:
         return make_view(run, inputs[0], params, out, edges)
     if run.single:
-        y = from_raw(out if type(out) is array_type else backend.wrap(out))
+        if type(out) is not array_type:
+            out = backend.wrap(out)
+        elif any(out is raw for raw in raws):  # positive(x): an alias that is no view
+            out = backend.copy(out)
+        y = from_raw(out)
         if edges is not None and y._raw.dtype in DIFFERENTIABLE:
             record(run, inputs, raws, params, (y,), edges)
         return y
@@ -139,6 +143,8 @@ def bring_together(run: Operator, inputs: Sequence[Any]) -> tuple[list[Any], Bac
         return raws, backend
     common = _common_dtype(run, inputs) if run.promotes else None
     device = next(x._raw.device for x in inputs if isinstance(x, Tensor))
+    if run.op.kind == "elementwise":
+        device = "cpu"  # where numbers are: torch combines 0-d ones with any device's arrays
     promoted = run.promoted * len(inputs) if run.variadic else run.promoted
     return [
         _raw(backend, x, common if joins else None, device)

@@ -39,7 +39,7 @@ CONSTANT = new_storage()
 class NodeHooks:
     """What has been attached to a node; most nodes have none."""
 
-    __slots__ = ("metadata", "output", "post", "pre", "retained", "trace")
+    __slots__ = ("metadata", "output", "post", "pre", "retained")
 
     def __init__(self) -> None:
         self.metadata: dict[Any, Any] = {}
@@ -49,8 +49,6 @@ class NodeHooks:
         self.post: dict[int, Callable[..., Any]] = {}
         #: outputs whose tensor asked to retain_grad
         self.retained: dict[int, ref[Tensor]] = {}
-        #: the stack at creation, in anomaly mode
-        self.trace: str | None = None
 
 
 class Node:
@@ -289,7 +287,7 @@ class AccumulateGrad(Node):
         self.priority = next(_leaf_priorities)
         self.hooks = None
         rare = variable._rare
-        if rare is not None and (rare.hooks or rare.post_accumulate):
+        if rare is not None and rare.hooks:
             self.leaf_hooks()
 
     def leaf_hooks(self) -> dict[int, Callable[..., Any]]:

@@ -106,11 +106,6 @@ def run_post_hooks(
     assert attached is not None
     for hook in list(attached.post.values()):
         outs = _replaced(hook(_tensors(outs, F), _tensors(grads, F)), outs, F, "hook")
-    if isinstance(node, AccumulateGrad) and grads[0] is not None:
-        rare = node.variable._rare
-        for after in list((rare.post_accumulate or {}).values() if rare else ()):
-            if after(node.variable) is not None:
-                raise RuntimeError("a post-accumulate-grad hook must return None")
     return outs
 
 

@@ -32,15 +32,13 @@ class Modes(local):
         self.inference = False
         #: whether ops make nodes: grad outside inference mode, which enable_grad does not lift
         self.recording = True
-        #: modes that change what an op does (dual levels, saved-tensor hooks, anomaly detection)
-        self.special = 0
-        #: ``run`` while gradients are on and nothing else is; None sends ops the general way
+        #: ``run`` while recording; None sends ops the general way
         self.fast: Callable[..., Any] | None = self.run
 
     def refresh(self) -> None:
         """Recomputes what follows from the modes after one has changed."""
         self.recording = self.grad and not self.inference
-        self.fast = self.run if self.recording and not self.special else None
+        self.fast = self.run if self.recording else None
 
 
 MODES = Modes()

@@ -52,7 +52,7 @@ class Rare:
     """What most tensors do not have."""
 
     __slots__ = (
-        "accumulator", "grad", "hooks", "post_accumulate", "retains_grad", "tangents", "view",
+        "accumulator", "grad", "hooks", "retains_grad", "view",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -61,8 +61,6 @@ class Rare:
         self.view: View | None = None
         self.retains_grad = False
         self.hooks: dict[int, Callable[..., Any]] = {}
-        self.post_accumulate: dict[int, Callable[[Tensor], None]] | None = None
-        self.tangents: dict[int, Tensor] | None = None
 
 
 class Tensor:

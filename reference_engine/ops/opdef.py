@@ -237,7 +237,11 @@ def _register(
     if kind == "composite":
         signature = _composite_signature(forward, signature)
     params = {**signature.params, **row.pop("params", {})}
-    plain = tuple(n for n in (*signature.inputs, *params))
+    plain = (*signature.inputs, *params)
+    if kind == "composite" and not signature.inputs[0].startswith("*"):
+        # settings and optional inputs stand in the order of the function's own parameters
+        code: CodeType = forward.__code__  # type: ignore[union-attr]
+        plain = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
     aliases = tuple(row.pop("aliases", ()))
     short = tuple(n for n in (name, *aliases) if "." not in n and not n.startswith("_"))
     facts = Facts(**{k: row.pop(k) for k in _ROW_WORDS if k in row})

@@ -1,4 +1,4 @@
-"""Every test that takes ``engine`` runs on both backends."""
+"""Every test that takes ``engine`` runs on both backends, and on CUDA where there is a device."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import torch
 
 import reference_engine
 
+DEVICES: list[Any] = ["cpu", "torch"]
+if torch.cuda.is_available():
+    DEVICES.append(pytest.param("cuda", marks=pytest.mark.gpu))
 
-@pytest.fixture(params=["cpu", "torch"])
+
+@pytest.fixture(params=DEVICES)
 def engine(request: pytest.FixtureRequest) -> Iterator[Any]:
     before = reference_engine.get_default_device()
     reference_engine.set_default_device(request.param)
@@ -21,8 +26,6 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Any]:
 @pytest.fixture(autouse=True)
 def _torch_warns_every_time() -> Iterator[None]:
     """torch gives some of its warnings once per process only, which no comparison could rely on."""
-    import torch
-
     before = torch.is_warn_always_enabled()
     torch.set_warn_always(True)
     yield
