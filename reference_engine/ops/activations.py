@@ -137,7 +137,8 @@ composite("nn.functional.mish", lambda F, x: x * F.tanh(F.softplus(x)), complex=
           samples=[(((2, 3),), {})])  # fmt: skip
 composite("nn.functional.softsign", lambda F, x: x / (F.abs(x) + 1), samples=[(((2, 3),), {})])
 composite("nn.functional.tanhshrink", lambda F, x: x - F.tanh(x), samples=[(((2, 3),), {})])
-composite("nn.functional.softmin", lambda F, x, dim: F.softmax(-x, dim=dim), complex=False,
+composite("nn.functional.softmin", lambda F, x, dim, *, dtype=None: F.softmax(
+              -x, dim=dim, dtype=dtype), complex=False,
           samples=[(((2, 3),), {"dim": 1})])  # fmt: skip
 
 

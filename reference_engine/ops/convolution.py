@@ -40,10 +40,14 @@ def window_slices(
 
 
 def _columns(xp: Any, x: Any, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes,
-             groups: int) -> tuple[Any, Sizes]:  # fmt: skip
-    """All windows as columns, (groups, C/groups · kernel, N · out), and the sizes out."""
+             groups: int, out: Sizes | None) -> tuple[Any, Sizes]:  # fmt: skip
+    """Windows as columns, (groups, C/groups · kernel, N · out): all, or the first ``out``."""
     n = len(kernel)
     windows = xp.sliding_windows(pad_ends(xp, x, padding, padding), kernel, stride, dilation)
+    if out is not None:
+        # a stride need not use the input up: windows beyond the output's are no part of it
+        kept = (..., *(slice(m) for m in out), *(slice(None),) * n)
+        windows = windows[kept]
     out = tuple(windows.shape[2 : 2 + n])
     inner = (1, *range(2 + n, 2 + 2 * n), 0, *range(2, 2 + n))
     rows = x.shape[1] // groups * prod(kernel)
@@ -53,26 +57,21 @@ def _columns(xp: Any, x: Any, kernel: Sizes, stride: Sizes, padding: Sizes, dila
 def _rows(xp: Any, h: Any, groups: int) -> Any:
     """An output as (groups, O/groups, N · out)."""
     order = (1, 0, *range(2, h.ndim))
-    return (
-        xp.reshape(xp.permute_dims(h, order), (groups, h.shape[1] // groups, -1))
-        if prod(h.shape)
-        else xp.zeros((groups, h.shape[1] // groups, 0), dtype=h.dtype, device=h.device)
-    )
+    columns = h.shape[0] * prod(h.shape[2:])
+    return xp.reshape(xp.permute_dims(h, order), (groups, h.shape[1] // groups, columns))
 
 
-def _conv(
-    xp: Any, x: Any, w: Any, *, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int
-) -> Any:
+def _conv(xp: Any, x: Any, w: Any, *, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int,
+          out: Sizes | None = None) -> Any:  # fmt: skip
     kernel = tuple(w.shape[2:])
-    columns, out = _columns(xp, x, kernel, stride, padding, dilation, groups)
+    columns, out = _columns(xp, x, kernel, stride, padding, dilation, groups, out)
     made = xp.matmul(xp.reshape(w, (groups, w.shape[0] // groups, -1)), columns)
     made = xp.reshape(made, (w.shape[0], x.shape[0], *out))
     return xp.copy(xp.permute_dims(made, (1, 0, *range(2, made.ndim))))
 
 
 def _conv_input(xp: Any, h: Any, w: Any, *, size: Sizes, stride: Sizes, padding: Sizes,
-                dilation: Sizes,
-                groups: int) -> Any:  # fmt: skip
+                dilation: Sizes, groups: int) -> Any:  # fmt: skip
     kernel, out = tuple(w.shape[2:]), tuple(h.shape[2:])
     wide = xp.reshape(w, (groups, w.shape[0] // groups, -1))
     columns = xp.matmul(xp.matrix_transpose(wide), _rows(xp, h, groups))
@@ -91,18 +90,9 @@ def _conv_input(xp: Any, h: Any, w: Any, *, size: Sizes, stride: Sizes, padding:
 
 def _conv_weight(xp: Any, x: Any, h: Any, *, kernel: Sizes, stride: Sizes, padding: Sizes,
                  dilation: Sizes, groups: int) -> Any:  # fmt: skip
-    out = tuple(h.shape[2:])
-    # a stride need not use the input up: windows beyond the output's are no part of it
-    columns, found = _columns(xp, x, kernel, stride, padding, dilation, groups)
-    if found != out:
-        columns = xp.reshape(columns, (*columns.shape[:2], x.shape[0], *found))
-        columns = columns[window_slices((0,) * len(out), out, (1,) * len(out))]
-        columns = xp.reshape(columns, (*columns.shape[:2], -1))
+    columns, _ = _columns(xp, x, kernel, stride, padding, dilation, groups, tuple(h.shape[2:]))
     made = xp.matmul(_rows(xp, h, groups), xp.matrix_transpose(columns))
     return xp.reshape(made, (h.shape[1], x.shape[1] // groups, *kernel))
-
-
-_Settings: TypeAlias = "tuple[Sizes, Sizes, Sizes, int]"
 
 
 def _given(stride: Sizes, padding: Sizes, dilation: Sizes, groups: int) -> dict[str, Any]:
@@ -116,16 +106,17 @@ bilinear("_conv", _conv, node="ConvolutionBackward0",
         F.conj(x), g, kernel=tuple(w_shape[2:]), **_given(stride, padding, dilation, groups))
         )  # fmt: skip
 bilinear("_conv_input", _conv_input, node="ConvolutionBackward0",
-    vjp_h=lambda F, g, w, stride, padding, dilation, groups: F._conv(
-        g, F.conj(w), **_given(stride, padding, dilation, groups)),
+    vjp_h=lambda F, g, w, h_shape, stride, padding, dilation, groups: F._conv(
+        g, F.conj(w), out=tuple(h_shape[2:]), **_given(stride, padding, dilation, groups)),
     vjp_w=lambda F, g, h, w_shape, stride, padding, dilation, groups: F._conv_weight(
         g, F.conj(h), kernel=tuple(w_shape[2:]), **_given(stride, padding, dilation, groups))
         )  # fmt: skip
 bilinear("_conv_weight", _conv_weight, node="ConvolutionBackward0",
     vjp_x=lambda F, g, h, x_shape, stride, padding, dilation, groups: F._conv_input(
         F.conj(h), g, size=tuple(x_shape[2:]), **_given(stride, padding, dilation, groups)),
-    vjp_h=lambda F, g, x, stride, padding, dilation, groups: F._conv(
-        F.conj(x), g, **_given(stride, padding, dilation, groups)))  # fmt: skip
+    vjp_h=lambda F, g, x, h_shape, stride, padding, dilation, groups: F._conv(
+        F.conj(x), g, out=tuple(h_shape[2:]), **_given(stride, padding, dilation, groups))
+    )  # fmt: skip
 
 
 # with a bias --------------------------------------------------------------------------------------
@@ -152,7 +143,7 @@ def _vjp_x(F: Any, g: Any, weight: Any, x_shape: Any, stride: Sizes, padding: Si
     settings, weight = _given(stride, padding, dilation, groups), F.conj(weight)
     if size is None:
         return F._conv_input(g, weight, size=tuple(x_shape[2:]), **settings)
-    return F._conv(g, weight, **settings)
+    return F._conv(g, weight, out=tuple(x_shape[2:]), **settings)
 
 
 def _vjp_weight(F: Any, g: Any, x: Any, weight_shape: Any, stride: Sizes, padding: Sizes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from reference_engine.ops.dims import axis, broadcast_shapes
@@ -19,9 +20,16 @@ def _corner(x: Any, shape: Any, dim: int) -> Any:
     return x[tuple(slice(None) if d == where else slice(n) for d, n in enumerate(shape))]
 
 
-def _check_index(name: str, index: Any, ndim: int) -> None:
+def _flat(name: str, index: Any, ndim: int) -> bool:
+    """Whether a tensor without dimensions is indexed, or nothing; RuntimeError unless ranks agree.
+
+    A 0-dimensional tensor counts as one of a single element, and an empty index fits any.
+    """
+    if (ndim == 0 and index.ndim < 2) or not prod(index.shape):
+        return True
     if index.ndim != ndim:
         raise RuntimeError(f"{name} of {ndim} dimensions got an index of shape {list(index.shape)}")
+    return False
 
 
 # along a dimension --------------------------------------------------------------------------------
@@ -39,9 +47,8 @@ def _index_add(xp: Any, x: Any, index: Any, source: Any, *, dim: int, alpha: Any
 
 
 def _gather(xp: Any, x: Any, index: Any, *, dim: int) -> Any:
-    _check_index("gather", index, x.ndim)
-    if x.ndim == 0:
-        return xp.copy(x)
+    if _flat("gather", index, x.ndim):
+        return xp.copy(xp.expand(xp.sum(x), tuple(index.shape)))
     return xp.take_along_axis(_corner(x, index.shape, dim), index, axis=axis(dim, x.ndim))
 
 
@@ -56,17 +63,17 @@ def _grid(xp: Any, index: Any, dim: int) -> tuple[Any, ...]:
 
 
 def _scatter(xp: Any, x: Any, index: Any, src: Any = None, *, dim: int, value: Any = None) -> Any:
-    _check_index("scatter", index, x.ndim)
     src = value if src is None else src
+    if _flat("scatter", index, x.ndim):
+        return x * 0 + xp.sum(xp.asarray(src)) if prod(index.shape) else xp.copy(x)
     if getattr(src, "ndim", 0):
         src = src[tuple(slice(n) for n in index.shape)]
-    if x.ndim == 0:
-        return xp.zeros_like(x) + src
     return xp.index_put(x, _grid(xp, index, dim), src, accumulate=False)
 
 
 def _scatter_add(xp: Any, x: Any, index: Any, src: Any, *, dim: int) -> Any:
-    _check_index("scatter_add", index, x.ndim)
+    if _flat("scatter_add", index, x.ndim):
+        return x + xp.sum(src) if prod(index.shape) else xp.copy(x)
     return xp.scatter_add(x, axis(dim, x.ndim), index, src)
 
 
@@ -111,15 +118,8 @@ linear("take", lambda xp, x, index: xp.reshape(x, (-1,))[index], fill={"index": 
        transpose_x=lambda F, g, index, x_shape: F._untake(g, index, size=x_shape),
        samples=[(((2, 3), (4,)), {}), (((2, 3), (2, 2)), {})])  # fmt: skip
 linear("_untake", lambda xp, g, index, *, size: xp.reshape(xp.index_put(
-           xp.zeros((_numel(size),), dtype=g.dtype, device=g.device), index, g, accumulate=True),
+           xp.zeros((prod(size),), dtype=g.dtype, device=g.device), index, g, accumulate=True),
            tuple(size)), transpose_g=lambda F, g, index: F.take(g, index))  # fmt: skip
-
-
-def _numel(size: Any) -> int:
-    total = 1
-    for n in size:
-        total *= n
-    return total
 
 
 # by mask ------------------------------------------------------------------------------------------

@@ -147,6 +147,12 @@ def _contract(F: Any, x: Any, other: Any, xs: Sequence[int], others: Sequence[in
     """Sums the products over dimensions ``xs`` of x and ``others`` of other, pairwise."""
     free_x = [d for d in range(x.ndim) if d not in xs]
     free_other = [d for d in range(other.ndim) if d not in others]
+    # a size of 1 broadcasts against any: the other operand is summed
+    for d, e in zip(xs, others, strict=True):
+        if x.shape[d] == 1 and other.shape[e] != 1:
+            other = F.sum(other, dim=e, keepdim=True)
+        elif other.shape[e] == 1 and x.shape[d] != 1:
+            x = F.sum(x, dim=d, keepdim=True)
     inner = prod(x.shape[d] for d in xs)
     left_shape, right_shape = [x.shape[d] for d in free_x], [other.shape[d] for d in free_other]
     left = F.reshape(F.permute(x, dims=(*free_x, *xs)), shape=(prod(left_shape), inner))
@@ -165,10 +171,8 @@ def _tensordot(F: Any, x: Any, other: Any, dims: Any = 2) -> Any:
     )
 
 
-def _einsum(F: Any, equation: str, *operands: Any) -> Any:
+def _einsum(F: Any, equation: str, operands: Any) -> Any:
     """Einstein's convention, two operands at a time; letters that end there are summed at once."""
-    if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
-        operands = tuple(operands[0])
     left, arrow, result = equation.replace(" ", "").partition("->")
     terms = left.split(",")
     if len(terms) != len(operands):
@@ -245,7 +249,7 @@ def _pair(F: Any, p: str, x: Any, q: str, other: Any, keep: set[str]) -> tuple[s
 
 composite("tensordot", _tensordot, samples=[
     (((2, 3, 4), (3, 4, 2)), {}), (((2, 3), (4, 2)), {"dims": ((0,), (1,))})])  # fmt: skip
-composite("einsum", _einsum, methods=())
+composite("einsum", _einsum, methods=(), order=("equation", "*operands"))
 composite("trace", lambda F, x: F.sum(F.diagonal(x)), samples=[(((2, 3),), {})])
 
 

@@ -45,7 +45,7 @@ linear("constant_pad_nd", _constant_pad,
 
 def _mirrored(n: int, before: int, after: int, mode: str) -> tuple[int, ...]:
     """The place in the input of each element of a dimension padded without a constant."""
-    most = {"reflect": n - 1, "circular": n}.get(mode, before + after)
+    most = {"reflect": n - 1, "circular": n}.get(mode, before + after + n)
     if max(before, after) > most:
         raise RuntimeError(
             f"{mode} padding by ({before}, {after}) is too much for a dimension of size {n}"
@@ -54,7 +54,9 @@ def _mirrored(n: int, before: int, after: int, mode: str) -> tuple[int, ...]:
     if mode == "replicate":
         return tuple(min(max(i, 0), n - 1) for i in places)
     if mode == "circular":
-        return tuple(i % n for i in places)
+        # what negative padding cuts off does not come round again
+        first, last = max(-before, 0), n + min(after, 0)
+        return tuple(first + (i - first) % (last - first) for i in places)
     return tuple(n - 1 - abs(n - 1 - abs(i)) for i in places)
 
 
