@@ -40,6 +40,7 @@ from reference_engine.modes import (
 )
 from reference_engine.ops import creation, methods
 from reference_engine.ops.creation import from_numpy, manual_seed, ones, tensor, zeros
+from reference_engine.serialization import load, save
 from reference_engine.tensor import Size, Tensor
 
 half, float, double = float16, float32, float64
@@ -48,7 +49,7 @@ cfloat, cdouble = complex64, complex128
 
 conversion.install()
 methods.install()
-globals().update(methods.functions() | creation.FACTORIES)
+globals().update(methods.functions() | creation.FACTORIES | conversion.FUNCTIONS)
 
 
 def is_tensor(value: object) -> bool:  # type: ignore[valid-type]
@@ -72,7 +73,8 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [  # noqa: RUF022  (as the table of contents: data, dtypes, devices, modes)
-    "Size", "Tensor", "autograd", "from_numpy", "is_tensor", "manual_seed", "ones", "tensor",
+    "Size", "Tensor", "autograd", "from_numpy", "is_tensor", "load", "manual_seed", "ones", "save",
+    "tensor",
     "zeros", "bfloat16", "bool", "cdouble", "cfloat", "complex128", "complex64", "double", "dtype",
     "float",
     "float16", "float32", "float64", "half", "int", "int16", "int32", "int64", "int8", "long",

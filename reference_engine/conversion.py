@@ -222,6 +222,35 @@ def _caster(kind: dtype) -> Callable[[Tensor], Tensor]:
     return cast
 
 
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have the same shape and elements."""
+    same = input.detach().eq(other) if input.shape == other.shape else None
+    return same is not None and bool(same.all().item())
+
+
+def allclose(
+    input: Tensor,
+    other: Tensor,
+    rtol: float = 1e-05,
+    atol: float = 1e-08,
+    equal_nan: bool = False,
+) -> bool:
+    """Whether all elements are within ``atol + rtol · |other|`` of each other."""
+    close = function_of(REGISTRY["isclose"])
+    options = {"rtol": rtol, "atol": atol, "equal_nan": equal_nan}
+    return bool(close(input.detach(), other.detach(), **options).all().item())
+
+
+#: methods that torch has as functions too
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "allclose": allclose,
+    "equal": equal,
+    "is_complex": Conversions.is_complex,
+    "is_floating_point": Conversions.is_floating_point,
+    "numel": Conversions.numel,
+}
+
+
 def install() -> None:
     """Gives Tensor the methods of :class:`Conversions`, and one per dtype: ``x.double()``."""
     for name, member in vars(Conversions).items():
@@ -235,5 +264,7 @@ def install() -> None:
     }  # fmt: skip
     for name, kind in names.items():
         setattr(Tensor, name, _caster(kind))
+    for compare in (allclose, equal):
+        setattr(Tensor, compare.__name__, compare)
     for name, same in (("nelement", "numel"), ("ndimension", "dim")):
         setattr(Tensor, name, getattr(Tensor, same))

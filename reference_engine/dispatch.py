@@ -41,7 +41,7 @@ class Operator:
         #: several outputs come as a named tuple, any number of them as a tuple
         self.collect: Callable[..., tuple[Any, ...]] = tuple
         if not self.single and not op.outputs[0].startswith("*"):
-            named = namedtuple(op.name.split(".")[-1], op.outputs)  # type: ignore[misc]
+            named = namedtuple(op.name.split(".")[-1].strip("_"), op.outputs)  # type: ignore[misc]
             self.collect = lambda outputs: named(*outputs)
         names = [n.lstrip("*") for n in op.inputs]
         #: which inputs have a derivative

@@ -63,6 +63,7 @@ def binary(op: OpDef) -> Callable[[Any, Any], Any]:
     if len(facts) < len(plans):  # a rule asks for shapes or dtypes
         return lambda a, b: apply(run, (a, b), {})
     kernels, node_class = run.kernels, run.node_class
+    follow_a, follow_b = run.follows
 
     def call(a: Any, b: Any) -> Any:
         fast = MODES.fast
@@ -85,12 +86,12 @@ def binary(op: OpDef) -> Callable[[Any, Any], Any]:
             return apply(run, (a, b), {})  # which says it in PyTorch's way
         wanted = nr_a = nr_b = 0
         parent_a = parent_b = None
-        if a._tracked:
+        if follow_a and a._tracked:
             parent_a, nr_a = a._grad_fn, a._nr
             if parent_a is None:
                 parent_a, nr_a = a._edge()
             wanted = parent_a is not None
-        if kind is Tensor and b._tracked:
+        if follow_b and kind is Tensor and b._tracked:
             parent_b, nr_b = b._grad_fn, b._nr
             if parent_b is None:
                 parent_b, nr_b = b._edge()

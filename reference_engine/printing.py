@@ -26,8 +26,7 @@ def to_string(x: Tensor) -> str:
         notes.append(f"grad_fn=<{x.grad_fn.name()}>")
     elif x.requires_grad:
         notes.append("requires_grad=True")
-    prefix = "Parameter containing:\ntensor(" if type(x).__name__ == "Parameter" else "tensor("
-    return ", ".join([prefix + _numbers(values), *notes]) + ")"
+    return ", ".join(["tensor(" + _numbers(values), *notes]) + ")"
 
 
 def _usual() -> tuple[dtype, ...]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import io
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -155,6 +157,26 @@ def new_tensors_like_another(lib: Any) -> Any:
 
 
 @SCENARIOS
+def comparisons_of_whole_tensors(lib: Any) -> Any:
+    x, y = lib.tensor([1.0, 2.0]), lib.tensor([1.0, 2.0 + 1e-6])
+    nan = lib.tensor([float("nan")])
+    return [
+        lib.equal(x, y), lib.equal(x, x.clone()), x.equal(lib.ones(3)), lib.allclose(x, y),
+        x.allclose(y, rtol=0.0), lib.allclose(nan, nan), lib.allclose(nan, nan, equal_nan=True),
+        lib.numel(x), lib.is_floating_point(x), lib.is_complex(x), lib.is_tensor(x),
+    ]  # fmt: skip
+
+
+@SCENARIOS
+def save_and_load(lib: Any) -> Any:
+    file = io.BytesIO()
+    lib.save({"weight": lib.ones(2, requires_grad=True), "step": 3}, file)
+    file.seek(0)
+    state = lib.load(file)
+    return state["weight"], state["weight"].requires_grad, state["step"]
+
+
+@SCENARIOS
 def factories(lib: Any) -> Any:
     made = [
         lib.zeros(2, 3), lib.ones([2]), lib.full((2,), 3), lib.full((2,), 3.5), lib.arange(3),
@@ -176,6 +198,11 @@ def test_numpy_arrays_keep_dtype_and_values(engine: Any, name: str) -> None:
         x = engine.tensor(view)
         assert x.dtype.name == name
         np.testing.assert_array_equal(x.numpy(), view)
+
+
+def test_a_state_is_saved_to_a_path(engine: Any, tmp_path: Path) -> None:
+    engine.save([engine.arange(3)], tmp_path / "state")
+    assert engine.load(str(tmp_path / "state"))[0].tolist() == [0, 1, 2]
 
 
 def test_unknown_numpy_dtypes_are_refused(engine: Any) -> None:

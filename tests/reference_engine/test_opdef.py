@@ -107,9 +107,11 @@ def test_a_view_row_shares_memory_and_follows_writes(engine: Any) -> None:
 
 def test_a_nondiff_row_makes_no_graph(engine: Any) -> None:
     op = nondiff("test_positive", lambda xp, x: x > 0)
-    y = function_of(op)(leaf(engine, 1.0, -1.0))
-    assert y.tolist() == [True, False]
-    assert not y.requires_grad
+    x = leaf(engine, 1.0, -1.0)
+    assert function_of(op)(x).tolist() == [True, False]
+    for y in (function_of(op)(x), x > 0, x == x, x <= 0, engine.eq(x, 1.0), x.ne(x * 2)):
+        assert not y.requires_grad
+        assert y.grad_fn is None
 
 
 def test_only_what_the_rules_name_is_saved() -> None:
