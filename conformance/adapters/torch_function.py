@@ -30,7 +30,9 @@ class TorchLikeFunctions:
             getattr(self.module, name, None): name
             for name in "float64 float32 float16 bfloat16 complex128 complex64".split()
         }
+        self._bfloat16 = getattr(self.module, "bfloat16", "absent")
         self._duals = getattr(getattr(self.module, "autograd", None), "forward_ad", None)
+        self._dense = getattr(self.module, "strided", None)
         self._undefined = getattr(
             getattr(getattr(self.module, "_C", None), "_functions", None), "UndefinedGrad", None
         )
@@ -42,9 +44,7 @@ class TorchLikeFunctions:
 
     def is_differentiable(self, tensor: Tensor) -> bool:
         """Tell whether the tensor's dtype is one of floats, and its memory is dense."""
-        return tensor.dtype in self._floats and str(getattr(tensor, "layout", "strided")).endswith(
-            "strided"
-        )
+        return tensor.dtype in self._floats and self._dense in (None, getattr(tensor, "layout", 0))
 
     def dtype_name(self, tensor: Tensor) -> str:
         """Return NumPy's name of the tensor's dtype."""
@@ -79,7 +79,7 @@ class TorchLikeFunctions:
 
     def values(self, tensor: Tensor) -> Array:
         """Return the values in float64 or complex128; may share the tensor's memory."""
-        if self.dtype_name(tensor) == "bfloat16":
+        if tensor.dtype is self._bfloat16:
             tensor = tensor.detach().to(self.module.float32)
         array = self.engine.numpy(tensor)
         wide = np.complex128 if array.dtype.kind == "c" else np.float64

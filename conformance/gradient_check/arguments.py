@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,16 +15,19 @@ from conformance.gradient_check.bridges import Bridge
 from conformance.observation import Array
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Variable:
-    """A tensor that is varied. span: its place in the flat vector of all variables' real numbers."""
+    """A tensor that is varied. span: its place in the flat vector of all variables' real numbers.
+
+    is_complex: whether each element is two numbers of that vector.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     span: slice
 
-    @property
+    @cached_property
     def is_complex(self) -> bool:
         """Whether each element is two numbers of the flat vector."""
         return self.dtype.startswith("complex")
@@ -91,7 +96,7 @@ class Arguments:
         for name, tensor in zip(self.names, self.tensors, strict=True):
             own = self.bridge.dtype_name(tensor)
             shape = tuple(int(n) for n in tensor.shape)
-            size = int(np.prod(shape, dtype=int)) * (2 if own.startswith("complex") else 1)
+            size = math.prod(shape) * (2 if own.startswith("complex") else 1)
             used = own if dtype is None else widest(own)
             variables.append(Variable(name, shape, used, slice(start, start + size)))
             start += size

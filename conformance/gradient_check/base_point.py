@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 
@@ -34,13 +35,18 @@ class BackwardRaised(Exception):
 class BasePoint:
     """A target at a point, one tracked call made and kept.
 
-    random: the generator of directions; weights: signed and zero where an output is not finite.
+    random: the generator of directions. known: another point of the function, from which it is known
+    whether that draws random numbers.
     """
 
-    def __init__(self, target: Target, random: np.random.Generator) -> None:
+    def __init__(
+        self, target: Target, random: np.random.Generator, known: BasePoint | None = None
+    ) -> None:
         self.target, self.random = target, random
         self.point = target.point
-        state = target.bridge.random_state() if target.held is None else None
+        state = None
+        if known is None and target.held is None:
+            state = target.bridge.random_state()
         self.recording = target.record(self.point)
         if state is not None and not target.bridge.same_state(state):
             target.held = state
@@ -49,7 +55,12 @@ class BasePoint:
         self.unit = target.output_unit(self.recording)
         self.scales = scales(self.point, target.spans)
         self.finite = np.isfinite(self.outputs)
-        self.output_variables = tuple(self._output_variables())
+        self._all_finite = bool(self.finite.all())
+
+    @cached_property
+    def output_variables(self) -> tuple[Variable, ...]:
+        """Return names, shapes and places of the outputs."""
+        return tuple(self._output_variables())
 
     def _output_variables(self) -> Iterator[Variable]:
         start = 0
@@ -64,7 +75,7 @@ class BasePoint:
     def weights(self) -> Array:
         """Return a random cotangent."""
         drawn = signed(self.random, self.outputs.size)
-        return drawn if self.finite.all() else np.where(self.finite, drawn, 0.0)
+        return drawn if self._all_finite else np.where(self.finite, drawn, 0.0)
 
     def direction(self) -> Array:
         """Return a random direction in proportion to the sizes of the elements."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -11,11 +12,20 @@ import numpy as np
 from conformance.adapters.base import Engine
 from conformance.adapters.load import load_engine
 from conformance.errors import UsageError
-from conformance.gradient_check.base_point import BackwardRaised, BasePoint
+from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaised, BasePoint
 from conformance.gradient_check.comparison import Comparison, compare
-from conformance.gradient_check.examination import Findings, examined
+from conformance.gradient_check.examination import Findings, examined, judge_nonfinite
 from conformance.gradient_check.numerics import taylor_order
-from conformance.gradient_check.result import Departure, GradientError, GradientResult, Verdict
+from conformance.gradient_check.probes import probed
+from conformance.gradient_check.probes.context import Context
+from conformance.gradient_check.probes.precision import native
+from conformance.gradient_check.result import (
+    Departure,
+    GradientError,
+    GradientResult,
+    Probe,
+    Verdict,
+)
 from conformance.gradient_check.targets import Target
 
 Mode = Literal["directional", "full"]
@@ -37,13 +47,18 @@ def gradcheck(
     tensors that require grad, or all of them where none does. Raises `UsageError` for arguments
     that are no such thing, and whatever `fn` itself raises.
     """
-    adapter = load_engine(engine) if isinstance(engine, str) else engine
+    adapter = _loaded(engine) if isinstance(engine, str) else engine
     if mode not in ("directional", "full"):
         raise UsageError(f"mode is {mode!r}; expected 'directional' or 'full'")
     if order not in (1, 2):
         raise UsageError(f"order is {order!r}; expected 1 or 2")
     arguments = tuple(inputs) if isinstance(inputs, (list, tuple)) else (inputs,)
     return Check(fn, arguments, adapter, order, mode, seed).result()
+
+
+@cache
+def _loaded(name: str) -> Engine:
+    return load_engine(name)
 
 
 def assert_gradients(
@@ -69,39 +84,77 @@ class Check:
         self.random = np.random.default_rng(seed)
         self.found = Findings()
         self.taylor = math.nan
+        self.probes: tuple[Probe, ...] = ()
 
     def result(self) -> GradientResult:
         """Return the verdict."""
-        base = BasePoint(self.target, self.random)
+        base = self._base()
         try:
-            self._formula(base)
+            context = self._formula(base)
+            if context is not None and not self._random:
+                self.probes = probed(context, self.found)
+                if self.target is not self.native:
+                    self._native(base)
         except BackwardRaised as error:
             self.found.failures.append(base.raised(error))
         return self._summary()
 
-    def _formula(self, base: BasePoint) -> None:
-        """Compare the gradient with the slope along one random direction."""
+    def _base(self) -> BasePoint:
+        """Return the point in double precision, or as it is where the function insists on that."""
+        if self.target is not self.native:
+            try:
+                base = BasePoint(self.target, self.random)
+                if base.unit <= 2.0**-50:
+                    return base
+            except BACKWARD_ERRORS:
+                pass
+            self.target = self.native
+            self.found.notes.append("the function computes in its inputs' dtype only")
+        return BasePoint(self.target, self.random)
+
+    @property
+    def _random(self) -> bool:
+        return self.found.noise is not None and self.found.noise.random
+
+    def _native(self, base: BasePoint) -> None:
+        self.native.held = base.target.held
+        outcome = native(base, self.native)
+        if not isinstance(outcome, Probe):
+            name, departure = outcome
+            self.found.failures.append(departure)
+            outcome = Probe(name, "failed", departure.sentence)
+        self.probes += (outcome,)
+
+    def _formula(self, base: BasePoint) -> Context | None:
+        """Compare the gradient with the slope along one random direction.
+
+        Returns what probes start from, None where the formula itself is wrong.
+        """
         found = self.found
         weights, direction = base.weights(), base.direction()
         gradient = base.pull(weights)
         if base.empty():
             found.notes.append("there is nothing to compare: no elements")
-            return
-        strange = ~np.isfinite(gradient)
+            return None
+        whole, strange = gradient, ~np.isfinite(gradient)
         if strange.any():
+            judge_nonfinite(base, gradient, found)
             direction = np.where(strange, 0.0, direction)
             gradient = np.where(strange, 0.0, gradient)
         line = base.line(direction)
         found.comparison = compare(line, weights, gradient)
         found.evaluations = self.target.calls
+        context = Context(base, line, weights, whole)
         if found.comparison.agrees and found.comparison.resolved:
-            return
+            return context
         examined(base, line, weights, gradient, found)
         if found.failures:
             steps = [line.sample(level)[0] for level in range(4, 9)]
             values = np.array([weights @ step for step in steps])
             slope = float(gradient @ direction)
             self.taylor = taylor_order(values, float(weights @ base.outputs), slope, 2.0**-4)
+            return None
+        return context
 
     def _summary(self) -> GradientResult:
         found = self.found
@@ -131,6 +184,7 @@ class Check:
             doubts=tuple(found.doubts),
             notes=tuple(found.notes),
             taylor_order=self.taylor,
+            probes=self.probes,
             randomness=scatter if noise and noise.random else {},
         )
 
@@ -145,7 +199,7 @@ def _verdict(found: Findings) -> tuple[Verdict, str]:
 
 def _accuracy(comparison: Comparison | None) -> str:
     if comparison is None or comparison.scale == 0:
-        return ""
+        return " wherever they are defined"
     return (
         f": error {comparison.gap / comparison.scale:.1g} along a random direction, where"
         f" {comparison.relative_limit:.1g} would have been seen"

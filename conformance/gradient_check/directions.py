@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,12 @@ if TYPE_CHECKING:
     from conformance.observation import Array
 
 FLOOR = 2.0**-10
-"""Fraction of a tensor's typical magnitude below which an element's own size is no guide."""
+"""Fraction of a tensor's largest magnitude below which an element's own size is no guide."""
+
+EXPONENT = 0x7FF0000000000000
+"""The bits of a float64 that hold its exponent."""
+POOL = 1 << 17
+"""Length of the sequence from which directions are taken."""
 
 
 def scales(point: Array, parts: list[slice]) -> Array:
@@ -25,21 +31,35 @@ def scales(point: Array, parts: list[slice]) -> Array:
         own = magnitude[part]
         if own.size == 0:
             continue
-        finite = own[np.isfinite(own)]
-        typical = float(np.sqrt(np.mean(np.minimum(finite, 1e150) ** 2))) if finite.size else 0.0
-        if typical == 0.0:
-            own[:] = np.where(own > 0, own, 1.0)
-        else:
-            np.copyto(own, typical, where=own == 0)
-            np.maximum(own, FLOOR * typical, out=own)
-    with np.errstate(all="ignore"):
-        _, exponent = np.frexp(magnitude)
-    scale: Array = np.ldexp(1.0, exponent - 1)
+        largest = float(own.max())
+        if not largest < np.inf:
+            largest = float(np.max(own, initial=0.0, where=np.isfinite(own)))
+        if own.min() == 0.0:
+            own[own == 0.0] = largest or 1.0
+        np.maximum(own, FLOOR * largest, out=own)
+    scale: Array = (magnitude.view(np.int64) & EXPONENT).view(np.float64)
     return scale
 
 
 def signed(random: np.random.Generator, size: int) -> Array:
-    """Return ±(1 + k/64), k below 64: no two errors cancel, and few bits in every float format."""
+    """Return ±(1 + k/64), k below 64: no two errors cancel, and few bits in every float format.
+
+    A stretch of one fixed sequence from a drawn place on, read-only; longer ones are drawn anew.
+    """
+    if size > POOL // 2:
+        return _drawn(random, size)
+    start = int(random.random() * (POOL - size))
+    return _pool()[start : start + size]
+
+
+def _drawn(random: np.random.Generator, size: int) -> Array:
     drawn = random.integers(0, 128, size)
     values: Array = (1.0 + (drawn >> 1) / 64.0) * np.where(drawn & 1, 1.0, -1.0)
+    return values
+
+
+@cache
+def _pool() -> Array:
+    values = _drawn(np.random.default_rng(POOL), POOL)
+    values.flags.writeable = False
     return values

@@ -10,13 +10,17 @@ from conformance.gradient_check.base_point import BasePoint
 from conformance.gradient_check.comparison import Comparison, compare
 from conformance.gradient_check.kinks import REASONS, Shape, classified, hull, interval
 from conformance.gradient_check.line import Line, Slopes
-from conformance.gradient_check.locate import located, one_sided
+from conformance.gradient_check.locate import kinked_elements, located, one_sided
 from conformance.gradient_check.randomness import Noise, measured
 from conformance.gradient_check.result import Departure
 from conformance.observation import Array
 
 KINKS_JUDGED = 32
 """Outputs with a kink that are judged one by one."""
+KINKS_TAKEN_APART = 4
+"""Outputs with a kink up to which the smooth elements are judged apart from those at the kink."""
+NONFINITE_JUDGED = 4
+"""Elements with a gradient that is not finite that are judged."""
 CONVINCING = 0.01
 """Largest limit, as a fraction of the scale, at which agreement is called a pass."""
 
@@ -56,6 +60,7 @@ def examined(
     found.evaluations = base.target.calls
     if comparison.agrees and comparison.resolved:
         return
+    found.comparison = None
     slopes = line.best(noise.values)
     shapes = classified(line, slopes, noise.values)
     _judge_smooth(base, line, weights, shapes, noise, found)
@@ -110,9 +115,7 @@ def _judge_smooth(
             )
         return
     departure = located(base, line, smooth, noise)
-    if departure.input is None or departure.input is not None and not _excused(
-        base, line, smooth, departure, found
-    ):
+    if departure.input is None or not _excused(base, line, smooth, departure, found):
         found.failures.append(departure)
 
 
@@ -182,11 +185,34 @@ def _judge_kinks(
                 )
             )
             return
+    if kinked.size <= KINKS_TAKEN_APART and not _judge_beside(base, line, weights, kinked, found):
+        return
     count = f"{kinked.size} output{'s have' if kinked.size > 1 else ' has'}"
     some = "" if judged.size == kinked.size else f"; {judged.size} of them were judged"
     found.notes.append(
         f"{count} a kink or an edge at this input, where the gradient is a valid subgradient{some}"
     )
+
+
+def _judge_beside(
+    base: BasePoint, line: Line, weights: Array, kinked: Array, found: Findings
+) -> bool:
+    """Compare the outputs that have a kink along the elements that have no part in it."""
+    chosen = np.zeros_like(weights)
+    chosen[kinked] = weights[kinked]
+    elements = kinked_elements(base, line.direction, chosen)
+    if elements is None:
+        return True
+    rest = line.direction.copy()
+    rest[elements] = 0.0
+    if not rest.any():
+        return True
+    beside = base.line(rest)
+    comparison = compare(beside, chosen, base.pull(chosen))
+    if comparison.agrees or not comparison.resolved:
+        return True
+    found.failures.append(located(base, beside, chosen, Noise(2 * base.unit * abs(base.outputs))))
+    return False
 
 
 def _doubt(base: BasePoint, weights: Array, at: Array, reason: str, found: Findings) -> None:
@@ -196,3 +222,27 @@ def _doubt(base: BasePoint, weights: Array, at: Array, reason: str, found: Findi
     place = base.output_place(int(there[0]))
     more = f" (and {there.size - 1} more)" if there.size > 1 else ""
     found.doubts.append(Departure("derivative", f"{place}{more} cannot be judged: {reason}", place))
+
+
+def judge_nonfinite(base: BasePoint, gradient: Array, found: Findings) -> None:
+    """Ask of elements whose gradient is not finite whether the function has a slope there."""
+    noise = 2 * base.unit * np.abs(base.outputs)
+    for position in np.flatnonzero(~np.isfinite(gradient))[:NONFINITE_JUDGED]:
+        direction = np.zeros(base.point.size)
+        direction[position] = base.scales[position]
+        place, value = base.input_place(int(position)), float(gradient[position])
+        if not np.isfinite(direction[position]):
+            found.doubts.append(Departure("derivative", f"{place} is not finite", None, place))
+            continue
+        line = base.line(direction)
+        slopes = line.best(noise)
+        shapes = classified(line, slopes, noise)
+        judged = [s for s in REASONS if (shapes == s).any()]
+        if judged or (shapes >= Shape.EDGE_RIGHT).any():
+            reason = REASONS[judged[0]] if judged else "the function ends there"
+            sentence = f"the gradient of {place} is {value}: {reason}"
+            found.doubts.append(Departure("derivative", sentence, None, place, value))
+        else:
+            sentence = f"the gradient of {place} is {value} where the function has finite slopes"
+            found.failures.append(Departure("not finite", sentence, None, place, value))
+            return

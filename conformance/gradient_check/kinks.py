@@ -53,7 +53,8 @@ def classified(line: Line, slopes: Slopes, noise: Array) -> Array:
         left = slopes.left_error <= tolerance * 8
         apart = np.abs(slopes.right - slopes.left)
         kinked = apart > MARGIN * (slopes.right_error + slopes.left_error)
-        still = (slopes.error == 0) & (slopes.central == 0)
+        first = np.array([line.sample(line.windows()[0] + level) for level in range(DEPTH)])
+        still = (np.abs(first - line.outputs) <= 4 * noise).all(axis=(0, 1))
     up, down = line.sample(line.windows()[-1] + DEPTH - 1)
     finite_up, finite_down = np.isfinite(up), np.isfinite(down)
     shape = np.full(line.outputs.shape, int(Shape.UNCLEAR))
@@ -81,12 +82,13 @@ def _singular(line: Line, noise: Array) -> Array:
     shape = np.full(line.outputs.shape, int(Shape.UNCLEAR))
     for side in (0, 1):
         with np.errstate(all="ignore"):
+            here, before = line.sample(near)[side], line.sample(near - 1)[side]
             large = np.abs(line.sample(far)[side] - line.outputs)
-            small = np.abs(line.sample(near)[side] - line.outputs)
+            small = np.abs(here - line.outputs)
             power = np.log2(large / small) / (near - far)
-        seen = (small > 16 * noise) & np.isfinite(power)
-        shape[seen & (power < 0.9)] = Shape.UNBOUNDED
-        shape[seen & (power < 0.05)] = Shape.JUMP
+        shape[(small > 16 * noise) & (power > 0.05) & (power < 0.9)] = Shape.UNBOUNDED
+        # a value that stays where it went is a jump, one that does not is noise
+        shape[(small > 16 * line.unit) & (16 * np.abs(here - before) < small)] = Shape.JUMP
     return shape
 
 

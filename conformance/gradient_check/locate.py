@@ -14,6 +14,9 @@ from conformance.gradient_check.randomness import Noise
 from conformance.gradient_check.result import Departure
 from conformance.observation import Array
 
+MOST_KINKED = 8
+"""Elements at a kink beyond which they are not told apart from the others."""
+
 
 def narrowed(mask: Array, compared: Callable[[Array], Comparison]) -> tuple[Array, Comparison]:
     """Return the part of a mask, found by halving, that is still in error, and its comparison.
@@ -113,3 +116,26 @@ def one_sided(base: BasePoint, weights: Array, position: int) -> tuple[float, fl
     return low / step, high / step, bool(apart)
 
 
+
+
+def kinked_elements(base: BasePoint, direction: Array, weights: Array) -> list[int] | None:
+    """Return the elements along which Σ weights·outputs has a kink; None if more than a few."""
+    found: list[int] = []
+    waiting = [np.flatnonzero(direction)]
+    while waiting:
+        part = waiting.pop()
+        if len(found) > MOST_KINKED:
+            return None
+        masked = np.zeros_like(direction)
+        masked[part] = direction[part]
+        slopes = base.line(masked).best(2 * base.unit * np.abs(base.outputs))
+        with np.errstate(all="ignore"):
+            apart = np.abs(slopes.right - slopes.left)
+            kinked = apart > MARGIN * (slopes.right_error + slopes.left_error)
+        if not (kinked & (weights != 0)).any():
+            continue
+        if part.size == 1:
+            found.append(int(part[0]))
+        else:
+            waiting += [part[: part.size // 2], part[part.size // 2 :]]
+    return found

@@ -47,7 +47,7 @@ class Table:
     left: Array
     above: Array
     magnified: Array
-    """candidates × differences: |weights| · 2^level, how noise in values at that step arrives."""
+    """Per candidate Σ |weights|·2^level: how noise in values arrives."""
 
 
 @cache
@@ -76,7 +76,7 @@ def table(levels: int, power: int) -> Table:
         candidates,
         np.array([position[level, order - 1] for level, order in chosen], dtype=int),
         np.array([position[level - 1, order - 1] for level, order in chosen], dtype=int),
-        np.abs(weights[candidates]) * 2.0 ** np.arange(levels),
+        (np.abs(weights[candidates]) * 2.0 ** np.arange(levels)).sum(axis=1),
     )
 
 
@@ -94,9 +94,12 @@ def extrapolated(differences: Array, noise: Array | float, power: int) -> tuple[
         change = np.maximum(
             np.abs(chosen - entries[scheme.left]), np.abs(chosen - entries[scheme.above])
         )
-        amplified = scheme.magnified.sum(axis=1)
-        error = SAFETY * change + amplified.reshape(-1, *[1] * (change.ndim - 1)) * noise
-        error = np.where(np.isnan(error), np.inf, error)
+        magnified = scheme.magnified if change.ndim == 1 else scheme.magnified[:, None]
+        error = SAFETY * change + magnified * noise
+        error[np.isnan(error)] = np.inf
+        if error.ndim == 1:
+            least = int(np.argmin(error))
+            return chosen[least], error[least]
         best = np.argmin(error, axis=0)[None]
     value: Array = np.take_along_axis(chosen, best, axis=0)[0]
     bound: Array = np.take_along_axis(error, best, axis=0)[0]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import numpy as np
 from conformance.adapters.base import Engine, FunctionalEngine, Tensor
 from conformance.compare.tolerance import unit_roundoff
 from conformance.errors import UsageError
-from conformance.gradient_check.arguments import Arguments, flat
+from conformance.gradient_check.arguments import Arguments, Variable, flat
 from conformance.gradient_check.bridges import bridge_to
 from conformance.observation import Array
 
@@ -19,15 +21,19 @@ from conformance.observation import Array
 class Recording:
     """One tracked call: its outputs, and gradients for any cotangent.
 
-    received: the tensors that the last pull returned, one for each variable, None for no gradient.
+    received: the tensors that the last pull returned, one for each variable, None for no gradient;
+    cotangents: the tensors that it was given, made of the numbers of `given`.
     """
 
     def __init__(
-        self, target: Target, leaves: Sequence[Tensor], outputs: Sequence[Tensor], values: Array
-    ) -> None:
+        self, target: Target, variables: Sequence[Variable], leaves: Sequence[Tensor],
+        outputs: Sequence[Tensor], values: Array,
+    ) -> None:  # fmt: skip
         self._target, self.leaves, self.tensors, self.outputs = target, leaves, outputs, values
+        self.variables = variables
         self.received: Sequence[Tensor | None] = ()
         self.cotangents: list[Tensor | None] = []
+        self.given: Array | None = None
 
     def pull(
         self, cotangent: Array | None, arrangement: str = "plain", omit: int | None = None
@@ -37,6 +43,8 @@ class Recording:
         None stands for undefined cotangents; omit: the number of an output to leave out.
         """
         target = self._target
+        self.given = cotangent
+        cotangent = None if cotangent is None else cotangent.copy()  # a backward may write into it
         if cotangent is None:
             roots: Sequence[Tensor] = target.bridge.undefined(self.tensors) or ()
             seeds = [target.like(t, np.ones(target.numbers(t)), "plain") for t in roots]
@@ -49,7 +57,7 @@ class Recording:
                 start = stop
         self.cotangents = seeds
         self.received = target.pull(self.leaves, roots, seeds)
-        return target.gathered(self.received)
+        return target.gathered(self.received, self.variables)
 
     def cotangents_now(self) -> Array:
         """Return the values of the cotangents that the last pull was given."""
@@ -64,7 +72,7 @@ class Recording:
 class Target:
     """A function of tensors; `wide` computes it in double precision whatever its inputs are.
 
-    calls: how often the function was called. held: the generator state that every call starts from,
+    held: the generator state that every call starts from,
     None where the function draws nothing from it.
     """
 
@@ -80,7 +88,8 @@ class Target:
                 " expected at least one to differentiate by"
             )
         self.point = self.arguments.point()
-        self.calls, self.held = 0, None
+        self._counter = [0]
+        self.held: object = None
         self.kept: tuple[int, ...] | None = None
         self._settle(None)
 
@@ -91,6 +100,11 @@ class Target:
         self._fill = self.arguments.fill(dtype)
         self.unit = max(unit_roundoff(variable.dtype) for variable in self.variables)
 
+    @property
+    def calls(self) -> int:
+        """How often the function was called, at whatever point and in whatever dtype."""
+        return self._counter[0]
+
     def widened(self) -> Target:
         """Return the target computed in double precision; itself where it already is."""
         if self.unit <= unit_roundoff("float64"):
@@ -99,7 +113,7 @@ class Target:
         if self._parameters:
             wide.function = copy.deepcopy(self.function)
             wide.function.double()
-        wide.calls, wide.kept = 0, None
+        wide.kept = None
         wide._settle("float64")
         return wide
 
@@ -120,7 +134,7 @@ class Target:
 
     def call(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Call the function; return the outputs that are tensors of floats."""
-        self.calls += 1
+        self._counter[0] += 1
         if self.held is not None:
             self.bridge.restore(self.held)
         arguments = self._fill(tensors)
@@ -131,37 +145,71 @@ class Target:
             result = self.bridge.call_module(self.function, given, arguments)
         else:
             result = self.function(*arguments)
+        if self.kept == (0,) and self.bridge.is_tensor(result):
+            return [result]
         found: list[Tensor] = []
         _gather(result, self.bridge, found)
         return found
 
-    def tensors(self, point: Array, tracked: bool, arrangement: str = "plain") -> list[Tensor]:
-        """Return the variables' tensors at a point."""
+    def tensors(
+        self, point: Array, tracked: bool, arrangement: str = "plain", only: int | None = None
+    ) -> list[Tensor]:
+        """Return the variables' tensors at a point; only: the number of the one that is tracked."""
         leaf = self.bridge.leaf
-        return [leaf(v.array(point), v.dtype, tracked, arrangement) for v in self.variables]
+        return [
+            leaf(v.array(point), v.dtype, tracked and only in (None, number), arrangement)
+            for number, v in enumerate(self.variables)
+        ]
 
     def evaluate(self, point: Array) -> Array:
         """Return the outputs at a point as one real vector, nothing tracked."""
         outputs = self.call(self.tensors(point, False))
         return self._joined(outputs if self.kept is None else [outputs[i] for i in self.kept])
 
-    def record(self, point: Array, arrangement: str = "plain") -> Recording:
-        """Call the function, tracked; the first call settles which outputs are differentiable."""
-        if isinstance(self.engine, FunctionalEngine):
-            return self._functional(point)
-        leaves = self.tensors(point, True, arrangement)
+    def record(
+        self, point: Array, arrangement: str = "plain", *, only: int | None = None,
+        tied: tuple[int, int] | None = None,
+    ) -> Recording:  # fmt: skip
+        """Call the function, tracked; the first call settles which outputs are differentiable.
+
+        only: the number of the one variable that requires grad; tied: two variables that are one
+        tensor, the first.
+        """
+        leaves = self.tensors(point.copy(), True, arrangement, only)
+        variables = list(self.variables)
+        if tied is not None:
+            leaves[tied[1]] = leaves[tied[0]]
         outputs = self.call(leaves)
         if self.kept is None:
-            tracked = [i for i, t in enumerate(outputs) if self.bridge.requires_grad(t)]
-            self.kept = tuple(tracked or range(len(outputs)))
+            everything = range(len(outputs))
+            functional = isinstance(self.engine, FunctionalEngine)
+            tracked = [i for i in everything if self.bridge.requires_grad(outputs[i])]
+            self.kept = tuple(everything if functional or not tracked else tracked)
         outputs = [outputs[i] for i in self.kept]
-        return Recording(self, leaves, outputs, self._joined(outputs).copy())
+        if tied is not None:
+            del leaves[tied[1]], variables[tied[1]]
+        elif only is not None:
+            leaves, variables = [leaves[only]], [variables[only]]
+        return Recording(self, variables, leaves, outputs, self._joined(outputs).copy())
 
-    def _functional(self, point: Array) -> Recording:
-        leaves = self.tensors(point, True)
-        outputs = self.call(leaves)
-        self.kept = tuple(range(len(outputs)))
-        return Recording(self, leaves, outputs, self._joined(outputs).copy())
+    def reshaped(self, shapes: Sequence[tuple[int, ...]], point: Array) -> Target:
+        """Return the target for inputs of other shapes, at a point of as many numbers."""
+        other = copy.copy(self)
+        other.variables, start = (), 0
+        for variable, shape in zip(self.variables, shapes, strict=True):
+            size = math.prod(shape) * (2 if variable.is_complex else 1)
+            span = slice(start, start + size)
+            other.variables += (replace(variable, shape=shape, span=span),)
+            start += size
+        other.spans = [variable.span for variable in other.variables]
+        other.point = point
+        return other
+
+    def at(self, point: Array) -> Target:
+        """Return the target at another point."""
+        other = copy.copy(self)
+        other.point = point
+        return other
 
     def pull(
         self, leaves: Sequence[Tensor], outputs: Sequence[Tensor], seeds: Sequence[Tensor | None]
@@ -191,10 +239,12 @@ class Target:
         parts = [z if t is None else flat(self.bridge.values(t)) for t, z in zip(found, zeros)]
         return np.concatenate(parts) if parts else np.zeros(0)
 
-    def gathered(self, gradients: Sequence[Tensor | None]) -> Array:
-        """Return gradients of the variables as one real vector, zero where there is none."""
+    def gathered(
+        self, gradients: Sequence[Tensor | None], variables: Sequence[Variable]
+    ) -> Array:
+        """Return gradients of variables as one real vector, zero where there is none."""
         parts = []
-        for variable, gradient in zip(self.variables, gradients, strict=True):
+        for variable, gradient in zip(variables, gradients, strict=True):
             size = variable.span.stop - variable.span.start
             if gradient is None:
                 parts.append(np.zeros(size))
@@ -213,14 +263,13 @@ class Target:
 
     def numbers(self, tensor: Tensor) -> int:
         """Return how many real numbers an output tensor has."""
-        size = int(np.prod(tuple(tensor.shape), dtype=int))
+        size = math.prod(tensor.shape)
         return size * (2 if self.bridge.dtype_name(tensor).startswith("complex") else 1)
 
     def like(self, tensor: Tensor, values: Array, arrangement: str) -> Tensor:
         """Return a cotangent for an output tensor."""
         dtype = self.bridge.dtype_name(tensor)
-        shaped = np.ascontiguousarray(values)
-        shaped = shaped.view(np.complex128) if dtype.startswith("complex") else shaped
+        shaped = values.view(np.complex128) if dtype.startswith("complex") else values
         return self.bridge.leaf(shaped.reshape(tuple(tensor.shape)), dtype, False, arrangement)
 
     def output_unit(self, recording: Recording) -> float:

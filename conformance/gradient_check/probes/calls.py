@@ -1,0 +1,150 @@
+"""Probes of the call: which inputs are tracked, one tensor given twice, forward mode, dtypes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaised
+from conformance.gradient_check.probes.context import Context, Outcome, attempted
+from conformance.gradient_check.result import Departure, Probe
+from conformance.observation import Array
+
+MOST_VARIABLES = 4
+"""Inputs that are tracked one at a time."""
+
+
+def received(context: Context) -> Outcome:
+    """Compare dtype and device of the gradients with those of their tensors."""
+    base, name = context.base, "dtype of the gradient"
+    bridge, recording = base.target.bridge, base.recording
+    for variable, leaf, gradient in zip(
+        base.target.variables, recording.leaves, recording.received, strict=True
+    ):
+        if gradient is None:
+            continue
+        dtype = bridge.dtype_name(gradient)
+        if dtype != variable.dtype:
+            return name, Departure(
+                name, f"the gradient of {variable.name} is {dtype}; expected {variable.dtype}"
+            )
+        devices = str(getattr(gradient, "device", "")), str(getattr(leaf, "device", ""))
+        if devices[0] != devices[1]:
+            return name, Departure(
+                "device of the gradient",
+                f"the gradient of {variable.name} is on {devices[0]}; expected {devices[1]}",
+            )
+    return Probe(name, "passed")
+
+
+def one_at_a_time(context: Context) -> Outcome:
+    """Track one input only: a backward may ask which gradients are needed, and get it wrong."""
+    base, name = context.base, "one tracked input"
+    variables = base.target.variables
+    if len(variables) < 2 or base.target.bridge.arrangements == frozenset():
+        return Probe(name, "skipped")
+    for number, variable in enumerate(variables[:MOST_VARIABLES]):
+        recording = base.target.record(base.point, only=number)
+        found = attempted(lambda r=recording: r.pull(context.weights))
+        circumstance = f"where only {variable.name} requires grad"
+        if isinstance(found, BackwardRaised):
+            return name, Departure(name, f"{circumstance}, {found.sentence}")
+        whole = context.gradient.copy()
+        whole[variable.span] = found
+        if not context.same(whole):
+            return name, context.wrong(name, whole, circumstance, context.gradient)
+    return Probe(name, "passed")
+
+
+def same_tensor_twice(context: Context) -> Outcome:
+    """Give one tensor as two inputs: its gradient is the sum of theirs."""
+    base, name = context.base, "same tensor twice"
+    pair = _pair(context)
+    if pair is None or base.target.bridge.arrangements == frozenset():
+        return Probe(name, "skipped")
+    first, second = (base.target.variables[i] for i in pair)
+    point = base.point.copy()
+    point[second.span] = point[first.span]
+    try:
+        apart = base.target.record(point)
+        together = base.target.record(point, tied=pair)
+    except BACKWARD_ERRORS:
+        return Probe(name, "skipped", "the function refuses equal inputs")
+    if apart.outputs.shape != context.weights.shape or not np.isfinite(apart.outputs).all():
+        return Probe(name, "skipped", "undefined for equal inputs")
+    weights = context.weights
+    expected = apart.pull(weights)
+    summed = expected.copy()
+    summed[first.span] += expected[second.span]
+    kept = np.ones(base.point.size, dtype=bool)
+    kept[second.span] = False
+    found = attempted(lambda: together.pull(weights))
+    circumstance = f"where {first.name} and {second.name} are one tensor"
+    if isinstance(found, BackwardRaised):
+        return name, Departure(name, f"{circumstance}, {found.sentence}")
+    whole = summed.copy()
+    whole[kept] = found
+    if context.same(whole, summed):
+        return Probe(name, "passed")
+    return name, context.wrong(name, whole, circumstance, summed)
+
+
+def _pair(context: Context) -> tuple[int, int] | None:
+    """Return the first two inputs, no parameters, of one shape and dtype."""
+    variables = context.base.target.variables
+    for j, second in enumerate(variables):
+        for i, first in enumerate(variables[:j]):
+            alike = (first.shape, first.dtype) == (second.shape, second.dtype)
+            if alike and second.name.startswith("input") and first.name.startswith("input"):
+                return i, j
+    return None
+
+
+def forward_mode(context: Context) -> Outcome:
+    """Compare J·v of forward mode with the slopes of the outputs along v."""
+    base, name, line = context.base, "forward mode", context.line
+    if not base.target.bridge.pushes:
+        return Probe(name, "skipped", "the engine has none")
+    try:
+        pushed = base.target.push(base.point, line.direction)
+    except (NotImplementedError, RuntimeError):
+        return Probe(name, "skipped", "the function has none")
+    except BACKWARD_ERRORS as error:
+        return name, Departure(name, f"forward mode raises {type(error).__name__}: {error}")
+    if pushed.shape != base.outputs.shape:
+        return name, Departure(
+            name, f"{pushed.size} numbers for {base.outputs.size} numbers of the outputs"
+        )
+    reverse, scale = context.slope
+    with np.errstate(all="ignore"):
+        forward = float(context.weights @ pushed)
+        scale = max(scale, float(np.abs(context.weights) @ np.abs(pushed)))
+    if abs(forward - reverse) <= 64 * base.unit * scale:
+        return Probe(name, "passed")
+    return _against_slopes(context, pushed)
+
+
+def _against_slopes(context: Context, pushed: Array) -> Outcome:
+    """Judge forward mode output by output: at a kink it may differ from reverse mode."""
+    base, name, line = context.base, "forward mode", context.line
+    noise = 4 * base.unit * np.abs(base.outputs)
+    slopes = line.best(noise)
+    with np.errstate(all="ignore"):
+        low = np.minimum(slopes.right - slopes.right_error, slopes.left - slopes.left_error)
+        high = np.maximum(slopes.right + slopes.right_error, slopes.left + slopes.left_error)
+        slack = 4 * (slopes.right_error + slopes.left_error) + 1e3 * base.unit * np.abs(pushed)
+        wrong = (pushed < low - slack) | (pushed > high + slack)
+        known = slopes.error < base.unit**0.3 * np.maximum(np.abs(slopes.central), np.abs(pushed))
+        value, error = slopes.central, 4 * slopes.error + 1e3 * base.unit * np.abs(pushed)
+        wrong |= known & (np.abs(pushed - value) > error) & (high - low <= 4 * slack)
+    if not (wrong & known).any():
+        return Probe(name, "unclear")
+    at = int(np.flatnonzero(wrong & known)[0])
+    place, got, want = base.output_place(at), float(pushed[at]), float(value[at])
+    sentence = (
+        f"the slope of {place} along a random direction is {want:.6g}, forward mode gives {got:.6g}"
+    )
+    departure = Departure(name, sentence, place, None, got, want, abs(got - want), float(error[at]))
+    return name, departure
+
+
+CALLS = (one_at_a_time, same_tensor_twice, forward_mode)

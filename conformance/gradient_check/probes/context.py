@@ -1,0 +1,88 @@
+"""What all probes start from: a point whose gradient is right, and what equal gradients are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaised, BasePoint
+from conformance.gradient_check.line import Line
+from conformance.gradient_check.result import Departure, Probe
+from conformance.observation import Array
+
+EQUAL = 4096.0
+"""Units of roundoff, of the largest entry, within which two gradients are the same at first sight."""
+SPREADS = 8.0
+"""Times what a few roundoffs in the input do to a gradient that two of them may lie apart."""
+
+Outcome = Probe | tuple[str, Departure]
+
+
+@dataclass
+class Context:
+    """A point, a cotangent and its gradient, and the line along which that was found right."""
+
+    base: BasePoint
+    line: Line
+    weights: Array
+    gradient: Array
+
+    @property
+    def slope(self) -> tuple[float, float]:
+        """Return ⟨gradient, direction⟩ and the sum of the magnitudes, of what is finite."""
+        finite = np.where(np.isfinite(self.gradient), self.gradient, 0.0)
+        direction = self.line.direction
+        return float(finite @ direction), float(np.abs(finite) @ np.abs(direction))
+
+    def same(self, found: Array, expected: Array | None = None) -> bool:
+        """Tell whether rounding accounts for two gradients (default: the first) being different."""
+        return self.difference(found, expected) is None
+
+    def difference(self, found: Array, expected: Array | None = None) -> int | None:
+        """Return the position of the largest difference, or None where rounding accounts for it."""
+        wanted = self.gradient if expected is None else expected
+        with np.errstate(all="ignore"):
+            apart = np.abs(found - wanted)
+            apart[~np.isfinite(wanted)] = 0.0
+            apart[np.isnan(apart)] = np.inf
+            largest = float(np.max(np.abs(wanted), initial=0.0, where=np.isfinite(wanted)))
+        worst = float(np.max(apart, initial=0.0))
+        if worst <= EQUAL * self.base.unit * largest:
+            return None
+        if worst <= SPREADS * self._sensitivity():
+            return None
+        return int(np.argmax(apart))
+
+    def _sensitivity(self) -> float:
+        """Return how far a few roundoffs in the input move the gradient."""
+        base, moved = self.base, 0.0
+        step = 8 * base.unit * self.line.direction
+        for sign in (1.0, -1.0):
+            gradient = base.target.record(base.point + sign * step).pull(self.weights)
+            with np.errstate(all="ignore"):
+                apart = np.abs(gradient - self.gradient)
+            moved = max(moved, float(np.max(apart, initial=0.0, where=np.isfinite(apart))))
+        return moved
+
+    def wrong(self, cause: str, found: Array, circumstance: str, expected: Array) -> Departure:
+        """Return the failure that a gradient is another one under some circumstance."""
+        place = self.difference(found, expected)
+        at = int(np.argmax(np.abs(found - expected))) if place is None else place
+        where = self.base.input_place(at)
+        got, want = float(found[at]), float(expected[at])
+        limit = EQUAL * self.base.unit * float(np.max(np.abs(expected), initial=0.0))
+        return Departure(
+            cause,
+            f"{circumstance}, the gradient of {where} is {got:.6g} instead of {want:.6g}",
+            None, where, got, want, abs(got - want), limit,
+        )  # fmt: skip
+
+
+def attempted(action: Callable[[], Array]) -> Array | BackwardRaised:
+    """Return a gradient, or what the backward raised."""
+    try:
+        return action()
+    except BACKWARD_ERRORS as error:
+        return BackwardRaised(error)

@@ -1,0 +1,185 @@
+"""Probes at other inputs: tiny and huge ones, larger ones, 0-d and empty ones.
+
+A function may refuse such inputs, and then has nothing to answer for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaised, BasePoint
+from conformance.gradient_check.directions import signed
+from conformance.gradient_check.examination import Findings, examined
+from conformance.gradient_check.line import Line
+from conformance.gradient_check.probes.context import Context, Outcome
+from conformance.gradient_check.result import Departure, Probe
+from conformance.gradient_check.targets import Target
+
+TINY, HUGE = 2.0**-30, 2.0**20
+"""Factors on the inputs."""
+ENOUGH = 4096
+"""Numbers that larger inputs have at least: kernels change their path at sizes below that."""
+MOST = 1 << 17
+"""Numbers beyond which inputs are not made larger."""
+GLANCES = (17, 32)
+"""Levels of the two steps that are tried before all others: the second for what oscillates fast."""
+GLANCE = 2.0**-16
+"""Fraction of the scale by which gradient and slope may differ at first sight."""
+
+
+def tiny(context: Context) -> Outcome:
+    """Check where all inputs are tiny."""
+    return _scaled(context, "tiny inputs", TINY)
+
+
+def huge(context: Context) -> Outcome:
+    """Check where all inputs are huge."""
+    return _scaled(context, "huge inputs", HUGE)
+
+
+def _scaled(context: Context, name: str, factor: float) -> Outcome:
+    target = context.base.target
+    if context.base.unit > 2.0**-30:
+        return Probe(name, "skipped", "the dtype has no room for them")
+    point = target.point.copy()
+    for variable in target.variables:
+        if variable.name.startswith("input"):
+            point[variable.span] *= factor
+    return _checked(context, target.at(point), name, f"for inputs {factor:.1g} times as large")
+
+
+def larger(context: Context) -> Outcome:
+    """Check larger inputs of the same kind: the first dimensions repeated, or else all of them."""
+    name, target = "larger inputs", context.base.target
+    shapes = [variable.shape for variable in target.variables]
+    total = sum(math.prod(shape) for shape in shapes if shape)
+    if not total or total * 4 > MOST:
+        return Probe(name, "skipped", "none to enlarge" if not total else "they are large enough")
+    outcome: Outcome = Probe(name, "skipped", "the function refuses them")
+    factor = max(2, -(-ENOUGH // total))
+    whole = math.ceil(factor ** (1 / max(len(shape) for shape in shapes)))
+    for repeats in ((factor, 1), (max(2, whole), max(2, whole))):
+        other = _tiled(context, *repeats)
+        if other is not None:
+            size = "×".join(map(str, other.variables[0].shape))
+            outcome = _checked(context, other, name, f"for larger inputs ({size})")
+            if not (isinstance(outcome, Probe) and outcome.outcome == "skipped"):
+                break
+    return outcome
+
+
+def _tiled(context: Context, first: int, others: int) -> Target | None:
+    """Return the target for inputs repeated along their dimensions, each copy a little different."""
+    target = context.base.target
+    shapes, parts = [], []
+    for variable in target.variables:
+        array = variable.array(target.point)
+        repeats = [1 if n == 1 else (others if d else first) for d, n in enumerate(array.shape)]
+        if not variable.name.startswith("input") or all(r == 1 for r in repeats):
+            shapes.append(variable.shape)
+            parts.append(target.point[variable.span])
+            continue
+        tiled = np.tile(array, repeats)
+        jitter = 1.0 + signed(context.base.random, tiled.size).reshape(tiled.shape) * 2.0**-6
+        shapes.append(tiled.shape)
+        values = np.ascontiguousarray(tiled * jitter).reshape(-1)
+        parts.append(values.view(np.float64))
+    if shapes == [variable.shape for variable in target.variables]:
+        return None
+    return target.reshaped(shapes, np.concatenate(parts))
+
+
+def zero_dimensional(context: Context) -> Outcome:
+    """Check 0-d inputs made of the first elements."""
+    name, target = "0-d inputs", context.base.target
+    if any(v.name.startswith("parameter") for v in target.variables):
+        return Probe(name, "skipped", "a module's parameters have shapes of their own")
+    if not any(v.shape for v in target.variables) or target.point.size == 0:
+        return Probe(name, "skipped")
+    if any(math.prod(v.shape) == 0 for v in target.variables):
+        return Probe(name, "skipped")
+    parts = [
+        target.point[v.span][: 2 if v.is_complex else 1] for v in target.variables
+    ]
+    other = target.reshaped([()] * len(parts), np.concatenate(parts))
+    return _checked(context, other, name, "for 0-d inputs")
+
+
+def empty(context: Context) -> Outcome:
+    """Check inputs without elements: the gradient has their shape."""
+    name, target = "empty inputs", context.base.target
+    if any(v.name.startswith("parameter") for v in target.variables):
+        return Probe(name, "skipped", "a module's parameters have shapes of their own")
+    shapes = [(0, *v.shape[1:]) if v.shape else () for v in target.variables]
+    if all(math.prod(shape) for shape in shapes):
+        return Probe(name, "skipped")
+    parts = [
+        target.point[v.span] for v, s in zip(target.variables, shapes, strict=True) if not s
+    ]
+    point = np.concatenate(parts) if parts else np.zeros(0)
+    other = target.reshaped(shapes, point)
+    try:
+        recording = other.record(point)
+    except BACKWARD_ERRORS:
+        return Probe(name, "skipped", "the function refuses them")
+    try:
+        recording.pull(np.ones(recording.outputs.size))
+    except BACKWARD_ERRORS as error:
+        return name, Departure(name, f"for empty inputs, {BackwardRaised(error).sentence}")
+    return Probe(name, "passed")
+
+
+def _checked(context: Context, target: Target, name: str, circumstance: str) -> Outcome:
+    """Check at another point: one difference at first sight, everything where that is not enough."""
+    refused = Probe(name, "skipped", "the function refuses them")
+    before = context.base.target.kept
+    target.kept = before
+    try:
+        base = BasePoint(target, context.base.random, context.base)
+    except (*BACKWARD_ERRORS,):
+        return refused
+    if base.empty() or not base.finite.any():
+        return refused
+    weights, direction = base.weights(), base.direction()
+    try:
+        gradient = base.pull(weights)
+    except BackwardRaised as error:
+        return name, Departure(name, f"{circumstance}, {error.sentence}")
+    usable = np.isfinite(gradient) & np.isfinite(direction)
+    if not usable.all():
+        return Probe(name, "unclear", "the gradient is not finite there")
+    found = Findings()
+    try:
+        line = base.line(direction)
+        if _right_at_a_glance(line, weights, gradient):
+            return Probe(name, "passed")
+        examined(base, line, weights, gradient, found)
+    except (*BACKWARD_ERRORS, BackwardRaised):
+        return Probe(name, "unclear", "the function refuses inputs nearby")
+    if found.failures:
+        first = found.failures[0]
+        return name, Departure(
+            name, f"{circumstance}, {first.sentence}", first.output, first.input, first.analytic,
+            first.numeric, first.error, first.bound,
+        )  # fmt: skip
+    return Probe(name, "unclear" if found.doubts else "passed")
+
+
+def _right_at_a_glance(line: Line, weights: np.ndarray, gradient: np.ndarray) -> bool:
+    """Tell whether one difference, or another at a much smaller step, agrees with the gradient."""
+    slope = float(gradient @ line.direction)
+    scale = float(np.abs(gradient) @ np.abs(line.direction))
+    for level in GLANCES:
+        up, down = line.sample(level)
+        with np.errstate(all="ignore"):
+            numeric = float(weights @ (up - down)) * 2.0 ** (level - 1)
+        noise = line.usual_noise(weights) * 2.0 ** (level + 1)
+        if abs(slope - numeric) <= GLANCE * scale + noise:
+            return True
+    return False
+
+
+INPUTS: tuple[Callable[[Context], Outcome], ...] = (tiny, huge, larger, zero_dimensional, empty)
