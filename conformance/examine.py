@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 from conformance.adapters.base import Engine
@@ -141,7 +142,7 @@ class _Examination:
 
     def _shortened(self, program: Program, finding: Finding) -> tuple[Program, Finding]:
         """Return the shortest program found that fails for the same cause."""
-        from conformance.strategies.simplify import simplify
+        from conformance.strategies.simplify import Spent, simplify
 
         found = {program: finding}
         budget = self.profile.shrinking
@@ -150,13 +151,15 @@ class _Examination:
             nonlocal budget
             if candidate not in found:
                 if budget <= 0:
-                    return False
+                    raise Spent
                 budget -= 1
                 found[candidate] = self._judge(candidate)
             return found[candidate].cause == finding.cause
 
         shorter = _up_to(program, finding.step)
-        best = simplify(shorter if fails(shorter) else program, fails)
+        best = program
+        with suppress(Spent):
+            best = simplify(shorter if fails(shorter) else program, fails)
         return best, found[best]
 
     def result(self) -> ClauseResult:

@@ -22,7 +22,7 @@ from conformance.errors import Unsupported
 from conformance.program import Program
 from conformance.strategies.facts import Facts
 from conformance.strategies.recipes import Recipe, named
-from conformance.strategies.simplify import simplify
+from conformance.strategies.simplify import Spent, simplify
 from conformance.verdict import Finding, Outcome
 
 LENGTH = 113
@@ -160,11 +160,11 @@ class _Judged:
         return self.findings[program]
 
     def same(self, program: Program, cause: str) -> bool:
-        """Whether the program fails for the cause; False once the budget is spent."""
+        """Whether the program fails for the cause. Raises `Spent` once the budget is spent."""
         found = self.findings.get(program)
         if found is None:
             if self.budget <= 0:
-                return False
+                raise Spent
             self.budget -= 1
             self._judging = program
             found = self.findings[program] = self.check(program)
@@ -178,22 +178,28 @@ class _Judged:
         not matter are dropped and seeded leaves get short numbers.
         """
         best = self.recipe.decode(data, self.facts)
+        failing = {data: best}
 
         @hypothesis_seed(seed)
         @_settings(examples, Phase.generate, Phase.shrink)
         @given(BYTES)
         def fails(candidate: bytes) -> None:
             nonlocal best
-            try:
-                program = self.recipe.decode(candidate, self.facts)
-            except Unsupported:
-                return
-            if self.same(program, cause):
-                best = program
+            if self.budget > 0:
+                try:
+                    program = self.recipe.decode(candidate, self.facts)
+                except Unsupported:
+                    return
+                if not self.same(program, cause):
+                    return
+                failing[candidate] = program
+            if candidate in failing:  # Hypothesis asks again for what it was told before
+                best = failing[candidate]
                 raise _Failing
 
-        with suppress(_Failing):  # Hypothesis ends with the smallest program, which is `best`
-            fails()
+        if self.budget > 0:
+            with suppress(_Failing):  # Hypothesis ends with the smallest program, which is `best`
+                fails()
         if self._judging is not None:
             self.check(self._judging)  # a fault of the harness: raise it outside Hypothesis
         best = simplify(best, lambda program: self.same(program, cause))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -19,16 +20,33 @@ MOST_ELEMENTS = 12
 """Larger leaves keep their seed, which is shorter than their numbers."""
 
 
+class Spent(Exception):
+    """Raised by a `Fails` that may judge no further program."""
+
+
 def simplify(program: Program, fails: Fails) -> Program:
     """Return a simpler program for which `fails` still holds, as it does for `program`.
 
     First steps are dropped, with all that depends on them, then seeded leaves become literals. In a
     program that promises figures or errors, only steps that cannot touch those promises are
-    dropped; in one that is judged by oracles alone, any step may go.
+    dropped; in one that is judged by oracles alone, any step may go. Where `fails` raises `Spent`,
+    what was found so far is returned.
     """
-    shorter = _plain_leaves(_shorter(program, fails), fails)
-    tidy = _tidy(shorter)
-    return tidy if tidy != shorter and fails(tidy) else shorter
+    best = program
+
+    def better(candidate: Program) -> bool:
+        nonlocal best
+        if fails(candidate):
+            best = candidate
+            return True
+        return False
+
+    with suppress(Spent):
+        shorter = _plain_leaves(_shorter(program, better), better)
+        tidy = _tidy(shorter)
+        if tidy != shorter:
+            better(tidy)
+    return best
 
 
 def _shorter(program: Program, fails: Fails) -> Program:
