@@ -1,0 +1,20 @@
+"""All mutants, in the order of the specification's topics."""
+
+from __future__ import annotations
+
+from tests.mutants import (  # noqa: F401  (a file's mutants register on import)
+    slopes,
+    leaves,
+    flags,
+    accumulation,
+    cotangents,
+    retained,
+    detach,
+    hazards,
+    writes,
+    modes,
+    boundaries,
+)  # fmt: skip
+from tests.mutants.mutant import MUTANTS, Mutant
+
+__all__ = ["MUTANTS", "Mutant"]
