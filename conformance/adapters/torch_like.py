@@ -43,15 +43,15 @@ _EMPTY = SimpleNamespace()
 def _operations(module: Any) -> frozenset[str]:
     """Return the public callables that may be operations, by the names that programs use.
 
-    An operation that exists in place only counts by the same name without its underscore. Names are
-    looked up in the modules' own dictionaries: asking for an attribute could make a lazily loaded
-    part of a library import itself.
+    An operation that exists in place only counts by the same name without its underscore. Families
+    are loaded where the module loads them on demand, so that the answer is always the same; other
+    names are looked up in the modules' own dictionaries, which loads nothing.
     """
     spaces = [("", module), *(("", base) for base in module.Tensor.__mro__)]
     for family in _FAMILIES:
         space = module
         for part in family.split("."):
-            space = vars(space).get(part, _EMPTY)
+            space = getattr(space, part, _EMPTY)
         spaces.append((f"{family}.", space))
     return frozenset(
         prefix + name.removesuffix("_")

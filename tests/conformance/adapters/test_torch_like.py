@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -98,3 +100,14 @@ def test_conjugates_and_inference_tensors_cross() -> None:
     with torch.inference_mode():
         y = engine.apply("sin", engine.tensor(np.array([0.0])))
     assert engine.numpy(y).tolist() == [0.0]
+
+
+def test_the_operations_do_not_depend_on_what_was_imported_before() -> None:
+    code = (
+        "from conformance.adapters.load import load_engine\n"
+        "first = load_engine('reference').operations\n"
+        "import reference_engine.nn.functional\n"
+        "assert load_engine('reference').operations == first\n"
+        "assert 'nn.functional.softplus' in first\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
