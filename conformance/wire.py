@@ -94,7 +94,7 @@ def decode_array(form: Json) -> Array:
 def encode_steps(program: Program, dtype: str, capabilities: frozenset[str]) -> list[Json]:
     """Return the steps for a server with these capabilities.
 
-    Leaves carry their arrays. Figures and owed errors stay here: no engine is told the answers.
+    Leaves carry their arrays, and steps every name that they read. Figures and owed errors stay here: no engine is told the answers.
     Steps beyond the capabilities are marked, so that no server does by halves what it never
     offered. Raises `InvalidProgram` for a literal that is no array.
     """
@@ -105,6 +105,8 @@ def encode_steps(program: Program, dtype: str, capabilities: frozenset[str]) -> 
         form.pop("expect", None)
         if step.expect is not None and isinstance(step.expect.value, Ref):
             form["compare"] = step.expect.value.name
+        if reads := step.reads():
+            form["reads"] = [*dict.fromkeys(reads)]
         if step.verb == "leaf":
             form["array"] = encode_array(leaf_array(step, dtype))
             form["params"] = _without(form.get("params"), _MADE_FROM)
