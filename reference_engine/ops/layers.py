@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from reference_engine.ops.opdef import composite, linear, nondiff
@@ -50,7 +51,10 @@ def _layer_norm(
 
 def _group_norm(F: Any, x: Any, num_groups: int, weight: Any = None, bias: Any = None,
                 eps: float = 1e-5) -> Any:  # fmt: skip
-    grouped = F.reshape(x, shape=(x.shape[0], num_groups, -1))
+    if x.shape[1] % num_groups:
+        raise RuntimeError(f"group_norm: {num_groups} groups do not divide {x.shape[1]} channels")
+    size = prod(x.shape[1:]) // num_groups
+    grouped = F.reshape(x, shape=(x.shape[0], num_groups, size))
     made = F.reshape(_normalised(F, grouped, (-1,), eps), shape=tuple(x.shape))
     return _affine(made, _per_channel(F, weight, x), _per_channel(F, bias, x))
 
@@ -90,7 +94,8 @@ composite("nn.functional.layer_norm", _layer_norm, complex=False, order=(
               "x", "normalized_shape", "weight", "bias", "eps"),
           samples=[(((2, 3, 4), (3, 4), (3, 4)), {"normalized_shape": (3, 4)}),
                    (((2, 3),), {"normalized_shape": (3,)})])  # fmt: skip
-composite("nn.functional.group_norm", _group_norm, complex=False)
+composite("nn.functional.group_norm", _group_norm, complex=False,
+          samples=[(((2, 4, 3),), {"num_groups": 2})])  # fmt: skip
 composite(
     "nn.functional.instance_norm", _instance_norm, complex=False, samples=[(((2, 3, 4),), {})]
 )
