@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from conformance.adapters.base import Engine, FunctionalEngine, TapeEngine
     from conformance.adapters.torch_like import TorchLikeEngine
     from conformance.errors import ConformanceError, Unsupported
+    from conformance.gradient_check import assert_gradients, gradcheck
     from conformance.runner import run
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "TapeEngine",
     "TorchLikeEngine",
     "Unsupported",
+    "assert_gradients",
+    "gradcheck",
     "run",
 ]
 
@@ -32,6 +35,8 @@ _HOMES = {
     "TapeEngine": "conformance.adapters.base",
     "TorchLikeEngine": "conformance.adapters.torch_like",
     "Unsupported": "conformance.errors",
+    "assert_gradients": "conformance.gradient_check",
+    "gradcheck": "conformance.gradient_check",
     "run": "conformance.runner",
 }
 

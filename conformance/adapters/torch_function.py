@@ -54,6 +54,10 @@ class TorchLikeFunctions:
         """Return `tensor.requires_grad`."""
         return bool(tensor.requires_grad)
 
+    def tracked(self, tensor: Tensor) -> Tensor:
+        """Return the tensor, or a leaf of its values where it does not require grad."""
+        return tensor if tensor.requires_grad else tensor.detach().requires_grad_()
+
     def leaf(self, array: Array, dtype: str, tracked: bool, arrangement: str = "plain") -> Tensor:
         """Make a tensor of these values, in `dtype`, laid out as asked.
 

@@ -46,6 +46,12 @@ class TapeFunctions:
             return False
         return bool(self.engine.requires_grad(tensor))
 
+    def tracked(self, tensor: Tensor) -> Tensor:
+        """Return the tensor, or a leaf of its values where it is not tracked."""
+        if self.requires_grad(tensor):
+            return tensor
+        return self.engine.tensor(np.array(self._array(tensor)), True)
+
     def leaf(self, array: Array, dtype: str, tracked: bool, arrangement: str = "plain") -> Tensor:
         """Make a leaf; an engine known by its adapter only has one layout of memory."""
         del arrangement

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal
 
@@ -15,17 +16,20 @@ from conformance.errors import UsageError
 from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaised, BasePoint
 from conformance.gradient_check.comparison import Comparison, compare
 from conformance.gradient_check.examination import Findings, examined, judge_nonfinite
+from conformance.gradient_check.full import by_element
 from conformance.gradient_check.numerics import taylor_order
 from conformance.gradient_check.probes import probed
 from conformance.gradient_check.probes.context import Context
 from conformance.gradient_check.probes.precision import native
 from conformance.gradient_check.result import (
     Departure,
+    ElementErrors,
     GradientError,
     GradientResult,
     Probe,
     Verdict,
 )
+from conformance.gradient_check.second_order import gradient_of
 from conformance.gradient_check.targets import Target
 
 Mode = Literal["directional", "full"]
@@ -39,12 +43,16 @@ def gradcheck(
     order: int = 1,
     mode: Mode = "directional",
     seed: int = 0,
+    probes: bool = True,
 ) -> GradientResult:
     """Check the gradients of `fn` at `inputs` against values of `fn`.
 
     fn: a function of tensors of the engine that returns tensors, an autograd Function, or a module,
     all of whose parameters are checked too. inputs: its arguments; varied are the float and complex
-    tensors that require grad, or all of them where none does. Raises `UsageError` for arguments
+    tensors that require grad, or all of them where none does. order: 2 checks the gradient of the
+    gradient as well. mode: `full` also compares every input element by itself, and keeps the errors
+    for a picture. seed: of the directions. probes: ask what a backward can get wrong besides the
+    formula (layouts of memory, repeated calls, other inputs, forward mode, …). Raises `UsageError` for arguments
     that are no such thing, and whatever `fn` itself raises.
     """
     adapter = _loaded(engine) if isinstance(engine, str) else engine
@@ -53,7 +61,8 @@ def gradcheck(
     if order not in (1, 2):
         raise UsageError(f"order is {order!r}; expected 1 or 2")
     arguments = tuple(inputs) if isinstance(inputs, (list, tuple)) else (inputs,)
-    return Check(fn, arguments, adapter, order, mode, seed).result()
+    options = Options(order, mode, seed, probes)
+    return Check(fn, arguments, adapter, options).result()
 
 
 @cache
@@ -71,20 +80,36 @@ def assert_gradients(
     return result
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the caller chose."""
+
+    order: int
+    mode: Mode
+    seed: int
+    probes: bool
+
+
+MOST_REPORTED = 16
+"""Wrong elements that a result names; the picture shows all."""
+
+
 class Check:
     """One run of the checker."""
 
     def __init__(
-        self, fn: Callable[..., Any], inputs: tuple[Any, ...], engine: Engine, order: int,
-        mode: Mode, seed: int,
-    ) -> None:  # fmt: skip
-        self.order, self.mode, self.seed, self.engine = order, mode, seed, engine
+        self, fn: Callable[..., Any], inputs: tuple[Any, ...], engine: Engine, options: Options
+    ) -> None:
+        self.options, self.engine = options, engine
+        self.order, self.mode = options.order, options.mode
         self.native = Target(fn, inputs, engine)
         self.target = self.native.widened()
-        self.random = np.random.default_rng(seed)
+        self.random = np.random.default_rng(options.seed)
         self.found = Findings()
         self.taylor = math.nan
         self.probes: tuple[Probe, ...] = ()
+        self.elements: tuple[ElementErrors, ...] = ()
+        self.second: Target | None = None
 
     def result(self) -> GradientResult:
         """Return the verdict."""
@@ -92,9 +117,13 @@ class Check:
         try:
             context = self._formula(base)
             if context is not None and not self._random:
-                self.probes = probed(context, self.found)
-                if self.target is not self.native:
-                    self._native(base)
+                if self.mode == "full":
+                    departures, self.elements = by_element(base)
+                    self.found.failures += departures[:MOST_REPORTED]
+                if self.options.probes:
+                    self._probe(context)
+                if self.order == 2 and not self.found.failures:
+                    self._second(base)
         except BackwardRaised as error:
             self.found.failures.append(base.raised(error))
         return self._summary()
@@ -111,6 +140,25 @@ class Check:
             self.target = self.native
             self.found.notes.append("the function computes in its inputs' dtype only")
         return BasePoint(self.target, self.random)
+
+    def _probe(self, context: Context) -> None:
+        self.probes = probed(context, self.found)
+        if self.target is not self.native:
+            self._native(context.base)
+
+    def _second(self, base: BasePoint) -> None:
+        """Check the gradient of the gradient, by input and cotangent."""
+        first = Findings()
+        first, self.found = self.found, first
+        second = BasePoint(gradient_of(base.target, self.random), self.random)
+        try:
+            self._formula(second)
+        except BackwardRaised as error:
+            self.found.failures.append(Departure("double backward raises", error.sentence))
+        for old, new in ((first.failures, self.found.failures), (first.doubts, self.found.doubts)):
+            old += [replace(d, cause=f"order 2, {d.cause}") for d in new]
+        first.comparison = self.found.comparison or first.comparison
+        self.found, self.second = first, second.target
 
     @property
     def _random(self) -> bool:
@@ -172,14 +220,15 @@ class Check:
             engine=self.engine.name,
             order=self.order,
             mode=self.mode,
-            seed=self.seed,
+            seed=self.options.seed,
             dtypes=tuple(dict.fromkeys(v.dtype for v in self.native.variables)),
             computed_in=self.target.variables[0].dtype,
             error=error,
             bound=bound,
             limit=comparison.relative_limit if comparison else 0.0,
             evaluations=found.evaluations,
-            calls=self.target.calls,
+            calls=self.target.calls + (self.second.calls if self.second else 0),
+            elements=self.elements,
             failures=tuple(found.failures),
             doubts=tuple(found.doubts),
             notes=tuple(found.notes),

@@ -72,7 +72,7 @@ class Recording:
 class Target:
     """A function of tensors; `wide` computes it in double precision whatever its inputs are.
 
-    held: the generator state that every call starts from,
+    keep_all: judge outputs too that do not require grad. held: the generator state that every call starts from,
     None where the function draws nothing from it.
     """
 
@@ -91,6 +91,7 @@ class Target:
         self._counter = [0]
         self.held: object = None
         self.kept: tuple[int, ...] | None = None
+        self.keep_all = isinstance(engine, FunctionalEngine)
         self._settle(None)
 
     def _settle(self, dtype: str | None) -> None:
@@ -182,9 +183,8 @@ class Target:
         outputs = self.call(leaves)
         if self.kept is None:
             everything = range(len(outputs))
-            functional = isinstance(self.engine, FunctionalEngine)
             tracked = [i for i in everything if self.bridge.requires_grad(outputs[i])]
-            self.kept = tuple(everything if functional or not tracked else tracked)
+            self.kept = tuple(everything if self.keep_all or not tracked else tracked)
         outputs = [outputs[i] for i in self.kept]
         if tied is not None:
             del leaves[tied[1]], variables[tied[1]]
