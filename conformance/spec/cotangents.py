@@ -86,6 +86,10 @@ THEME.clause(
             d = mul(c, c)
             backward(d, gradient=wide)
             assert grad(c) == [10.0, 20.0, 30.0]
+            q = leaf([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+            r = t(q)
+            backward(r, gradient=[[1.0, 10.0], [100.0, 1000.0]])
+            assert grad(q) == [[1.0, 100.0], [10.0, 1000.0]]
             """
         ),
     ],
