@@ -30,9 +30,12 @@ BUILT_IN: Mapping[str, str] = {
     "torch": "conformance.adapters.torch_engine:TorchEngine",
     "autograd": "conformance.adapters.autograd_engine:AutogradEngine",
     "jax": "conformance.adapters.jax_engine:JaxEngine",
+    "micrograd": "conformance.adapters.micrograd_engine:MicrogradEngine",
     "mlx": "conformance.adapters.mlx_engine:MlxEngine",
     "mygrad": "conformance.adapters.mygrad_engine:MyGradEngine",
     "paddle": "conformance.adapters.paddle_engine:PaddleEngine",
+    "pytensor": "conformance.adapters.pytensor_engine:PytensorEngine",
+    "smallpebble": "conformance.adapters.smallpebble_engine:SmallpebbleEngine",
     "tensorflow": "conformance.adapters.tensorflow_engine:TensorflowEngine",
     "tinygrad": "conformance.adapters.tinygrad_engine:TinygradEngine",
 }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
 from conformance.adapters.base import TapeEngine, Tensor
-from conformance.adapters.numpy_names import Table, indexing, numpy_table
+from conformance.adapters.mygrad_table import IN_PLACE, mygrad_table
 from conformance.observation import Array
 
 
@@ -41,7 +41,7 @@ class MyGradEngine(TapeEngine):
         self.version = str(self.mg.__version__)
         self._tracking: Any = import_module("mygrad._utils.graph_tracking")
         self._leaves: dict[int, Tensor] = {}
-        self.table = _table(self.mg)
+        self.table = mygrad_table(self.mg)
         self.operations = frozenset(self.table) | {"zero", "copy"}
 
     def tensor(self, array: Array, requires_grad: bool = False) -> Tensor:
@@ -72,7 +72,7 @@ class MyGradEngine(TapeEngine):
             self.departs("detach_copies")
         if base.creator is None and not base.constant:
             self.departs("writes_leaves")
-        self.call(_IN_PLACE, op, target, *tensors, **params)
+        self.call(IN_PLACE, op, target, *tensors, **params)
 
     def backward(self, tensor: Tensor, gradient: Tensor | None = None) -> None:
         """Call `tensor.backward`."""
@@ -103,50 +103,3 @@ class MyGradEngine(TapeEngine):
     def no_grad(self) -> Any:
         """Return `mygrad.no_autodiff`, a context manager and a decorator."""
         return self.mg.no_autodiff
-
-
-def _assign(target: Any, value: Any) -> None:
-    target[...] = value
-
-
-_IN_PLACE: dict[str, Callable[..., Any]] = {
-    "add": lambda target, other: target.__iadd__(other),
-    "sub": lambda target, other: target.__isub__(other),
-    "mul": lambda target, other: target.__imul__(other),
-    "div": lambda target, other: target.__itruediv__(other),
-    "pow": lambda target, exponent: target.__ipow__(exponent),
-    "zero": lambda target: _assign(target, 0.0),
-    "copy": _assign,
-}
-
-
-def _table(mg: Any) -> Table:
-    nn: Any = import_module("mygrad.nnet")
-    table = {**numpy_table(mg), **indexing()}
-    rows: Table = {
-        "relu": lambda input: nn.relu(input),
-        "sigmoid": lambda input: nn.sigmoid(input),
-        "softmax": lambda input, dim: nn.softmax(input, dim),
-        "log_softmax": lambda input, dim: nn.logsoftmax(input, dim),
-        "clone": lambda input: input.copy(),
-        "nn.functional.elu": lambda input, alpha=1.0: nn.elu(input, alpha),
-        "nn.functional.selu": lambda input: nn.selu(input),
-        "nn.functional.glu": lambda input, dim=-1: nn.glu(input, dim),
-        "nn.functional.leaky_relu": lambda input, negative_slope=0.01:
-            nn.leaky_relu(input, negative_slope),
-        "nn.functional.hardtanh": lambda input, min_val=-1.0, max_val=1.0:
-            nn.hard_tanh(input, lower_bound=min_val, upper_bound=max_val),
-        "nn.functional.softsign": lambda input: nn.soft_sign(input),
-        "nn.functional.cross_entropy": lambda input, target: nn.softmax_crossentropy(input, target),
-        "nn.functional.conv2d": lambda input, weight, *, stride=1, padding=0:
-            nn.conv_nd(input, weight, stride=stride, padding=padding),
-        "nn.functional.max_pool2d": lambda input, kernel_size:
-            nn.max_pool(input, _pair(kernel_size), _pair(kernel_size)),
-        "linalg.vector_norm": lambda input, ord=2, dim=None, keepdim=False:
-            mg.linalg.norm(input, ord, dim, keepdim),
-    }  # fmt: skip
-    return table | rows
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    return tuple(value) if isinstance(value, (tuple, list)) else (value, value)

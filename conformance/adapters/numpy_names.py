@@ -18,14 +18,16 @@ _UNARY = (
     "abs:absolute,abs neg:negative,neg sin cos tan asin:arcsin,asin acos:arccos,acos"
     " atan:arctan,atan sinh cosh tanh asinh:arcsinh,asinh acosh:arccosh,acosh"
     " atanh:arctanh,atanh exp exp2 expm1 log log2 log10 log1p sqrt rsqrt square reciprocal sign"
-    " floor ceil round trunc:trunc,fix positive deg2rad:deg2rad,radians rad2deg:rad2deg,degrees"
-    " real imag conj:conj,conjugate angle sigmoid erf erfinv isnan isinf isfinite logical_not"
-    " signbit t:transpose ravel zeros_like ones_like"
+    " floor ceil round trunc:trunc,fix positive relu deg2rad:deg2rad,radians"
+    " rad2deg:rad2deg,degrees real imag conj:conj,conjugate angle sigmoid erf erfinv"
+    " isnan:isnan,is_nan isinf:isinf,is_inf isfinite:isfinite,is_finite logical_not signbit"
+    " t:transpose ravel zeros_like ones_like"
 )
 _BINARY = (
-    "add sub:subtract,sub mul:multiply,mul div:true_divide,divide maximum minimum"
-    " atan2:arctan2,atan2 hypot logaddexp logaddexp2 remainder:remainder,mod fmod floor_divide"
-    " eq:equal ne:not_equal lt:less le:less_equal gt:greater ge:greater_equal"
+    "add sub:subtract,sub mul:multiply,mul div:true_divide,divide,div maximum minimum"
+    " atan2:arctan2,atan2 hypot logaddexp logaddexp2 remainder:remainder,mod,floormod fmod"
+    " floor_divide"
+    " eq:equal,eq ne:not_equal,ne lt:less le:less_equal gt:greater ge:greater_equal"
     " logical_and logical_or logical_xor matmul mm:matmul mv:matmul bmm:matmul kron inner"
     " outer dot:dot,matmul"
 )
@@ -33,20 +35,25 @@ _REDUCING = "sum mean prod amax:max,amax amin:min,amin all any logsumexp"
 _SCANNING = "cumsum cumprod softmax log_softmax"
 
 
-def numpy_table(space: Any, axis: str = "axis") -> Table:
-    """Return the rows that `space` has functions for; `axis` is its keyword for a dimension."""
+def numpy_table(space: Any, axis: str = "axis", keepdims: str = "keepdims") -> Table:
+    """Return the rows that `space` has functions for; its keywords for dimensions are given."""
     table: Table = {}
     for name, function in _found(space, _UNARY):
         table[name] = _unary(function)
     for name, function in _found(space, _BINARY):
         table[name] = _binary(function)
     for name, function in _found(space, _REDUCING):
-        table[name] = _reducing(function, axis)
+        table[name] = _reducing(function, axis, keepdims)
     for name, function in _found(space, _SCANNING):
         table[name] = _scanning(function, axis)
     rows = _rows(space)
     table.update({name: row for name, (needed, row) in rows.items() if hasattr(space, needed)})
     return table
+
+
+def unary_table(space: Any, names: str, prefix: str = "nn.functional.") -> Table:
+    """Return rows of one operand for functions that are named as PyTorch's are."""
+    return {prefix + name: _unary(getattr(space, name)) for name in names.split()}
 
 
 def indexing() -> Table:
@@ -82,9 +89,7 @@ def _binary(function: Function) -> Function:
     return lambda input, other: function(input, other)
 
 
-def _reducing(function: Function, axis: str) -> Function:
-    keepdims = "keepdims" if axis == "axis" else "keepdim"
-
+def _reducing(function: Function, axis: str, keepdims: str) -> Function:
     def reduce(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
         return function(input, **{axis: dim, keepdims: keepdim})
 

@@ -1,0 +1,130 @@
+"""PaddlePaddle: an eager tape whose API is close to PyTorch's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from conformance.adapters.base import Engine, Tensor
+from conformance.adapters.paddle_table import paddle_table
+from conformance.adapters.torch_like import TorchLikeEngine
+from conformance.errors import Unsupported
+from conformance.observation import Array
+
+
+class PaddleEngine(TorchLikeEngine):
+    """PaddlePaddle on the CPU. `stop_gradient` is the opposite of requires_grad."""
+
+    dtypes = ("float64", "float32", "complex128", "complex64", "int64", "int32", "bool")
+    conventions: Mapping[str, str] = {
+        "implicit_cotangent": "without grad_tensor the initial gradient is filled with 1.0"
+        " (Tensor.backward)",
+        "tracked_gradients": "a gradient has stop_gradient=False (Tensor.retain_grads, examples)",
+        "own_node_names": "nodes are named as SumGradNode (Tensor.grad_fn)",
+        "stops_intermediates": "stop_gradient may be set on any tensor to cut the graph there"
+        " (Tensor.stop_gradient)",
+    }
+
+    def __init__(self) -> None:
+        paddle: Any = import_module("paddle")
+        paddle.device.set_device("cpu")
+        super().__init__(paddle, name="paddle", dtypes=self.dtypes)
+        self.prelude = ""  # a script is written over the adapter, not in PyTorch's spelling
+        self._gradients: list[Tensor] = []
+        self.table = paddle_table(paddle)
+        self.operations = frozenset(self.table) | {"zero", "copy"}
+
+    def lacks(self) -> Sequence[str]:
+        """Return what PyTorch has and Paddle has not."""
+        return ("inference_mode", "jvp")
+
+    def reset(self) -> None:
+        """Enable gradients, and forget those of the program before."""
+        super().reset()
+        self._gradients.clear()
+
+    def tensor(self, array: Array, requires_grad: bool = False) -> Tensor:
+        """Make a tensor of a copy, in its dtype."""
+        name = array.dtype.name
+        return self.module.to_tensor(array.copy(), name, stop_gradient=not requires_grad)
+
+    def apply(self, op: str, *tensors: Tensor, **params: Any) -> Tensor | tuple[Tensor, ...]:
+        """Call the function of the table."""
+        return Engine.apply(self, op, *tensors, **params)
+
+    def apply_(self, op: str, target: Tensor, *tensors: Tensor, **params: Any) -> None:
+        """Call the method `op_`, which takes no bare numbers."""
+        if self._is_gradient(target):
+            self.departs("tracked_gradients")
+        function = getattr(target, f"{op}_", None)
+        if function is None:
+            raise Unsupported(f"{self.name} has no {op} in place")
+        alpha = {"alpha": params.pop("alpha")} if "alpha" in params else {}
+        numbers = [self.module.to_tensor(number, target.dtype) for number in params.values()]
+        function(*tensors, *numbers, **alpha)
+
+    def backward(  # type: ignore[override]  # there is neither create_graph nor inputs
+        self, tensor: Tensor, gradient: Tensor | None = None, retain_graph: bool = False
+    ) -> None:
+        """Call `tensor.backward`."""
+        if gradient is None and (tensor.size != 1 or tensor.is_complex()):
+            self.departs("implicit_cotangent")
+        tensor.backward(gradient, retain_graph)
+
+    def backward_many(  # type: ignore[override]
+        self, tensors: Sequence[Tensor], gradients: Sequence[Any], retain_graph: bool = False
+    ) -> None:
+        """Call `paddle.autograd.backward`."""
+        self.module.autograd.backward(list(tensors), list(gradients), retain_graph)
+
+    def grad_of(
+        self,
+        outputs: Sequence[Tensor],
+        inputs: Sequence[Tensor],
+        grad_outputs: Sequence[Tensor | None] | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        allow_unused: bool = False,
+    ) -> Sequence[Tensor | None]:
+        """Call `paddle.grad`."""
+        seeds = None if grad_outputs is None else list(grad_outputs)
+        if seeds is None and any(output.size != 1 for output in outputs):
+            self.departs("implicit_cotangent")
+        found: Sequence[Tensor | None] = self.module.grad(
+            list(outputs), list(inputs), seeds, retain_graph, create_graph,
+            allow_unused=allow_unused,
+        )  # fmt: skip
+        return found
+
+    def grad(self, tensor: Tensor) -> Tensor | None:
+        """Return `tensor.grad`."""
+        self._gradients.append(tensor.grad)
+        return self._gradients[-1]
+
+    def _is_gradient(self, tensor: Tensor) -> bool:
+        return any(tensor is gradient for gradient in self._gradients)
+
+    def requires_grad(self, tensor: Tensor) -> bool:
+        """Return the opposite of `stop_gradient`."""
+        if self._is_gradient(tensor):
+            self.departs("tracked_gradients")
+        return not tensor.stop_gradient
+
+    def set_requires_grad(self, tensor: Tensor, flag: bool) -> None:
+        """Assign `stop_gradient`."""
+        if not flag and not tensor.is_leaf:
+            self.departs("stops_intermediates")
+        tensor.stop_gradient = not flag
+
+    def grad_fn(self, tensor: Tensor) -> str | None:
+        """Return the name of the node; a leaf has one too, which PyTorch calls AccumulateGrad."""
+        return None if tensor.is_leaf else super().grad_fn(tensor)
+
+    def retain_grad(self, tensor: Tensor) -> None:
+        """Call `tensor.retain_grads()`."""
+        tensor.retain_grads()
+
+    def version_of(self, tensor: Tensor) -> int:
+        """Return `tensor.inplace_version`."""
+        return int(tensor.inplace_version)

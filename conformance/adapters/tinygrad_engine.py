@@ -1,0 +1,92 @@
+"""tinygrad: an eager API over a lazy graph; `.backward()` fills `.grad`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib import import_module, metadata
+from typing import Any
+
+from conformance.adapters.base import TapeEngine, Tensor
+from conformance.adapters.tinygrad_table import tinygrad_table
+from conformance.observation import Array
+
+
+class TinygradEngine(TapeEngine):
+    """tinygrad on its Python device, which needs no compiler.
+
+    There is no requires_grad: backward fills `.grad` of every floating-point tensor in the graph.
+    """
+
+    dtypes = ("float32", "float64", "float16", "int64", "int32", "bool")
+    frees_graph = False
+    conventions: Mapping[str, str] = {
+        "gradients_everywhere": "backward fills .grad for every in-scope float tensor, as there is"
+        " no requires_grad (Tensor.backward)",
+        "assigns_buffers": "assign stores into a buffer; what was not computed yet has none"
+        " (Tensor.assign)",
+        "clears_graph": "a graph is never freed (Tensor.backward)",
+    }
+
+    def __init__(self) -> None:
+        os.environ.setdefault("DEV", "PYTHON")
+        tinygrad: Any = import_module("tinygrad")
+        self.Tensor: Any = tinygrad.Tensor
+        self.version = metadata.version("tinygrad")
+        self._tracked: dict[int, Tensor] = {}
+        self._leaves: dict[int, Tensor] = {}
+        self.table = tinygrad_table(self.Tensor)
+        self.operations = frozenset(self.table) | {"zero", "copy"}
+
+    def tensor(self, array: Array, requires_grad: bool = False) -> Tensor:
+        """Make a tensor of a copy, with memory of its own, which a bare number would not have."""
+        flat = self.Tensor(array.reshape(-1).copy(), dtype=_dtype(array)).realize()
+        tensor = flat.reshape(array.shape).contiguous().realize()
+        self._leaves[id(tensor)] = tensor
+        if requires_grad:
+            self._tracked[id(tensor)] = tensor
+        return tensor
+
+    def numpy(self, tensor: Tensor) -> Array:
+        """Return the values, once computed."""
+        array: Array = tensor.numpy()
+        return array
+
+    def reset(self) -> None:
+        """Forget the leaves of the program before."""
+        self._tracked.clear()
+        self._leaves.clear()
+
+    def apply_(self, op: str, target: Tensor, *tensors: Tensor, **params: Any) -> None:
+        """Assign the result of the operation."""
+        if id(target) not in self._leaves:
+            self.departs("assigns_buffers")
+        if op == "zero":
+            target.assign(target.zeros_like())
+        elif op == "copy":
+            target.assign(*tensors)
+        else:
+            target.assign(self.apply(op, target, *tensors, **params))
+
+    def backward(self, tensor: Tensor, gradient: Tensor | None = None) -> None:
+        """Call `tensor.backward`."""
+        tensor.backward(gradient)
+
+    def grad(self, tensor: Tensor) -> Tensor | None:
+        """Return the gradient of a tensor whose gradient was asked for."""
+        if id(tensor) not in self._tracked:
+            self.departs("gradients_everywhere")
+        return tensor.grad
+
+    def set_grad(self, tensor: Tensor, gradient: Tensor | None) -> None:
+        """Assign `tensor.grad`."""
+        tensor.grad = gradient
+
+    def detach(self, tensor: Tensor) -> Tensor:
+        """Return `tensor.detach()`."""
+        return tensor.detach()
+
+
+def _dtype(array: Array) -> str:
+    name = str(array.dtype.name)
+    return {"float64": "double", "float32": "float", "float16": "half"}.get(name, name)

@@ -1,0 +1,56 @@
+"""tinygrad's operations, by PyTorch's names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from conformance.adapters.numpy_names import Table, indexing, numpy_table, unary_table
+
+_FUNCTIONAL = (
+    "relu relu6 elu celu selu gelu silu softplus softsign hardtanh hardsigmoid hardswish mish"
+    " leaky_relu logsigmoid"
+)
+
+
+def tinygrad_table(tensor: Any) -> Table:
+    """Return the operations of the class `tinygrad.Tensor`."""
+    table = numpy_table(tensor, keepdims="keepdim") | indexing()
+    table |= unary_table(tensor, _FUNCTIONAL)
+    table |= {
+        "pow": lambda input, exponent: input.pow(exponent),
+        "t": lambda input: input.transpose() if len(input.shape) == 2 else input,
+        "transpose": lambda input, dim0, dim1: input.transpose(dim0, dim1),
+        "permute": lambda input, dims: input.permute(dims),
+        "unsqueeze": lambda input, dim: input.unsqueeze(dim),
+        "expand": lambda input, size: input.expand(size),
+        "broadcast_to": lambda input, size: input.expand(size),
+        "view": lambda input, size: input.view(size),
+        "flatten": lambda input: input.flatten(),
+        "repeat": lambda input, repeats: input.repeat(repeats),
+        "unflatten": lambda input, dim, sizes: input.unflatten(dim, sizes),
+        "cat": lambda *tensors, dim=0: tensors[0].cat(*tensors[1:], dim=dim),
+        "stack": lambda *tensors, dim=0: tensors[0].stack(*tensors[1:], dim=dim),
+        "clone": lambda input: input.clone(),
+        "where": lambda condition, input, other: condition.where(input, other),
+        "masked_fill": lambda input, mask, value: input.masked_fill(mask, value),
+        "lerp": lambda input, end, weight: input.lerp(end, weight),
+        "std": lambda input, dim=None, correction=1, keepdim=False:
+            input.std(dim, keepdim, correction),
+        "var": lambda input, dim=None, correction=1, keepdim=False:
+            input.var(dim, keepdim, correction),
+        "logcumsumexp": lambda input, dim: input.logcumsumexp(dim),
+        "nn.functional.leaky_relu": lambda input, negative_slope=0.01:
+            input.leaky_relu(negative_slope),
+        "nn.functional.linear": lambda input, weight, bias=None: input.linear(weight.T, bias),
+        "nn.functional.conv2d": lambda input, weight, bias=None, stride=1, padding=0:
+            input.conv2d(weight, bias, stride=stride, padding=padding),
+        "nn.functional.conv_transpose2d": lambda input, weight, bias=None, stride=1, padding=0:
+            input.conv_transpose2d(weight, bias, stride=stride, padding=padding),
+        "nn.functional.max_pool2d": lambda input, kernel_size: input.max_pool2d(kernel_size),
+        "nn.functional.avg_pool2d": lambda input, kernel_size: input.avg_pool2d(kernel_size),
+        "nn.functional.binary_cross_entropy_with_logits": lambda input, target:
+            input.binary_crossentropy_logits(target),
+        "nn.functional.interpolate": lambda input, scale_factor, mode: input.interpolate(
+            tuple(int(n * scale_factor) for n in input.shape[2:]), mode=mode),
+    }  # fmt: skip
+    return table
