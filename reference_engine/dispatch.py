@@ -26,7 +26,7 @@ from reference_engine.tensor import Tensor, from_raw
 from reference_engine.views import make_view
 
 NUMBERS = (bool, int, float, complex)
-NO_EDGE: tuple[None, int] = (None, 0)
+NO_EDGE: tuple[Node | None, int] = (None, 0)
 
 
 class Operator:
@@ -185,9 +185,12 @@ def input_edges(run: Operator, inputs: Sequence[Any]) -> list[tuple[Node | None,
     found = False
     follows = run.follows * len(inputs) if run.variadic else run.follows
     for x, follow in zip(inputs, follows, strict=False):
-        edge = x._edge() if follow and isinstance(x, Tensor) and x._tracked else NO_EDGE
+        edge = NO_EDGE
+        if follow and isinstance(x, Tensor) and x._tracked:
+            edge = x._edge()
+            # a view made in no_grad requires grad and has no edge; so will what comes of it
+            found = found or edge[0] is not None or x.requires_grad
         edges.append(edge)
-        found = found or edge[0] is not None
     return edges if found else None
 
 

@@ -25,6 +25,14 @@ def modified(name: str, shape: tuple[int, ...], saved: int, now: int) -> Runtime
     )
 
 
+def detached(name: str, shape: tuple[int, ...]) -> RuntimeError:
+    """A value needed for a gradient was taken out of the graph in place since it was saved."""
+    return RuntimeError(
+        f"{name} needs a tensor of shape {list(shape)} that has since been detached in place; use "
+        "detach() instead of detach_()"
+    )
+
+
 def leaf_in_place(op: str, what: str) -> RuntimeError:
     """An in-place write to a leaf that requires grad, or to a view of one."""
     return RuntimeError(

@@ -43,7 +43,7 @@ def unary(op: OpDef) -> Callable[[Any], Any]:
             if parent is None:
                 parent, nr = x._edge()
                 if parent is None:
-                    return y
+                    return apply(run, (x,), {}) if x.requires_grad else y
             metas = ((y._raw.shape, y._raw.dtype),)
             saved = _save((x, y), sources) if sources else ()
             y._grad_fn = new_node(node_class, plan, (parent,), (nr,), metas, saved, ())
@@ -96,6 +96,8 @@ def binary(op: OpDef) -> Callable[[Any, Any], Any]:
             if parent_b is None:
                 parent_b, nr_b = b._edge()
             wanted += 2 * (parent_b is not None)
+        if not wanted and (a._tracked or (kind is Tensor and b._tracked)):
+            return apply(run, (a, b), {})  # a view that is not tracked after all
         if wanted:
             plan = plans[wanted]
             saved = _save((a, b, out), plan.sources) if plan.sources else ()

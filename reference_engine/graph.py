@@ -14,7 +14,7 @@ from weakref import ref
 from reference_engine import errors
 from reference_engine.backends.base import DIFFERENTIABLE, Shape
 from reference_engine.ops.plan import Plan
-from reference_engine.storage import Storage, new_storage
+from reference_engine.storage import Detached, Storage, new_storage
 
 if TYPE_CHECKING:
     from reference_engine.hooks import RemovableHandle
@@ -152,7 +152,7 @@ class OpNode(Node):
             pool += self._facts
         if plan.variadic:
             return self._run_variadic(pool, F)
-        if len(self.next) == 1:
+        if len(plan.steps) == len(self.next) == 1:
             ((_, rule, picks),) = plan.steps
             return (rule(F, *pool) if picks is None else rule(F, *[pool[i] for i in picks]),)
         outs: list[Cotangent] = [None] * len(self.next)
@@ -185,8 +185,16 @@ class OpNode(Node):
     def _check_versions(self, saved: tuple[Any, ...]) -> None:
         for i in range(1, len(saved), 3):
             if saved[i].version != saved[i + 1]:
-                shape = tuple(saved[i - 1].shape)
-                raise errors.modified(self.name(), shape, saved[i + 1], saved[i].version)
+                self._refuse(i // 3, tuple(saved[i - 1].shape), saved[i + 1], saved[i].version)
+
+    def _refuse(self, place: int, shape: Shape, then: int, now: int) -> None:
+        """Raises for a saved value whose version moved on, or that was detached in place."""
+        if not isinstance(now, Detached) or int(now) != int(then):
+            raise errors.modified(self.name(), shape, then, now)
+        source = self._saved_sources()[place]
+        node = self.next[source] if source < len(self.next) else None
+        if node is not None and now.was(node, self.nrs[source]):
+            raise errors.detached(self.name(), shape)
 
     def _rebuild(self, saved: tuple[Any, ...], output: Tensor | None = None) -> list[Any]:
         """Saved values as tensors with their place in the graph."""

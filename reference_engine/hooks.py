@@ -47,10 +47,11 @@ def register_tensor_hook(tensor: Tensor, hook: Callable[..., Any]) -> RemovableH
     if not tensor.requires_grad:
         raise RuntimeError("a hook needs a tensor that requires grad, and this one does not")
     node, nr = tensor._edge()
-    assert node is not None
     if isinstance(node, AccumulateGrad):
         # kept by the leaf: its node lives only as long as a graph uses it
         return RemovableHandle(node.leaf_hooks(), hook)
+    if node is None:  # a view made in no_grad, which no gradient reaches
+        return RemovableHandle(tensor._extras().hooks, hook)
     return RemovableHandle(node.attached().output.setdefault(nr, {}), hook)
 
 

@@ -93,15 +93,14 @@ def check_writable(target: Any, name: str, *, recording: bool) -> None:
             raise errors.leaf_in_place(name, "a view of a leaf")
     if MODES.recording and target._tracked and target.requires_grad and target.is_leaf:
         raise errors.leaf_in_place(name, "a leaf")
-    raw = target._raw
-    backend = of_array(raw)
-    if 0 in backend.strides(raw):
-        doubled = zip(backend.strides(raw), raw.shape, strict=True)
-        if any(stride == 0 and size > 1 for stride, size in doubled):
-            raise RuntimeError(
-                f"{name} would write several elements of an expanded tensor of shape "
-                f"{list(raw.shape)} to one place in memory; clone() it first"
-            )
+    strides = of_array(target._raw).strides(target._raw)
+    # an expanded tensor has several elements in one place: all may become the same number only
+    doubled = (s == 0 and n > 1 for s, n in zip(strides, target._raw.shape, strict=True))
+    if name not in ("fill_", "zero_") and any(doubled):
+        raise RuntimeError(
+            f"{name} would write several elements of an expanded tensor of shape "
+            f"{list(target.shape)} to one place in memory; clone() it first"
+        )
 
 
 def _check_fits(target: Tensor, result: Any, backend: Backend, name: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Any, NoReturn
+from weakref import ref
 
 
 class Storage:
@@ -32,6 +33,36 @@ class InferenceStorage(Storage):
             "an inference tensor has no version counter, so it cannot be saved for backward or "
             "asked for its _version; make it outside inference_mode, or use its clone()"
         )
+
+
+class Detached(int):
+    """The version of a storage one of whose tensors has been taken out of the graph in place.
+
+    It differs from every number, so that whoever saved a value of the storage looks again and finds
+    out here whether what was saved is what was detached.
+    """
+
+    _edges: frozenset[tuple[ref[Any], int]]
+
+    def __new__(cls, version: int, node: Any, nr: int) -> Detached:
+        """The version ``version``, at which output ``nr`` of ``node`` was detached."""
+        made = super().__new__(cls, version)
+        before = version._edges if isinstance(version, Detached) else frozenset()
+        # weak: a node may hold the storage
+        made._edges = before | {(ref(node), nr)}
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    def __ne__(self, other: object) -> bool:
+        return True
+
+    __hash__ = int.__hash__
+
+    def was(self, node: Any, nr: int) -> bool:
+        """Whether the tensor detached was output ``nr`` of ``node``."""
+        return (ref(node), nr) in self._edges
 
 
 def new_storage() -> Storage:

@@ -13,7 +13,7 @@ from reference_engine.backends.dtypes import dtype
 from reference_engine.graph import AccumulateGrad, Node
 from reference_engine.modes import MODES
 from reference_engine.ops.opdef import OpDef
-from reference_engine.storage import InferenceStorage, Storage, new_storage
+from reference_engine.storage import Detached, InferenceStorage, Storage, new_storage
 
 if TYPE_CHECKING:
     from reference_engine.hooks import RemovableHandle
@@ -124,6 +124,11 @@ class Tensor:
         node = self._edge()[0]
         return None if isinstance(node, AccumulateGrad) else node
 
+    def _has_history(self) -> bool:
+        """``not is_leaf``, of a view also when its history could not be remade."""
+        view = self._view_info
+        return (self._grad_fn if view is None else view.grad_fn) is not None
+
     @property
     def output_nr(self) -> int:
         """Which output of ``grad_fn`` this tensor is."""
@@ -155,9 +160,9 @@ class Tensor:
         RuntimeError for a non-leaf, an integer tensor, or an inference tensor outside inference
         mode.
         """
+        if requires_grad and self._tracked and self._has_history():
+            return self
         if not self.is_leaf:
-            if requires_grad:
-                return self
             raise RuntimeError(
                 "requires_grad can be switched off on leaves only, and this tensor was computed by "
                 f"{self.grad_fn}; use detach()"
@@ -186,7 +191,7 @@ class Tensor:
     def grad(self) -> Tensor | None:
         """The accumulated gradient of a leaf, or of a non-leaf asked to ``retain_grad``."""
         found = None if self._rare is None else self._rare.grad
-        if found is None and self._tracked and not self.is_leaf and not self.retains_grad:
+        if found is None and self._tracked and self._has_history() and not self.retains_grad:
             warnings.warn(
                 "the .grad of a non-leaf tensor is not filled by backward; call retain_grad() on "
                 "it first, or read the leaf's",
@@ -242,7 +247,7 @@ class Tensor:
     @property
     def retains_grad(self) -> bool:
         """Whether ``retain_grad`` was called on this non-leaf."""
-        return self._rare is not None and self._rare.retains_grad and not self.is_leaf
+        return self._rare is not None and self._rare.retains_grad and self._has_history()
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Calls ``hook(grad)`` whenever the gradient with respect to this tensor is computed.
@@ -274,6 +279,8 @@ class Tensor:
         """Takes this tensor itself out of the graph; RuntimeError for a view."""
         if self._view_info is not None:
             raise RuntimeError("a view cannot be detached in place; use detach()")
+        if self._grad_fn is not None and not self.is_inference():
+            self._storage.version = Detached(self._storage.version, self._grad_fn, self._nr)
         self._grad_fn, self._nr, self._tracked = None, 0, False
         if self._rare is not None:
             self._rare.retains_grad = False
@@ -300,7 +307,7 @@ class Tensor:
 
     @property
     def _version(self) -> int:
-        return self._storage.version
+        return int(self._storage.version)
 
     @property
     def _base(self) -> Tensor | None:

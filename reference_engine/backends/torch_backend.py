@@ -110,6 +110,10 @@ class TorchBackend(Backend):
     def assign(self, target: Any, value: Any) -> None:
         if self._torch.is_tensor(value) and value.is_complex() and not target.is_complex():
             value = value.real
+        if 0 in target.stride() and self._torch.is_tensor(value):
+            # an expanded tensor, all of whose elements become one number: torch writes it once only
+            once = tuple(slice(0, 1) if s == 0 else slice(None) for s in target.stride())
+            target, value = target[once], value[once]
         if self._torch.is_tensor(value):
             if value.numel() and _overlap(target, value):
                 value = value.clone()
