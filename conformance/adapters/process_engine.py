@@ -191,7 +191,9 @@ class ProcessEngine(RemoteEngine):
         self._limit = limit
         self.version = _text(facts, "version")
         self.dtypes = _names(facts, "dtypes")
-        for name in self.dtypes or [""]:
+        if not self.dtypes:
+            raise WireError("`dtypes` is empty; an engine computes in one at least")
+        for name in self.dtypes:
             try:
                 dtype_named(name)
             except (InvalidProgram, ImportError) as error:

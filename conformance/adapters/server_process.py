@@ -20,7 +20,7 @@ from conformance.exits import cause_of_death
 
 _CHUNK = 1 << 18
 _LAST_WORDS = 2000
-_GRACE = 1.0
+_GRACE = 0.5
 """Seconds that a process has to end once its standard input or output is closed."""
 
 
