@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import ref
 
 from reference_engine import errors
-from reference_engine.backends.base import DIFFERENTIABLE, Shape
+from reference_engine.backends.base import BACKENDS, DIFFERENTIABLE, Shape
 from reference_engine.ops.plan import Plan
 from reference_engine.storage import Detached, Storage, new_storage
 
@@ -228,8 +228,9 @@ class OpNode(Node):
 
     def release(self) -> None:
         """Frees saved values."""
-        if self._saved:
+        if self._saved or any(map(_holds_array, self._facts)):
             self._saved = None
+            self._facts = ()
 
     def __getattr__(self, name: str) -> Any:
         """``_saved_<name>``: an input, output (``_saved_result``) or parameter that was saved."""
@@ -244,7 +245,7 @@ class OpNode(Node):
         name = name if name in inputs else spelled.get(name, name)
         place = {**{n: i for i, n in enumerate(inputs)}}
         place |= {n: len(inputs) + i for i, n in enumerate(plan.outputs)}
-        if name in plan.fact_names:
+        if name in plan.fact_names and self._facts:
             return self._facts[plan.fact_names.index(name)]
         if place.get(name) not in plan.sources:
             if name in place and name in inputs:
@@ -254,6 +255,11 @@ class OpNode(Node):
             raise errors.freed(self.name())
         self._check_versions(self._saved)
         return self._rebuild(self._saved)[plan.sources.index(place[name])]
+
+
+def _holds_array(fact: Any) -> bool:
+    """Whether a parameter is, or as an index holds, an array: it is freed like a saved value."""
+    return type(fact) in BACKENDS or (type(fact) is tuple and any(map(_holds_array, fact)))
 
 
 def new_node(
@@ -309,7 +315,7 @@ class AccumulateGrad(Node):
     ) -> Sequence[Cotangent]:
         """Accumulates."""
         del wanted
-        if grads[0] is not None:
+        if grads[0] is not None and self.variable._tracked:
             F.accumulate(self.variable, grads[0])
         return ()
 

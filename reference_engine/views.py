@@ -59,7 +59,7 @@ def _view(x: Tensor, raw: Any, step: tuple[Any, Any, int | None], mode: Creation
     if above is not None and mode == "default":
         mode = above.mode
     rare = made._rare = Rare()
-    rare.view = View(base, chain, mode, x._storage.version)
+    rare.view = View(base, chain, mode, int(x._storage.version))
     made._tracked = raw.dtype in DIFFERENTIABLE
     return made
 
@@ -72,7 +72,7 @@ def view_edge(tensor: Tensor, info: View) -> tuple[Node | None, int]:
     """
     if info.grad_fn is None and not info.base.requires_grad:
         return None, 0
-    version = tensor._storage.version
+    version = int(tensor._storage.version)
     if info.version != version:
         check_creation(info, "its base, or another view of it,")
         with enable_grad():

@@ -318,6 +318,33 @@ def changed_value_not_needed_for_the_gradient(lib: Any) -> Any:
 
 
 @SCENARIOS
+def a_leaf_that_stopped_requiring_grad_gets_none(lib: Any) -> Any:
+    x, z = leaf(lib, 1, 2), leaf(lib, 3, 4)
+    y = (x * z).sum()
+    x.requires_grad_(False)
+    z.detach_()
+    y.backward()
+    return x.grad, z.grad
+
+
+@SCENARIOS
+def index_tensors_are_freed_like_saved_values(lib: Any) -> Any:
+    x = leaf(lib, 1, 2)
+    y = x[[0, 0]]
+    y.sum().backward()
+    y.sum().backward()
+
+
+@SCENARIOS
+def basic_indices_are_not_saved_values(lib: Any) -> Any:
+    x = leaf(lib, 1, 2)
+    y = x[1:]
+    y.sum().backward()
+    y.sum().backward()
+    return x.grad
+
+
+@SCENARIOS
 def only_what_a_gradient_needs_is_saved(lib: Any) -> Any:
     x, c = leaf(lib, 1, 2), lib.ones(2, dtype=lib.float64)
     y = x * 1

@@ -182,3 +182,12 @@ def a_hook_sees_a_created_graph(lib: Any) -> Any:
 @SCENARIOS.each()
 def test_as_in_torch(engine: Any, scenario: Scenario) -> None:
     assert_as_in_torch(scenario, engine)
+
+
+def test_a_hook_on_a_view_made_in_no_grad_is_never_called(engine: Any) -> None:
+    """(Registering one on PyTorch 2.13 can crash the process.)"""
+    y = leaf(engine) * 2
+    with engine.no_grad():
+        v = y[:1]
+    v.register_hook(lambda g: g / 0)
+    (v * y).sum().backward()

@@ -203,7 +203,6 @@ def a_view_made_in_no_grad_requires_grad_but_gets_none(lib: Any) -> Any:
     y = x * 2
     with lib.no_grad():
         v = y[:2]
-    v.register_hook(lambda g: None)
     z = v.sin() * v
     z.sum().backward()
     return v.requires_grad, v.is_leaf, z.requires_grad, v.grad, x.grad
@@ -380,6 +379,16 @@ def detach_in_place_leaves_other_saved_aliases(lib: Any) -> Any:
     y.detach_()
     z.sum().backward()
     return d.grad
+
+
+@SCENARIOS
+def views_keep_their_history_when_their_base_is_detached_in_place(lib: Any) -> Any:
+    x = leaf(lib, 2, 2)
+    y = x * 2
+    v = y[0]
+    y.detach_()
+    v.sum().backward()
+    return v.is_leaf, y.is_leaf, x.grad
 
 
 @SCENARIOS
