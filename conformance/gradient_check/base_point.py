@@ -22,6 +22,10 @@ BACKWARD_ERRORS = (
 """What a backward may raise and is reported as its failure, WrongShape among them."""
 
 
+DIGITS = 0.7390851332151607
+"""A factor without trailing zeros: a gradient that was rounded on its way shows."""
+
+
 class BackwardRaised(Exception):
     """A backward did not return; `sentence` says what it raised."""
 
@@ -73,8 +77,10 @@ class BasePoint:
             start = stop
 
     def weights(self) -> Array:
-        """Return a random cotangent."""
+        """Return a random cotangent, with all the digits that double precision has."""
         drawn = signed(self.random, self.outputs.size)
+        if self.unit < 2.0**-50:
+            drawn = drawn * DIGITS
         return drawn if self._all_finite else np.where(self.finite, drawn, 0.0)
 
     def direction(self) -> Array:

@@ -26,7 +26,7 @@ MOST = 1 << 17
 """Numbers beyond which inputs are not made larger."""
 GLANCES = (17, 32)
 """Levels of the two steps that are tried before all others: the second for what oscillates fast."""
-GLANCE = 2.0**-16
+GLANCE = 2.0**-24
 """Fraction of the scale by which gradient and slope may differ at first sight."""
 
 

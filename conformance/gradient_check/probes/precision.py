@@ -22,7 +22,7 @@ def native(base: BasePoint, target: Target) -> Outcome:
     dtype = target.variables[0].dtype
     name = f"computed in {dtype}"
     own = BasePoint(target, base.random)
-    weights, direction = base.weights(), base.direction()
+    weights, direction = own.weights(), base.direction()
     if own.outputs.shape != base.outputs.shape:
         return Probe(name, "unclear", "the outputs have other shapes there")
     weights = np.where(own.finite, weights, 0.0)

@@ -1,0 +1,1 @@
+"""Figures of the gradient checker, beside those of its peers."""
