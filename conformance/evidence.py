@@ -81,8 +81,9 @@ class Evidence:
         self.checks += 1
         figure, decimals = step.expect, step.expect.decimals
         expected = event.expected if isinstance(figure.value, Ref) else _figure(figure, event.value)
+        names = "own_node_names" not in self._engine.conventions
         difference = structure_difference(
-            event.value, expected, names=True, zeros_for_none=self._zeros_for_none(event)
+            event.value, expected, names=names, zeros_for_none=self._zeros_for_none(event)
         )
         if difference is not None:
             return difference

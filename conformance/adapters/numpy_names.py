@@ -66,7 +66,7 @@ def indexing() -> Table:
 
 
 def _at(x: Any, dim: int, index: int | slice) -> tuple[int | slice, ...]:
-    return (slice(None),) * (dim % len(x.shape)) + (index,)
+    return (slice(None),) * (dim % x.ndim) + (index,)
 
 
 def _found(space: Any, words: str) -> list[tuple[str, Function]]:
@@ -147,5 +147,5 @@ def _rows(np: Any) -> dict[str, tuple[str, Function]]:
 
 def lengths(x: Any, size: Sequence[int]) -> tuple[int, ...]:
     """Return a size in which -1 stands for the length that the tensor has there already."""
-    own = (1,) * (len(size) - len(x.shape)) + tuple(x.shape)
-    return tuple(old if new == -1 else new for old, new in zip(own, size, strict=True))
+    missing = len(size) - x.ndim
+    return tuple(x.shape[i - missing] if n == -1 else n for i, n in enumerate(size))

@@ -21,6 +21,8 @@ class PaddleEngine(TorchLikeEngine):
         "implicit_cotangent": "without grad_tensor the initial gradient is filled with 1.0"
         " (Tensor.backward)",
         "tracked_gradients": "a gradient has stop_gradient=False (Tensor.retain_grads, examples)",
+        "overwrites_intermediates": "a gradient accumulates on leaves only"
+        " (https://github.com/PaddlePaddle/Paddle/pull/28429)",
         "own_node_names": "nodes are named as SumGradNode (Tensor.grad_fn)",
         "stops_intermediates": "stop_gradient may be set on any tensor to cut the graph there"
         " (Tensor.stop_gradient)",

@@ -65,6 +65,7 @@ def _table(pt: Any) -> Table:
     table = {**numpy_table(pt), **indexing()}
     table |= {
         "t": lambda input: input.T,
+        "div": lambda input, other: pt.true_div(input, other),
         "softmax": lambda input, dim: special.softmax(input, axis=dim),
         "log_softmax": lambda input, dim: special.log_softmax(input, axis=dim),
         "lgamma": lambda input: pt.gammaln(input),

@@ -64,6 +64,8 @@ def tensorflow_table(tf: Any) -> Table:
         "reshape": lambda input, shape: tf.reshape(input, shape),
         "view": lambda input, size: tf.reshape(input, size),
         "t": lambda input: tf.transpose(input),
+        "transpose": lambda input, dim0, dim1:
+            tf.experimental.numpy.swapaxes(input, dim0, dim1),
         "permute": lambda input, dims: tf.transpose(input, dims),
         "unsqueeze": lambda input, dim: tf.expand_dims(input, dim),
         "squeeze": lambda input, dim=None: tf.squeeze(input, dim),

@@ -23,6 +23,9 @@ class TinygradEngine(TapeEngine):
     conventions: Mapping[str, str] = {
         "gradients_everywhere": "backward fills .grad for every in-scope float tensor, as there is"
         " no requires_grad (Tensor.backward)",
+        "zeros_for_unused": "what a result does not depend on gets zeros (Tensor.gradient)",
+        "writes_leaves": "assign changes any tensor, as there is no requires_grad (Tensor.assign)",
+        "scalar_roots": "without a gradient the tensor must be a scalar (Tensor.backward)",
         "assigns_buffers": "assign stores into a buffer; what was not computed yet has none"
         " (Tensor.assign)",
         "clears_graph": "a graph is never freed (Tensor.backward)",
@@ -70,6 +73,8 @@ class TinygradEngine(TapeEngine):
 
     def backward(self, tensor: Tensor, gradient: Tensor | None = None) -> None:
         """Call `tensor.backward`."""
+        if gradient is None and tensor.numel() == 1 and tensor.ndim:
+            self.departs("scalar_roots")
         tensor.backward(gradient)
 
     def grad(self, tensor: Tensor) -> Tensor | None:

@@ -199,6 +199,7 @@ THEME.clause(
     " tensor that never gets a gradient again.",
     source=sources.NOTE_IN_PLACE,
     generated=("data.leaf_write",),
+    unless=("writes_leaves",),
     scenarios=[
         scenario(
             """
@@ -231,6 +232,7 @@ THEME.clause(
     " the direct form is refused, the check is an invitation to evade it.",
     source=sources.TENSOR_VIEWS,
     generated=("data.leaf_write",),
+    unless=("writes_leaves",),
     scenarios=[
         scenario(
             """

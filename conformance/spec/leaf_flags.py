@@ -108,6 +108,7 @@ THEME.clause(
     " filter graphs match on it.",
     source=sources.NODE_NAME,
     level=Level.SHOULD,
+    unless=("own_node_names",),
     scenarios=[
         scenario(
             """
@@ -353,6 +354,7 @@ THEME.clause(
     why="A float64 gradient on a float32 parameter doubles memory and breaks the update in"
     " place; a float32 gradient on a float64 one throws away half of the digits.",
     source=sources.TENSOR_ATTRIBUTES,
+    unless=("refuses_mixed_dtypes",),
     scenarios=[
         scenario(
             """

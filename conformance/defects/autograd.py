@@ -1,0 +1,43 @@
+"""Defects of HIPS autograd."""
+
+from __future__ import annotations
+
+from conformance.defects.defect import Defect
+
+_HEAD = "import autograd, autograd.numpy as np\n"
+
+DEFECTS = (
+    Defect(
+        "autograd-1",
+        "autograd",
+        "1.9.1",
+        ("LEAF-2", "RET-8", "MOD-8", "TRN-6"),
+        "refused-loudly",
+        "The gradient of broadcast_to fails where the result has more axes than its operand.",
+        _HEAD
+        + """
+gradient = autograd.grad(lambda x: np.sum(np.broadcast_to(x, (3, 2))))(np.array([1.0, 2.0]))
+assert (gradient == 3.0).all()
+""",
+        issue="https://github.com/HIPS/autograd/issues/384",
+    ),
+    Defect(
+        "autograd-2",
+        "autograd",
+        "1.9.1",
+        ("COT-4",),
+        "silently-wrong",
+        "make_vjp takes a vector of another shape than the result's, and returns a gradient of"
+        " another shape than the input's.",
+        _HEAD
+        + """
+x = np.ones((2, 3))
+pull, result = autograd.make_vjp(lambda x: x * 2.0)(x)
+try:
+    gradient = pull(np.ones(3))
+except (ValueError, AssertionError):
+    raise SystemExit(0)  # refused
+assert gradient.shape == x.shape, f"the gradient of {x.shape} has the shape {gradient.shape}"
+""",
+    ),
+)

@@ -1,0 +1,43 @@
+"""The record of a defect, and the list of all of them."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+_FILES = ("paddle", "tinygrad", "autograd", "tensorflow", "pytensor", "smallpebble", "micrograd")
+"""The files of defects, one for each engine: those with the most first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """One verified defect.
+
+    id: engine and number, never re-used. versions: those in which it was seen. clauses: those that
+    it violates. kind: whether numbers are wrong without an error, a program that should run is
+    refused, or an owed error is missing. sentence: what is wrong. documented: what the engine's own
+    documentation says of it, where it says something. issue: the public report, where one exists.
+    script: the reproduction.
+    """
+
+    id: str
+    engine: str
+    versions: str
+    clauses: tuple[str, ...]
+    kind: Literal["silently-wrong", "refused-loudly", "not-refused"]
+    sentence: str
+    script: str
+    documented: str = ""
+    issue: str = ""
+
+
+@cache
+def defects() -> tuple[Defect, ...]:
+    """Return every defect, by engine and number."""
+    return tuple(
+        defect
+        for name in _FILES
+        for defect in importlib.import_module(f"conformance.defects.{name}").DEFECTS
+    )
