@@ -30,6 +30,16 @@ _FILES = (
     "mode_boundaries",
     "inference",
     "training",
+    "views",
+    "hooks",
+    "kept_gradients",
+    "higher_order",
+    "several_roots",
+    "unreached",
+    "errors_owed",
+    "complex_numbers",
+    "dtypes",
+    "determinism",
 )
 """The files of clauses in reading order; a theme too long for one file goes on in the next."""
 

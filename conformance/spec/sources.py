@@ -18,10 +18,17 @@ NOTE_IN_PLACE = f"{_DOCS}/notes/autograd.html#in-place-operations-with-autograd"
 NOTE_IN_PLACE_CHECKS = f"{_DOCS}/notes/autograd.html#in-place-correctness-checks"
 NOTE_BROADCASTING = f"{_DOCS}/notes/broadcasting.html"
 GRADIENT_LAYOUTS = f"{_DOCS}/autograd.html#default-gradient-layouts"
+NOTE_COMPLEX = f"{_DOCS}/notes/autograd.html#autograd-for-complex-numbers"
+NOTE_NONDIFFERENTIABLE = f"{_DOCS}/notes/autograd.html#gradients-for-non-differentiable-functions"
+DETERMINISM = f"{_DOCS}/notes/randomness.html"
 TENSOR_VIEWS = f"{_DOCS}/tensor_view.html"
 TENSOR_ATTRIBUTES = f"{_DOCS}/tensor_attributes.html#type-promotion-doc"
 SERIALIZATION = f"{_DOCS}/notes/serialization.html"
+HOOK_ORDER = f"{_DOCS}/notes/autograd.html#backward-hooks-execution"
 INFERENCE_RFC = "https://github.com/pytorch/rfcs/blob/master/RFC-0011-InferenceMode.md"
+HOOKS_AND_IN_PLACE = (
+    f"{_DOCS}/notes/autograd.html#behavior-of-tensor-hooks-when-tensor-is-modified-in-place"
+)
 RELEASE_0_4 = "https://github.com/pytorch/pytorch/releases/tag/v0.4.0"
 
 # Reference pages
@@ -44,6 +51,8 @@ INFERENCE_MODE = f"{_GENERATED}/torch.autograd.grad_mode.inference_mode.html"
 ZERO_GRAD = f"{_GENERATED}/torch.optim.Optimizer.zero_grad.html"
 SGD = f"{_GENERATED}/torch.optim.SGD.html"
 ADAM = f"{_GENERATED}/torch.optim.Adam.html"
+CLONE = f"{_GENERATED}/torch.clone.html"
+TENSOR_TO = f"{_GENERATED}/torch.Tensor.to.html"
 NODE_NAME = f"{_GENERATED}/torch.autograd.graph.Node.name.html"
 
 # Tutorials
@@ -54,5 +63,9 @@ SAVING_TUTORIAL = f"{_TUTORIALS}/saving_loading_models.html"
 
 # Not documented by PyTorch
 OWN_REASONING = "this project's own reasoning"
+PEARLMUTTER = "https://doi.org/10.1162/neco.1994.6.1.147"
+"""Pearlmutter, Fast Exact Multiplication by the Hessian, Neural Computation 6, 1994."""
+DOUBLE_BACKWARD_TRICK = "https://j-towns.github.io/2017/06/12/A-new-trick.html"
+"""Townsend, A new trick for calculating Jacobian vector products, 2017."""
 GRIEWANK = "https://doi.org/10.1137/1.9780898717761"
 """Griewank and Walther, Evaluating Derivatives, 2nd edition, SIAM 2008: chapters 3 and 4."""

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from conformance.strategies import (
     accumulation,
+    asking,
+    complexes,
     cotangents,
     data,
     detach,
+    higher,
+    hooks,
     leaves,
     modes,
+    promotion,
     retained,
+    same,
     training,
+    views,
 )
 from conformance.strategies.driver import SearchResult, search, strategy
 from conformance.strategies.facts import Facts
@@ -18,5 +25,8 @@ from conformance.strategies.probe import facts_of
 from conformance.strategies.recipes import RECIPES
 
 __all__ = ["RECIPES", "Facts", "SearchResult", "facts_of", "search", "strategy"]
-THEMES = (leaves, accumulation, cotangents, retained, detach, data, modes, training)
+THEMES = (
+    leaves, accumulation, cotangents, retained, detach, data, modes, training,
+    views, hooks, higher, asking, complexes, promotion, same,
+)  # fmt: skip
 """The files of recipes; importing them registers what they hold."""

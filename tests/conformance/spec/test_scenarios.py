@@ -40,8 +40,10 @@ def kept(step: Step, event: Event) -> bool:
     if isinstance(event.value, tuple) and isinstance(expected, tuple):
         pairs = zip(event.value, expected, strict=False)
         return len(event.value) == len(expected) and all(near(seen, due) for seen, due in pairs)
-    if not isinstance(event.value, np.ndarray) or event.value.dtype.kind not in "fc":
+    if not isinstance(event.value, np.ndarray):
         return event.value == expected and type(event.value) is type(expected)
+    if event.value.dtype.kind not in "fc":
+        return np.array_equal(event.value, np.asarray(expected))
     return expected is not None and near(event.value, expected, step.expect.decimals)
 
 
@@ -76,6 +78,8 @@ def spoiled(steps: tuple[Step, ...]) -> Iterator[tuple[Step, ...]]:
 
 def other(figure: Literal) -> Literal:
     """Return a figure that is not this one, in its last number where it is an array."""
+    if figure == ():
+        return (0.0,)
     if isinstance(figure, tuple):
         last = figure[-1]
         return (*figure, last) if last == () else (*figure[:-1], other(last))
