@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,3 +31,9 @@ def _torch_warns_every_time() -> Iterator[None]:
     torch.set_warn_always(True)
     yield
     torch.set_warn_always(before)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """PyTorch's operator database takes seconds to import: only where its tests are asked for."""
+    asked = "opinfo" in config.option.markexpr
+    return True if collection_path.name == "test_opinfo.py" and not asked else None

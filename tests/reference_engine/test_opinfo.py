@@ -1,0 +1,41 @@
+"""Every covered operation on PyTorch's own samples: value, vjp, jvp and double backward, float64 and
+complex128, on both backends.
+
+``pytest -n auto -m opinfo`` runs all of it; with ``OPINFO_TENTH=3`` in the environment, every tenth
+name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+import reference_engine
+from tests.reference_engine.opinfo import check, entries
+
+pytestmark = pytest.mark.opinfo
+TENTH = os.environ.get("OPINFO_TENTH")
+NAMES = [n for i, n in enumerate(entries()) if TENTH is None or i % 10 == int(TENTH)]
+
+
+@pytest.fixture(autouse=True)
+def _in_float64() -> Iterator[None]:
+    before = torch.get_default_dtype(), reference_engine.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    reference_engine.set_default_dtype(reference_engine.float64)
+    yield
+    torch.set_default_dtype(before[0])
+    reference_engine.set_default_dtype(before[1])
+
+
+# torch warns of deprecated spellings that its own samples use
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("device", ["cpu", "torch"])
+@pytest.mark.parametrize("name", NAMES)
+def test_samples_agree_with_torch(name: str, device: str) -> None:
+    count, found = check(name, device)
+    assert count, "torch has no sample in float64 or complex128"
+    assert not found, "\n".join(found)
