@@ -47,6 +47,18 @@ THEME.clause(
             """,
             "B5",
         ),
+        scenario(
+            """
+            x = leaf([1.0, 2.0], requires_grad=True)
+            y = mul(x, x)
+            s = sum(y)
+            backward(s)
+            z = mul(x, other=3.0)
+            u = sum(z)
+            backward(u, inputs=[x])
+            assert grad(x) == [5.0, 7.0]
+            """
+        ),
     ],
 )
 

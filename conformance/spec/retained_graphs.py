@@ -195,7 +195,7 @@ THEME.clause(
     why="A retain that sticks keeps every saved activation alive; the loop runs and its memory"
     " grows until it is killed.",
     source=sources.BACKWARD,
-    needs=_FREES,
+    needs=_ADDS + _FREES,
     generated=("retained.freed",),
     scenarios=[
         scenario(
@@ -325,7 +325,7 @@ THEME.clause(
 THEME.clause(
     9,
     "Asking for gradients as a result with retain_graph must leave the graph usable, for the"
-    " same question and for backward; without it, it must free the graph as backward does.",
+    " same question and for backward.",
     why="Per-sample gradients and penalties ask first and call backward after; if asking frees"
     " or spends the graph, the real step is refused or short.",
     source=sources.AUTOGRAD_GRAD,
@@ -345,18 +345,6 @@ THEME.clause(
             assert grad(x) == [2.0, 4.0]
             """
         ),
-        scenario(
-            """
-            x = leaf([1.0, 2.0], requires_grad=True)
-            y = mul(x, x)
-            s = sum(y)
-            g = grad_of(outputs=[s], inputs=[x])
-            assert value(g) == [2.0, 4.0]
-            with raises():
-                backward(s)
-            assert grad(x) is None
-            """
-        ),
     ],
 )
 
@@ -367,7 +355,7 @@ THEME.clause(
     why="Interactive sessions and retry loops go on after an error; counters or locks left"
     " half-way make every later result wrong.",
     source=sources.OWN_REASONING,
-    needs=_FREES,
+    needs=_ADDS + _FREES,
     generated=("retained.recovery",),
     scenarios=[
         scenario(
@@ -382,6 +370,29 @@ THEME.clause(
             t = sum(z)
             backward(t)
             assert grad(x) == [4.0, 8.0]
+            """
+        ),
+    ],
+)
+
+THEME.clause(
+    11,
+    "Asking for gradients as a result without retain_graph must free the graph as backward does.",
+    why="A question that keeps what nobody asked it to keep holds the activations of every batch"
+    " that was asked about.",
+    source=sources.AUTOGRAD_GRAD,
+    needs=_FREES,
+    scenarios=[
+        scenario(
+            """
+            x = leaf([1.0, 2.0], requires_grad=True)
+            y = mul(x, x)
+            s = sum(y)
+            g = grad_of(outputs=[s], inputs=[x])
+            assert value(g) == [2.0, 4.0]
+            with raises():
+                backward(s)
+            assert grad(x) is None
             """
         ),
     ],
