@@ -48,7 +48,8 @@ def outcome(scenario: Scenario, lib: Any) -> Outcome:
             value, raised, message = plain(scenario(lib)), None, ""
         except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
             value, raised, message = None, type(error), str(error)
-    # Python's advice to an engine's authors (3.12 deprecates a spelling that torch still uses) is no outcome
+    # Python's advice to an engine's authors (3.12 deprecates a spelling that torch still uses)
+    # is no outcome
     kinds = tuple(w.category for w in caught if not issubclass(w.category, DeprecationWarning))
     return Outcome(value, raised, kinds, message)
 
