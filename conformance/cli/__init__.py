@@ -15,6 +15,7 @@ from types import TracebackType
 
 import click
 
+from conformance.cli.adapting import new_adapter
 from conformance.cli.comparing import diff, replay, report
 from conformance.cli.listing import engines, spec
 from conformance.cli.running import run
@@ -35,7 +36,7 @@ def commands() -> None:
     """Test an autograd engine against the executable specification of autograd behaviour."""
 
 
-for command in (run, engines, spec, replay, report, diff):
+for command in (run, engines, spec, replay, report, diff, new_adapter):
     commands.add_command(command)
 
 
