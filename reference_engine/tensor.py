@@ -13,6 +13,7 @@ from reference_engine.backends.dtypes import dtype
 from reference_engine.graph import AccumulateGrad, Node
 from reference_engine.modes import MODES
 from reference_engine.ops.opdef import OpDef
+from reference_engine.size import Size
 from reference_engine.storage import Detached, InferenceStorage, Storage, new_storage
 
 if TYPE_CHECKING:
@@ -357,22 +358,6 @@ class Tensor:
         def __setitem__(self, index: object, value: object) -> None: ...
         def __iter__(self) -> Iterator[Tensor]: ...
         def __len__(self) -> int: ...
-
-
-class Size(tuple[int, ...]):
-    """The shape of a tensor."""
-
-    __slots__ = ()
-
-    def numel(self) -> int:
-        """Number of elements."""
-        total = 1
-        for n in self:
-            total *= n
-        return total
-
-    def __repr__(self) -> str:
-        return f"Size({list(self)})"
 
 
 def from_raw(raw: Any, storage: Storage | None = None, cls: type[Tensor] = Tensor) -> Tensor:
