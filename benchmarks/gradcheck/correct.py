@@ -56,7 +56,6 @@ KINKS = [
     Correct("kink", "prelu at 0", F.prelu, (at(0, 2, -2), at(0.25))),
     Correct("kink", "elu at 0", F.elu, (at(0, 1, -1),)),
     Correct("kink", "hardswish at -3 and 3", F.hardswish, (at(-3, 3, 1),)),
-    Correct("kink", "hardsigmoid at -3 and 3", F.hardsigmoid, (at(-3, 3, 1),)),
     Correct("kink", "clamp at its bounds", lambda x: x.clamp(-1, 1), (at(-1, 1, 0.5),)),
     Correct("kink", "huber at its delta", lambda x: F.huber_loss(x, torch.zeros_like(x),
             reduction="none"), (at(1, -1, 0.5),)),
@@ -123,16 +122,17 @@ PRECISION = [
 RANDOM = [
     Correct("random", "dropout", F.dropout, (normal(40),)),
     Correct("random", "dropout of a layer", lambda x: F.dropout(torch.tanh(x), 0.3), (normal(40),)),
-    Correct("random", "noise from the generator", lambda x: x + torch.randn_like(x) * x.detach(),
+    Correct("random", "noise from the generator", lambda x: x + torch.randn_like(x) * x,
             (normal(10),)),
     Correct("random", "rrelu in training", lambda x: F.rrelu(x, training=True), (normal(30),)),
 ]
 CONDITION = [
     Correct("condition", "solve with Hilbert 6", torch.linalg.solve, (hilbert(6), normal(6))),
-    Correct("condition", "solve with Hilbert 10", torch.linalg.solve, (hilbert(10), normal(10))),
+    Correct("condition", "solve with Hilbert 10", torch.linalg.solve, (hilbert(10), normal(10)),
+            "rounding drowns"),
     Correct("condition", "inverse of Hilbert 7", torch.linalg.inv, (hilbert(7),)),
-    Correct("condition", "log of a sum of exponentials", torch.logsumexp,
-            (at(1000, 1000.5, 999), 0)),  # type: ignore[arg-type]
+    Correct("condition", "log of a sum of exponentials",
+            lambda x: torch.logsumexp(x, 0), (at(1000, 1000.5, 999),)),
     Correct("condition", "cancellation", lambda x: (x + 1e8) - 1e8, (at(1, 2, 3),)),
     Correct("condition", "fast oscillation", lambda x: torch.sin(1e4 * x), (normal(5),)),
     Correct("condition", "very unequal inputs", torch.log, (at(1e-12, 1, 1e12),)),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from conformance.gradient_check.line import DEPTH, Line
+from conformance.gradient_check.line import DEPTH, SETTLED, SETTLED_NOISE, Line
 from conformance.gradient_check.numerics import Slope
 from conformance.observation import Array
 
@@ -21,7 +21,8 @@ class Comparison:
 
     limit: the most that rounding and the numeric error may put between them; scale: the sum of the
     magnitudes that either adds up; wanted: the fraction of the scale that limit must not exceed for
-    the comparison to say anything.
+    the comparison to say anything; settled: the numeric slope is known to a small part of its own
+    size, or to what rounding allows.
     """
 
     analytic: float
@@ -30,6 +31,7 @@ class Comparison:
     scale: float
     wanted: float
     first: int
+    settled: bool
 
     @property
     def gap(self) -> float:
@@ -39,7 +41,7 @@ class Comparison:
     @property
     def resolved(self) -> bool:
         """Whether an error of the wanted size would be seen."""
-        return self.limit <= self.wanted * self.scale or self.limit < 1e-300
+        return self.settled and (self.limit <= self.wanted * self.scale or self.limit < 1e-300)
 
     @property
     def agrees(self) -> bool:
@@ -77,8 +79,9 @@ def compare(
         if not math.isfinite(limit):
             limit = math.inf
         scale = max(magnitudes, numeric if math.isfinite(numeric) else 0.0)
-        found = Comparison(analytic, slope, limit, scale, wanted, first)
-        if best is None or found.limit < best.limit:
+        settled = slope.error <= max(SETTLED * numeric, SETTLED_NOISE * expected * 2.0**first)
+        found = Comparison(analytic, slope, limit, scale, wanted, first, settled)
+        if best is None or (found.settled, -found.limit) > (best.settled, -best.limit):
             best = found
         if found.resolved:
             break
@@ -100,5 +103,7 @@ def _magnitude(line: Line, weights: Array, first: int) -> float:
     up, down = line.sample(first)
     with np.errstate(all="ignore"):
         changes = np.abs(up - down)
-        total = float(np.abs(weights) @ changes) * 2.0 ** (first - 1)
-    return total
+        total = float(np.abs(weights) @ changes)
+        if total != total:
+            total = float(np.abs(weights) @ np.where(weights == 0, 0.0, changes))
+    return total * 2.0 ** (first - 1)

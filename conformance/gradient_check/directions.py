@@ -10,8 +10,6 @@ import numpy as np
 if TYPE_CHECKING:
     from conformance.observation import Array
 
-FLOOR = 2.0**-10
-"""Fraction of a tensor's largest magnitude below which an element's own size is no guide."""
 
 EXPONENT = 0x7FF0000000000000
 """The bits of a float64 that hold its exponent."""
@@ -23,8 +21,8 @@ def scales(point: Array, parts: list[slice]) -> Array:
     """Return a step scale per element: the power of two at or below its size.
 
     A relative step neither crosses zero, where so many functions have a kink or an edge, nor is
-    lost in the element's roundoff. An element much smaller than the others of its tensor (see
-    FLOOR) moves by that fraction of their size, and a zero among zeros by one.
+    lost in the element's roundoff. A zero moves as the largest of its tensor does, and a zero among
+    zeros by one.
     """
     magnitude = np.abs(point)
     for part in parts:
@@ -36,7 +34,6 @@ def scales(point: Array, parts: list[slice]) -> Array:
             largest = float(np.max(own, initial=0.0, where=np.isfinite(own)))
         if own.min() == 0.0:
             own[own == 0.0] = largest or 1.0
-        np.maximum(own, FLOOR * largest, out=own)
     scale: Array = (magnitude.view(np.int64) & EXPONENT).view(np.float64)
     return scale
 

@@ -7,6 +7,7 @@ else is wrong there too.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
@@ -18,6 +19,8 @@ MARGIN = 4.0
 """Times the bounds of two one-sided slopes that they must lie apart to be two."""
 NEARBY = 24
 """Points near a kink whose slopes stand for the hull."""
+MET = 3
+"""Points of those at which either end of a hull must be met to be trusted."""
 WIDEN = 0.25
 """Fraction of its width by which a sampled hull is widened at either end: samples miss extremes."""
 
@@ -54,7 +57,7 @@ def classified(line: Line, slopes: Slopes, noise: Array) -> Array:
         apart = np.abs(slopes.right - slopes.left)
         kinked = apart > MARGIN * (slopes.right_error + slopes.left_error)
         first = np.array([line.sample(line.windows()[0] + level) for level in range(DEPTH)])
-        still = (np.abs(first - line.outputs) <= 4 * noise).all(axis=(0, 1))
+        still = (np.abs(first - line.outputs) <= 8 * line.unit * np.abs(line.outputs)).all(axis=(0, 1))
     up, down = line.sample(line.windows()[-1] + DEPTH - 1)
     finite_up, finite_down = np.isfinite(up), np.isfinite(down)
     shape = np.full(line.outputs.shape, int(Shape.UNCLEAR))
@@ -68,7 +71,28 @@ def classified(line: Line, slopes: Slopes, noise: Array) -> Array:
     doubtful = shape == Shape.UNCLEAR
     if doubtful.any():
         shape[doubtful] = _singular(line, noise)[doubtful]
+        _flatten(line, slopes, shape, finite_up, finite_down)
     return shape
+
+
+def _flatten(
+    line: Line, slopes: Slopes, shape: Array, finite_up: Array, finite_down: Array
+) -> None:
+    """Settle outputs that change as a power of t between 1 and 2: their slopes are zero."""
+    near = line.windows()[-1] + DEPTH - 1
+    flat = shape == Shape.UNCLEAR
+    sides = ((0, slopes.right, slopes.right_error), (1, slopes.left, slopes.left_error))
+    for side, slope, error in sides:
+        with np.errstate(all="ignore"):
+            changes = [np.abs(line.sample(near - k)[side] - line.outputs) for k in (0, 8, 16)]
+            powers = [np.log2(changes[k + 1] / changes[k]) / 8 for k in (0, 1)]
+            steady = (np.abs(powers[0] - powers[1]) < 0.05) & (powers[0] > 1.1)
+            here = (shape == Shape.UNCLEAR) & steady
+            slope[here], error[here] = 0.0, (changes[0] * 2.0**near)[here]
+        flat &= here | ~(finite_up, finite_down)[side]
+    shape[flat & finite_up & finite_down] = Shape.KINK
+    shape[flat & finite_up & ~finite_down] = Shape.EDGE_RIGHT
+    shape[flat & ~finite_up & finite_down] = Shape.EDGE_LEFT
 
 
 def _typical(values: Array) -> float:
@@ -86,9 +110,11 @@ def _singular(line: Line, noise: Array) -> Array:
             large = np.abs(line.sample(far)[side] - line.outputs)
             small = np.abs(here - line.outputs)
             power = np.log2(large / small) / (near - far)
-        shape[(small > 16 * noise) & (power > 0.05) & (power < 0.9)] = Shape.UNBOUNDED
+            last = np.log2(np.abs(before - line.outputs) / small)
+        steady = (power > 0.05) & (power < 0.9) & (np.abs(last - power) < 0.1)
+        shape[(small > 16 * noise) & steady] = Shape.UNBOUNDED
         # a value that stays where it went is a jump, one that does not is noise
-        shape[(small > 16 * line.unit) & (16 * np.abs(here - before) < small)] = Shape.JUMP
+        shape[(small > 16 * line.unit) & (1024 * np.abs(here - before) < small)] = Shape.JUMP
     return shape
 
 
@@ -105,7 +131,16 @@ def interval(slopes: Slopes, shape: int, output: int) -> tuple[float, float]:
     )
 
 
-def hull(line: Line, weights: Array, random: np.random.Generator) -> tuple[float, float]:
+@dataclass(frozen=True, slots=True)
+class Hull:
+    """The range of slopes nearby. known: both ends were met often enough to be the ends."""
+
+    low: float
+    high: float
+    known: bool
+
+
+def hull(line: Line, weights: Array, random: np.random.Generator) -> Hull:
     """Return the range of slopes of Σ weights·outputs at points near the start of the line."""
     bits = -np.log2(line.unit)
     away, step = 2.0 ** -round(0.3 * bits), 2.0 ** -round(0.5 * bits)
@@ -123,8 +158,10 @@ def hull(line: Line, weights: Array, random: np.random.Generator) -> tuple[float
                 found.append(float(weights @ (up - down)) / (2 * step))
     slopes = np.array([value for value in found if np.isfinite(value)])
     if slopes.size == 0:
-        return -np.inf, np.inf
+        return Hull(-np.inf, np.inf, False)
     low, high = float(slopes.min()), float(slopes.max())
     noise = line.usual_noise(weights) / step
-    extra = WIDEN * (high - low) + 2 * noise
-    return low - extra, high + extra
+    width = high - low
+    extra = WIDEN * width + 2 * noise
+    ends = [int(np.sum(abs(slopes - end) <= 0.05 * width + 2 * noise)) for end in (low, high)]
+    return Hull(low - extra, high + extra, min(ends) >= MET)

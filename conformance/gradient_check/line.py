@@ -11,13 +11,21 @@ from conformance.gradient_check.numerics import NOISE, Slope, extrapolated
 from conformance.gradient_check.targets import Target
 from conformance.observation import Array
 
+SETTLED = 2.0**-6
+"""Fraction of itself within which a numeric slope must be known to count."""
+SETTLED_NOISE = 64.0
+"""Times the noise of one difference within which it must be known where it is close to zero."""
 DEPTH = 3
 """Steps of one window: enough for an extrapolation and for a bound of its error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slopes:
-    """Per output: the derivative along the line from both sides, and one-sided; with bounds."""
+    """Per output: the derivative along the line from both sides, and one-sided; with bounds.
+
+    A bound is infinite where differences have not settled: what oscillates faster than the steps
+    has small differences, and means nothing by them.
+    """
 
     central: Array
     error: Array
@@ -56,7 +64,7 @@ class Line:
         """Return the first levels of the windows to try, from the usual one to the smallest."""
         bits = -math.log2(self.unit)
         first = max(1, round(0.15 * bits))
-        last = max(first, round(0.55 * bits) - DEPTH + 1)
+        last = max(first, round(0.78 * bits) - DEPTH + 1)
         return list(range(first, last + 1, 6 if bits > 30 else 3))
 
     def slope(self, weights: Array, first: int, noise: float, depth: int = DEPTH) -> Slope:
@@ -72,11 +80,18 @@ class Line:
 
     def _difference(self, level: int, weights: Array) -> float:
         up, down = self.sample(level)
-        return float(weights @ (up - down))
+        change = up - down
+        total = float(weights @ change)
+        if total != total:
+            total = float(weights @ np.where(weights == 0, 0.0, change))
+        return total
 
     def usual_noise(self, weights: Array) -> float:
         """Return the rounding noise of Σ weights·outputs if each output is good to a roundoff."""
-        return NOISE * self.unit * float(np.abs(weights) @ np.abs(self.outputs))
+        total = float(np.abs(weights) @ np.abs(self.outputs))
+        if total != total:
+            total = float(np.abs(weights) @ np.where(weights == 0, 0.0, np.abs(self.outputs)))
+        return NOISE * self.unit * total
 
     def along(self, first: int, noise: Array | float, depth: int = DEPTH) -> Slopes:
         """Return the slopes of every output from one window; noise: of the outputs' values."""
@@ -89,6 +104,10 @@ class Line:
             central, error = extrapolated((ups - downs) / (2 * steps), scaled, 2)
             right, right_error = extrapolated((ups - self.outputs) / steps, 2 * scaled, 1)
             left, left_error = extrapolated((self.outputs - downs) / steps, 2 * scaled, 1)
+            rounding = SETTLED_NOISE * scaled
+            size = np.fmax(np.abs(central), np.fmax(np.abs(right), np.abs(left)))
+            for bound in (error, right_error, left_error):
+                bound[~(bound <= np.maximum(SETTLED * size, rounding))] = np.inf
         return Slopes(central, error, right, right_error, left, left_error)
 
     def best(self, noise: Array | float) -> Slopes:

@@ -90,7 +90,9 @@ def expanded(context: Context) -> Outcome:
     bridge = base.target.bridge
     if "expanded" not in bridge.arrangements or not base.finite.all():
         return Probe(name, "skipped")
-    size = LARGE if base.unit < 2.0**-30 else 1.0
+    with np.errstate(all="ignore"):
+        room = bool(np.all(np.abs(context.gradient) < 1e280))
+    size = LARGE if base.unit < 2.0**-30 and room else 1.0
     ones = np.ones(base.outputs.size)
     for variable in base.output_variables:
         if variable.is_complex:

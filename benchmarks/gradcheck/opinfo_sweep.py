@@ -1,0 +1,107 @@
+"""All float64 samples of PyTorch's operator database: time beside torch's fast mode, accusations.
+
+`python -m benchmarks.gradcheck.opinfo_sweep [EVERY]` takes every EVERY-th sample (default 1).
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from conformance import gradcheck
+
+ERRORS = (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError, IndexError)
+
+
+def samples(every: int) -> Iterator[tuple[str, Any, tuple[torch.Tensor, ...]]]:
+    """Yield name, a function of the differentiable tensors only, and these."""
+    from torch.testing._internal.common_methods_invocations import op_db
+    from torch.utils._pytree import tree_flatten, tree_unflatten
+
+    count = 0
+    for op in op_db:
+        if not op.supports_autograd or torch.float64 not in op.dtypes:
+            continue
+        try:
+            found = list(op.sample_inputs("cpu", torch.float64, requires_grad=True))
+        except ERRORS:
+            continue
+        for sample in found:
+            count += 1
+            if count % every:
+                continue
+            flat, spec = tree_flatten((sample.input, sample.args, sample.kwargs))
+            places = [
+                i for i, x in enumerate(flat)
+                if isinstance(x, torch.Tensor) and x.requires_grad and x.layout == torch.strided
+            ]  # fmt: skip
+            if not places:
+                continue
+
+            def function(*tensors: Any, flat: Any = flat, spec: Any = spec, op: Any = op,
+                         places: Any = places, sample: Any = sample) -> Any:  # fmt: skip
+                values = list(flat)
+                for place, tensor in zip(places, tensors, strict=True):
+                    values[place] = tensor
+                first, args, kwargs = tree_unflatten(values, spec)
+                wrapped = op.gradcheck_wrapper or (lambda f, *a, **k: f(*a, **k))
+                return sample.output_process_fn_grad(wrapped(op, first, *args, **kwargs))
+
+            yield op.formatted_name, function, tuple(flat[i] for i in places)
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    every = int(sys.argv[1]) if len(sys.argv) > 1 else 1
+    verdicts: Counter[str] = Counter()
+    accused: dict[str, list[str]] = {}
+    doubted: dict[str, list[str]] = {}
+    spent = {"ours": 0.0, "ours, formula only": 0.0, "torch fast": 0.0}
+    disagree: Counter[str] = Counter()
+    for name, function, inputs in samples(every):
+        start = time.perf_counter()
+        torch.manual_seed(0)
+        try:
+            result = gradcheck(function, inputs)
+            verdict, reason = str(result.verdict), result.reason
+        except ERRORS as error:
+            verdict, reason = f"raises {type(error).__name__}", str(error).split("\n")[0]
+        spent["ours"] += time.perf_counter() - start
+        start = time.perf_counter()
+        try:
+            gradcheck(function, inputs, probes=False)
+        except ERRORS:
+            pass
+        spent["ours, formula only"] += time.perf_counter() - start
+        start = time.perf_counter()
+        try:
+            passed = torch.autograd.gradcheck(
+                function, inputs, fast_mode=True, raise_exception=False, nondet_tol=1e-9
+            )
+        except ERRORS:
+            passed = False
+        spent["torch fast"] += time.perf_counter() - start
+        verdicts[verdict] += 1
+        disagree[f"{verdict}, torch fast {'passes' if passed else 'fails'}"] += 1
+        if verdict not in ("pass", "inconclusive"):
+            accused.setdefault(name, []).append(reason)
+        elif verdict == "inconclusive":
+            doubted.setdefault(name, []).append(reason)
+    print(f"{sum(verdicts.values())} samples: {dict(verdicts)}")
+    print({key: round(value, 1) for key, value in spent.items()}, "seconds")
+    print(dict(disagree))
+    for title, found in (("not passed", accused), ("inconclusive", doubted)):
+        print(f"{title}: {len(found)} operations")
+        for name, reasons in found.items():
+            print(f"  {name} ({len(reasons)}): {reasons[0][:200]}")
+
+
+if __name__ == "__main__":
+    main()
