@@ -14,6 +14,11 @@ from tests.mutants import (  # noqa: F401  (a file's mutants register on import)
     writes,
     modes,
     boundaries,
+    views,
+    hooks,
+    higher,
+    paths,
+    numbers,
 )  # fmt: skip
 from tests.mutants.mutant import MUTANTS, Mutant
 
