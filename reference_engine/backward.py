@@ -87,6 +87,8 @@ def _visit(
 ) -> Sequence[Cotangent] | None:
     """Runs a node that has hooks, or in a scope; None when the scope does not need it to run."""
     wanted = None
+    if scope is not None and not scope.leads_on(node):
+        return None  # nothing arrives here that was asked for: not even a hook is called
     if node.hooks is not None:
         grads = run_tensor_hooks(node, grads, F)
     if scope is not None:
