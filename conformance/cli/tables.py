@@ -32,6 +32,8 @@ STYLES = {
 
 LOG_WIDTH = 110
 """The width of tables in logs and pipes, which have none of their own."""
+ENGINE_WIDTH = 36
+"""The most that the name of an engine takes of a line: some are whole commands."""
 
 
 def console() -> Console:
@@ -65,7 +67,7 @@ def print_summary(out: Console, ledgers: Sequence[Ledger], known: Known) -> None
 
 def _attention(rows: Iterable[tuple[str, ClauseResult]], known: Known) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    table.add_column("engine", no_wrap=True)
+    table.add_column("engine", overflow="fold", max_width=ENGINE_WIDTH)
     table.add_column("clause", no_wrap=True)
     table.add_column("level", no_wrap=True)
     table.add_column("verdict", no_wrap=True)

@@ -13,6 +13,7 @@ from conformance.adapters.base import OPTIONAL
 from conformance.adapters.load import load_engine
 from conformance.execute import execute
 from conformance.notation import parse
+from conformance.spec import clauses
 
 TEXT = (Path(__file__).parents[3] / "docs" / "adapters.md").read_text(encoding="utf-8")
 ADAPTERS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
@@ -32,13 +33,13 @@ w = add(x, alpha=2.0)
 
 
 def test_the_documented_adapters_are_short() -> None:
-    assert len(ADAPTERS) == 2
+    assert len(ADAPTERS) == 3
     for source in ADAPTERS:
         adapter = source[source.index("class ") :]
         assert len(adapter.strip().splitlines()) <= 30
 
 
-@pytest.mark.parametrize("source", ADAPTERS, ids=["tape", "functional"])
+@pytest.mark.parametrize("source", ADAPTERS, ids=["tape", "functional", "tape-context"])
 def test_the_documented_adapters_run(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,3 +66,8 @@ def test_every_optional_method_is_documented() -> None:
     later = {"custom_function", "saved_tensors_hooks", "jvp"}  # no verb asks for them
     missing = {name for name in OPTIONAL - later if not re.search(rf"\b{name}\b", TEXT)}
     assert missing == set()
+
+
+def test_every_convention_that_a_clause_knows_is_documented() -> None:
+    known = frozenset[str]().union(*(row.unless for row in clauses()))
+    assert {name for name in known if f"`{name}`" not in TEXT} == set()
