@@ -27,7 +27,8 @@ from conformance.errors import ConformanceError, EngineLoadError
 GROUP = "autograd_conformance.engines"
 BUILT_IN: Mapping[str, str] = {
     "reference": "conformance.adapters.reference:ReferenceEngine",
-    "torch": "conformance.adapters.torch_engine:TorchEngine",
+    "torch": "conformance.adapters.torch_func:torch_engine",
+    "torch-func": "conformance.adapters.torch_func:TorchFuncEngine",
     "autograd": "conformance.adapters.autograd_engine:AutogradEngine",
     "jax": "conformance.adapters.jax_engine:JaxEngine",
     "micrograd": "conformance.adapters.micrograd_engine:MicrogradEngine",

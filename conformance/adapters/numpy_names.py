@@ -65,8 +65,9 @@ def indexing() -> Table:
     }
 
 
-def _at(x: Any, dim: int, index: int | slice) -> tuple[int | slice, ...]:
-    return (slice(None),) * (dim % x.ndim) + (index,)
+def _at(x: Any, dim: int, index: int | slice) -> tuple[Any, ...]:
+    # the ellipsis makes a view of what would be a number of NumPy's, a copy
+    return (*(slice(None),) * (dim % x.ndim), index, ...)
 
 
 def _found(space: Any, words: str) -> list[tuple[str, Function]]:

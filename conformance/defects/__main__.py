@@ -22,6 +22,7 @@ This file is generated: `python -m conformance.defects > docs/findings.md`.
 |---|---|---|---|
 """
 _KINDS = {
+    "crashed": "**crashes**",
     "silently-wrong": "**silently wrong**",
     "refused-loudly": "refused loudly",
     "not-refused": "error missing",

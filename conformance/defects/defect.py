@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-_FILES = ("paddle", "tinygrad", "autograd", "tensorflow", "pytensor", "smallpebble", "micrograd")
+_FILES = (
+    "paddle", "tinygrad", "mlx", "autograd", "tensorflow", "pytensor", "smallpebble", "micrograd",
+)  # fmt: skip
 """The files of defects, one for each engine: those with the most first."""
 
 
@@ -16,17 +18,17 @@ class Defect:
     """One verified defect.
 
     id: engine and number, never re-used. versions: those in which it was seen. clauses: those that
-    it violates. kind: whether numbers are wrong without an error, a program that should run is
-    refused, or an owed error is missing. sentence: what is wrong. documented: what the engine's own
-    documentation says of it, where it says something. issue: the public report, where one exists.
-    script: the reproduction.
+    it violates. kind: whether the process dies, numbers are wrong without an error, a program that
+    should run is refused, or an owed error is missing. sentence: what is wrong. documented: what
+    the engine's own documentation says of it, where it says something. issue: the public report,
+    where one exists. script: the reproduction.
     """
 
     id: str
     engine: str
     versions: str
     clauses: tuple[str, ...]
-    kind: Literal["silently-wrong", "refused-loudly", "not-refused"]
+    kind: Literal["crashed", "silently-wrong", "refused-loudly", "not-refused"]
     sentence: str
     script: str
     documented: str = ""

@@ -214,4 +214,45 @@ except (ValueError, RuntimeError):
 raise AssertionError(f"no error; y.stop_gradient is {y.stop_gradient}, x.grad is {x.grad}")
 """,
     ),
+    _defect(
+        13,
+        "LEAF-5",
+        "silently-wrong",
+        "The gradient of narrow is wrong where its operand is transposed.",
+        """
+x = leaf([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+part = paddle.narrow(paddle.transpose(x, [1, 0]), 0, 0, 2)
+np.testing.assert_array_equal(part.numpy(), [[1.0, 4.0], [2.0, 5.0]])
+part.sum().backward()
+np.testing.assert_array_equal(x.grad.numpy(), [[1.0, 1.0, 0.0], [1.0, 1.0, 0.0]])
+""",
+    ),
+    _defect(
+        14,
+        "DAT-13 DAT-14",
+        "refused-loudly",
+        "Backward is refused after an in-place operation on the result of narrow, as if the"
+        " gradient of narrow depended on its operand's values.",
+        """
+x = leaf([1.0, 2.0, 3.0])
+base = x * 1
+part = paddle.narrow(base, 0, 0, 2)
+part.multiply_(leaf(2.0, tracked=False))
+part.sum().backward()
+np.testing.assert_array_equal(x.grad.numpy(), [2.0, 2.0, 0.0])
+""",
+        documented="The same program with base[0:2] in place of narrow runs.",
+    ),
+    _defect(
+        15,
+        "COT-8 COT-9",
+        "refused-loudly",
+        "paddle.grad refuses to be asked twice for the same tensor.",
+        """
+x = leaf([1.0, 2.0])
+first, second = paddle.grad([(x * x).sum()], [x, x])
+np.testing.assert_array_equal(first.numpy(), second.numpy())
+""",
+        documented="paddle.grad: inputs is a list of tensors; that they must differ is not said.",
+    ),
 )
