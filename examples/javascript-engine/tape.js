@@ -136,7 +136,7 @@ function sameShape(x, gradient) {
 
 function setGrad(x, gradient) { x.grad = gradient && sameShape(x, gradient); }
 function setRequiresGrad(x, flag) {
-  if (!x.isLeaf) throw new AutogradError("only the flag of a leaf can be changed");
+  if (!x.isLeaf && !flag) throw new AutogradError("only the flag of a leaf can be cleared");
   x.requiresGrad = flag;
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -193,3 +194,29 @@ def test_a_script_judges_the_program_anew() -> None:
     text = script(engine, ONE, "float64")
     assert "judge(load_engine(" in text
     assert engine.name in text
+
+
+def test_a_hanging_server_does_not_outlive_this_tool() -> None:
+    code = (
+        "import sys\n"
+        "from conformance.adapters import load, process_engine\n"
+        "from conformance.execute import execute\n"
+        "from conformance.notation import parse\n"
+        "engine = load.load_engine(sys.argv[1])\n"
+        "print(*(s._process.pid for s in process_engine._servers.values()), flush=True)\n"
+        "execute(engine, parse('x = leaf(1.0)\\ny = mul(x, x)'))\n"
+    )
+    name = f"tests.engines.failing_processes:Hanging[timeout=60,python={sys.executable}]"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, name], stdout=subprocess.PIPE, text=True
+    ) as tool:
+        assert tool.stdout is not None
+        server = Path("/proc") / tool.stdout.readline().strip()
+        time.sleep(0.2)  # the server is in its program by then
+        tool.kill()
+    if not Path("/proc/self").exists():
+        pytest.skip("processes are looked up in /proc")
+    deadline = time.monotonic() + 10.0
+    while server.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not server.exists()
