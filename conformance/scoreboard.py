@@ -1,0 +1,137 @@
+"""The scoreboard: every engine in an environment of its own, their ledgers on one page.
+
+    python -m conformance.scoreboard [--only NAME ...] [--profile default] [--out reports]
+
+An engine's environment sees the packages of this one, so that PyTorch is not installed a dozen
+times. An engine that cannot be installed, or whose run does not end, is named and left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from conformance.archive import read_ledger
+from conformance.ledger import Ledger, file_stem
+from conformance.profiles import PROFILES
+from conformance.report import write_reports
+
+REQUIREMENTS: Mapping[str, str] = {
+    "reference": "",
+    "torch": "",
+    "torch-func": "",
+    "autograd": "autograd==1.9.1",
+    "jax": "jax[cpu]==0.10.2",
+    "micrograd": "micrograd==0.1.0",
+    "mlx": "mlx[cpu]==0.32.4",
+    "mygrad": "mygrad==2.5.0",
+    "paddle": "paddlepaddle==3.3.1",
+    "pytensor": "pytensor==3.0.7",
+    "smallpebble": "smallpebble==3.0.5",
+    "tensorflow": "tensorflow-cpu==2.21.0",
+    "tinygrad": "tinygrad==0.14.0",
+}
+"""The engines of the scoreboard, and what `pip` installs for each; nothing for those at hand."""
+INSTALLING_SECONDS, RUNNING_SECONDS = 1200, 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What became of one engine: its ledger, or why there is none."""
+
+    engine: str
+    ledger: Path | None
+    reason: str = ""
+
+
+def environment(engine: str, folder: Path) -> str:
+    """Return the interpreter of the engine's environment, made and filled where it is not there.
+
+    Raises `CalledProcessError` or `TimeoutExpired` where it cannot be.
+    """
+    requirement = REQUIREMENTS[engine]
+    if not requirement:
+        return sys.executable
+    home = folder / engine
+    python = home / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    if python.exists():
+        return str(python)
+    _call([sys.executable, "-m", "venv", str(home)], INSTALLING_SECONDS)
+    own = next(home.glob("[Ll]ib/**/site-packages"))
+    shared = sysconfig.get_path("purelib")
+    (own / "zz_shared.pth").write_text(f"import site; site.addsitedir({shared!r})\n")
+    _call([str(python), "-m", "pip", "install", "--quiet", requirement], INSTALLING_SECONDS)
+    return str(python)
+
+
+def _call(command: Sequence[str], seconds: float, good: tuple[int, ...] = (0,)) -> None:
+    ran = subprocess.run(command, timeout=seconds, capture_output=True, text=True, check=False)
+    if ran.returncode not in good:
+        lines = (ran.stderr or ran.stdout).strip().splitlines()
+        raise subprocess.CalledProcessError(ran.returncode, command, lines[-1] if lines else "")
+
+
+def run_engine(engine: str, profile: str, environments: Path, out: Path, jobs: str) -> Entry:
+    """Run one engine in its environment; a failure is an entry too."""
+    ledger = out / f"{file_stem(engine)}.json"
+    try:
+        python = environment(engine, environments)
+        ledger.unlink(missing_ok=True)
+        command = [python, "-m", "conformance", "run", "--engine", engine, "--profile", profile]
+        _call([*command, "-n", jobs, "--out", str(out)], RUNNING_SECONDS, good=(0, 1))
+    except subprocess.TimeoutExpired as error:
+        return Entry(engine, None, f"no end within {error.timeout:.0f} s")
+    except (subprocess.CalledProcessError, OSError, StopIteration) as error:
+        return Entry(engine, None, str(getattr(error, "output", "") or error))
+    return Entry(engine, ledger)
+
+
+def publish(entries: Sequence[Entry], out: Path) -> tuple[Ledger, ...]:
+    """Write the pages of all ledgers and the one that compares them, and compress the ledgers."""
+    ledgers = tuple(read_ledger(entry.ledger) for entry in entries if entry.ledger is not None)
+    write_reports(ledgers, out)
+    for entry in entries:
+        if entry.ledger is not None:
+            packed = gzip.compress(entry.ledger.read_bytes(), mtime=0)
+            entry.ledger.with_suffix(".json.gz").write_bytes(packed)
+    return ledgers
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the engines asked for, all by default; exit code 1 where none has a ledger."""
+    parser = argparse.ArgumentParser(prog="python -m conformance.scoreboard", description=__doc__)
+    parser.add_argument("--only", nargs="+", default=list(REQUIREMENTS), metavar="NAME")
+    parser.add_argument("--profile", choices=list(PROFILES), default="default")
+    parser.add_argument("--out", type=Path, default=Path("reports"))
+    parser.add_argument("--environments", type=Path, default=Path(".engines"))
+    parser.add_argument("-n", dest="jobs", default="auto")
+    given = parser.parse_args(arguments)
+    names = [name.removeprefix("engine-") for name in given.only]  # as tox calls an environment
+    unknown = sorted(set(names) - set(REQUIREMENTS))
+    if unknown:
+        parser.error(f"no engine {unknown[0]!r}; choose from {', '.join(REQUIREMENTS)}")
+    given.out.mkdir(parents=True, exist_ok=True)
+    entries = []
+    for name in names:
+        print(f"{name} …", flush=True)
+        home, out = given.environments.resolve(), given.out.resolve()
+        entries.append(run_engine(name, given.profile, home, out, given.jobs))
+        if entries[-1].ledger is None:
+            print(f"{name}: left out: {entries[-1].reason}", flush=True)
+    for ledger in publish(entries, given.out.resolve()):
+        counts: dict[str, int] = {}
+        for result in ledger.clauses:
+            counts[result.status.value] = counts.get(result.status.value, 0) + 1
+        parts = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
+        print(f"{ledger.engine.name} {ledger.engine.version}: {parts}")
+    return int(all(entry.ledger is None for entry in entries))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
