@@ -5,10 +5,12 @@ It is loaded in every pytest run of the environment, so it imports nothing until
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 if TYPE_CHECKING:
-    import pytest
+    from conformance.gradient_check import GradientResult
 
 SESSION = "autograd-conformance-session"
 """The name under which the active part of the plugin is registered."""
@@ -54,3 +56,16 @@ def pytest_configure(config: pytest.Config) -> None:
         from conformance.suite.session import Session
 
         config.pluginmanager.register(Session.of(config), SESSION)
+
+
+@pytest.fixture
+def assert_gradients(request: pytest.FixtureRequest) -> Any:
+    """Return `conformance.assert_gradients`, its directions drawn from `--conformance-seed`."""
+
+    def checked(fn: Any, inputs: Any, **options: Any) -> GradientResult:
+        from conformance import assert_gradients as check
+
+        options.setdefault("seed", request.config.getoption("conformance_seed"))
+        return check(fn, inputs, **options)
+
+    return checked

@@ -1,12 +1,13 @@
-"""Planted errors beside the formula: layouts, zeros, writes in place, aliases, sizes, state, order."""
+"""Planted errors beside the formula: layouts, zeros, in-place writes, aliases, sizes, state."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from benchmarks.gradcheck.planted import RIGHT, Planted, changed, fed, function, normal, scaled
 from torch import Tensor
+
+from benchmarks.gradcheck.planted import RIGHT, Planted, changed, fed, function, normal, scaled
 
 
 def _as_if_contiguous(g: Tensor) -> Tensor:
@@ -188,7 +189,8 @@ def _tail(size: int):
 BEHAVIOURS = [
     *(_kind("non-contiguous cotangent", "reads its memory row by row", op, fed(_as_if_contiguous))
       for op in ("sin", "matmul", "cumsum")),
-    _kind("non-contiguous cotangent", "refuses it", "tanh", fed(lambda g: g.view(-1).view(g.shape))),
+    _kind("non-contiguous cotangent", "refuses it", "tanh",
+          fed(lambda g: g.view(-1).view(g.shape))),
     _kind("non-contiguous input", "reads its memory row by row", "cube",
           lambda b: lambda g, x: b(g, _as_if_contiguous(x))),
     _kind("expanded cotangent", "takes the first number for a stride of zero", "exp",

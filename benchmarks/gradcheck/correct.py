@@ -1,4 +1,4 @@
-"""Right gradients where checkers stumble: kinks, ties, edges, low precision, randomness, condition."""
+"""Right gradients where checkers stumble: kinks, ties, edges, precision, chance, condition."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from benchmarks.gradcheck.planted import function, normal, positive
 from torch import Tensor
+
+from benchmarks.gradcheck.planted import function, normal, positive
 
 
 @dataclass(frozen=True)
@@ -122,17 +123,27 @@ PRECISION = [
 RANDOM = [
     Correct("random", "dropout", F.dropout, (normal(40),)),
     Correct("random", "dropout of a layer", lambda x: F.dropout(torch.tanh(x), 0.3), (normal(40),)),
-    Correct("random", "noise from the generator", lambda x: x + torch.randn_like(x) * x,
-            (normal(10),)),
+    Correct(
+        "random", "noise from the generator", lambda x: x + torch.randn_like(x) * x, (normal(10),)
+    ),
     Correct("random", "rrelu in training", lambda x: F.rrelu(x, training=True), (normal(30),)),
 ]
 CONDITION = [
     Correct("condition", "solve with Hilbert 6", torch.linalg.solve, (hilbert(6), normal(6))),
-    Correct("condition", "solve with Hilbert 10", torch.linalg.solve, (hilbert(10), normal(10)),
-            "rounding drowns"),
+    Correct(
+        "condition",
+        "solve with Hilbert 10",
+        torch.linalg.solve,
+        (hilbert(10), normal(10)),
+        "rounding drowns",
+    ),
     Correct("condition", "inverse of Hilbert 7", torch.linalg.inv, (hilbert(7),)),
-    Correct("condition", "log of a sum of exponentials",
-            lambda x: torch.logsumexp(x, 0), (at(1000, 1000.5, 999),)),
+    Correct(
+        "condition",
+        "log of a sum of exponentials",
+        lambda x: torch.logsumexp(x, 0),
+        (at(1000, 1000.5, 999),),
+    ),
     Correct("condition", "cancellation", lambda x: (x + 1e8) - 1e8, (at(1, 2, 3),)),
     Correct("condition", "fast oscillation", lambda x: torch.sin(1e4 * x), (normal(5),)),
     Correct("condition", "very unequal inputs", torch.log, (at(1e-12, 1, 1e12),)),

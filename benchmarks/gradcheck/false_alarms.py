@@ -6,8 +6,8 @@ import warnings
 from collections import Counter
 
 import torch
-from benchmarks.gradcheck.correct import CORRECT
 
+from benchmarks.gradcheck.correct import CORRECT
 from conformance import gradcheck
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+
 from benchmarks.gradcheck.planted import Planted, changed, function, normal, positive, scaled
 
 

@@ -56,7 +56,11 @@ RIGHT: dict[str, tuple[Callable[..., Any], Backward, Callable[[], tuple[Tensor, 
     "log": (torch.log, lambda g, x: g / x, lambda: (positive(4, 3),)),
     "tanh": (torch.tanh, lambda g, x: g * (1 - x.tanh() ** 2), lambda: (normal(7, 3),)),
     "cube": (lambda x: x**3, lambda g, x: g * 3 * x**2, lambda: (normal(5, 4),)),
-    "mul": (torch.mul, lambda g, a, b: (g * b, g * a), lambda: (normal(4, 5), normal(4, 5, seed=1))),
+    "mul": (
+        torch.mul,
+        lambda g, a, b: (g * b, g * a),
+        lambda: (normal(4, 5), normal(4, 5, seed=1)),
+    ),
     "div": (
         torch.div,
         lambda g, a, b: (g / b, -g * a / b**2),

@@ -1,9 +1,9 @@
-"""The arguments of a checked function: which of their tensors are varied, and what they are called."""
+"""The arguments of a checked function: which of their tensors are varied, and their names."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -59,7 +59,8 @@ class Arguments:
     """Tensors found in (nested lists, tuples and dicts of) arguments, and how to put others there.
 
     Varied are the float and complex tensors that require grad, or all of them where none does; a
-    tensor that occurs twice is one variable.
+    tensor that occurs twice is one variable. constants: whether there are tensors that are not
+    varied, whose shapes and indices may depend on those that are.
     """
 
     def __init__(self, bridge: Bridge, inputs: Sequence[Any], extra: dict[str, Tensor]) -> None:
@@ -70,12 +71,17 @@ class Arguments:
         found.extend(extra.items())
         tensors = [t for _, t in found]
         tracked = [bridge.requires_grad(t) for t in tensors]
-        self.names, self.tensors = [], []
+        self.names: list[str] = []
+        self.tensors: list[Tensor] = []
         for (name, tensor), asks in zip(found, tracked, strict=True):
             repeated = any(tensor is known for known in self.tensors)
             if (asks or not any(tracked)) and not repeated:
                 self.names.append(name)
                 self.tensors.append(tensor)
+        self.constants = any(
+            bridge.is_tensor(value) and not any(value is known for known in self.tensors)
+            for value in _leaves(self.inputs)
+        )
         self._plain = len(self.tensors) == len(self.inputs) and all(
             a is b for a, b in zip(self.tensors, self.inputs, strict=True)
         )
@@ -140,7 +146,17 @@ class Arguments:
             floats = self.bridge.is_differentiable(value)
             own = self.bridge.dtype_name(value) if floats else None
             constant = self.bridge.constant(value, widest(own) if dtype and own else None)
-        return lambda tensors: constant
+        return lambda _tensors: constant
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _leaves(item)
+    elif isinstance(value, dict):
+        yield from _leaves(list(value.values()))
+    else:
+        yield value
 
 
 def widest(dtype: str) -> str:

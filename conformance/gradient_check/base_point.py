@@ -1,4 +1,4 @@
-"""The point at which a function is checked: its recorded call, names of elements, gradients there."""
+"""The point at which a function is checked: its recorded call, its gradients, its elements."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class BackwardRaised(Exception):
 class BasePoint:
     """A target at a point, one tracked call made and kept.
 
-    random: the generator of directions. known: another point of the function, from which it is known
-    whether that draws random numbers.
+    random: the generator of directions. known: another point of the function, from which it is
+    known whether that draws random numbers.
     """
 
     def __init__(
@@ -72,7 +72,10 @@ class BasePoint:
         for number, tensor in enumerate(tensors):
             stop = start + self.target.numbers(tensor)
             name = "output" if len(tensors) == 1 else f"output {number}"
-            shape, dtype = tuple(int(n) for n in tensor.shape), self.target.bridge.dtype_name(tensor)
+            shape, dtype = (
+                tuple(int(n) for n in tensor.shape),
+                self.target.bridge.dtype_name(tensor),
+            )
             yield Variable(name, shape, dtype, slice(start, stop))
             start = stop
 

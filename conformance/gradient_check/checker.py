@@ -52,8 +52,8 @@ def gradcheck(
     tensors that require grad, or all of them where none does. order: 2 checks the gradient of the
     gradient as well. mode: `full` also compares every input element by itself, and keeps the errors
     for a picture. seed: of the directions. probes: ask what a backward can get wrong besides the
-    formula (layouts of memory, repeated calls, other inputs, forward mode, …). Raises `UsageError` for arguments
-    that are no such thing, and whatever `fn` itself raises.
+    formula (layouts of memory, repeated calls, other inputs, forward mode, …). Raises `UsageError`
+    for arguments that are no such thing, and whatever `fn` itself raises.
     """
     adapter = _loaded(engine) if isinstance(engine, str) else engine
     if mode not in ("directional", "full"):
@@ -116,10 +116,9 @@ class Check:
         base = self._base()
         try:
             context = self._formula(base)
+            if self.mode == "full" and not self._random and not base.empty():
+                self._elements(base)
             if context is not None and not self._random:
-                if self.mode == "full":
-                    departures, self.elements = by_element(base)
-                    self.found.failures += departures[:MOST_REPORTED]
                 if self.options.probes:
                     self._probe(context)
                 if self.order == 2 and not self.found.failures:
@@ -140,6 +139,13 @@ class Check:
             self.target = self.native
             self.found.notes.append("the function computes in its inputs' dtype only")
         return BasePoint(self.target, self.random)
+
+    def _elements(self, base: BasePoint) -> None:
+        """Compare every element; name the wrong ones that are not named yet."""
+        departures, self.elements = by_element(base)
+        named = {(d.output, d.input) for d in self.found.failures}
+        fresh = [d for d in departures if (d.output, d.input) not in named]
+        self.found.failures += fresh[:MOST_REPORTED]
 
     def _probe(self, context: Context) -> None:
         self.probes = probed(context, self.found)

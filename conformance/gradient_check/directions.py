@@ -1,4 +1,4 @@
-"""Directions and cotangents: seeded, signed, and of few bits, so that steps along them are exact."""
+"""Directions and cotangents: seeded, signed, and of few bits, so that steps are exact."""
 
 from __future__ import annotations
 

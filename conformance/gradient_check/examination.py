@@ -37,9 +37,7 @@ class Findings:
     evaluations: int = 0
 
 
-def examined(
-    base: BasePoint, line: Line, weights: Array, gradient: Array, found: Findings
-) -> None:
+def examined(base: BasePoint, line: Line, weights: Array, gradient: Array, found: Findings) -> None:
     """Measure the noise, tell kinks from errors, and add to what was found.
 
     Where that ends in a departure though the function computes in a coarser format than its dtype,
@@ -65,9 +63,7 @@ def examined(
     found.evaluations = fresh.evaluations
 
 
-def _judge(
-    base: BasePoint, line: Line, weights: Array, gradient: Array, found: Findings
-) -> None:
+def _judge(base: BasePoint, line: Line, weights: Array, gradient: Array, found: Findings) -> None:
     """Judge: randomness and rounding first, then every output by how it behaves along the line."""
     repeat = base.target.record(base.point)
     noise = measured(
@@ -161,8 +157,8 @@ def _judge_smooth(
         return
     spread = noise.spread(smooth, gradient, line.direction)
     comparison = compare(line, smooth, gradient, noise.loudness(smooth), spread)
-    found.comparison = comparison
     if comparison.agrees:
+        found.comparison = comparison
         if comparison.relative_limit > CONVINCING and comparison.scale > 0:
             found.doubts.append(
                 Departure(
@@ -173,7 +169,7 @@ def _judge_smooth(
             )
         return
     departure = located(base, line, smooth, noise)
-    if departure.input is None or not _excused(base, line, smooth, departure, found):
+    if not _excused(base, line, smooth, departure, found):
         found.failures.append(departure)
 
 
@@ -181,18 +177,20 @@ def _excused(
     base: BasePoint, line: Line, weights: Array, departure: Departure, found: Findings
 ) -> bool:
     """Tell whether kinks of opposite sign hide in a line that looks smooth."""
-    position = _position(base, departure)
     gradient = base.pull(weights)
-    low, high, kinked = one_sided(base, weights, position)
-    if kinked and not low <= gradient[position] <= high:
-        return False
+    if departure.input is not None:
+        position = _position(base, departure)
+        low, high, kinked = one_sided(base, weights, position)
+        if kinked and not low <= gradient[position] <= high:
+            return False
     nearby = hull(line, weights, base.random)
     width = nearby.high - nearby.low
     wide = width > 64 * line.unit**0.5 * max(abs(nearby.low), abs(nearby.high))
     if not wide or not nearby.low <= float(gradient @ line.direction) <= nearby.high:
         return False
     found.notes.append(
-        f"several kinks meet at {departure.input}; the gradient lies in the hull of those nearby"
+        f"kinks meet at {departure.input or 'this input'}; the gradient lies in the hull of those"
+        " nearby"
     )
     return True
 

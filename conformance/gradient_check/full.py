@@ -36,9 +36,7 @@ def by_element(base: BasePoint) -> tuple[list[Departure], tuple[ElementErrors, .
         column.judge(position)
     departures = sorted(column.departures, key=lambda d: -d.error / max(d.bound, 1e-300))
     elements = tuple(
-        ElementErrors(
-            v.name, v.shape, *(list(map(float, a[v.span])) for a in column.measured)
-        )
+        ElementErrors(v.name, v.shape, *(list(map(float, a[v.span])) for a in column.measured))
         for v in base.target.variables
     )
     return departures, elements

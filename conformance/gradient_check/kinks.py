@@ -57,7 +57,9 @@ def classified(line: Line, slopes: Slopes, noise: Array) -> Array:
         apart = np.abs(slopes.right - slopes.left)
         kinked = apart > MARGIN * (slopes.right_error + slopes.left_error)
         first = np.array([line.sample(line.windows()[0] + level) for level in range(DEPTH)])
-        still = (np.abs(first - line.outputs) <= 8 * line.unit * np.abs(line.outputs)).all(axis=(0, 1))
+        still = (np.abs(first - line.outputs) <= 8 * line.unit * np.abs(line.outputs)).all(
+            axis=(0, 1)
+        )
     up, down = line.sample(line.windows()[-1] + DEPTH - 1)
     finite_up, finite_down = np.isfinite(up), np.isfinite(down)
     shape = np.full(line.outputs.shape, int(Shape.UNCLEAR))

@@ -116,8 +116,6 @@ def one_sided(base: BasePoint, weights: Array, position: int) -> tuple[float, fl
     return low / step, high / step, bool(apart)
 
 
-
-
 def kinked_elements(base: BasePoint, direction: Array, weights: Array) -> list[int] | None:
     """Return the elements along which Σ weights·outputs has a kink; None if more than a few."""
     found: list[int] = []

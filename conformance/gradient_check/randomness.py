@@ -68,9 +68,7 @@ def measured(
     return Noise(values, moved=(up, down))
 
 
-def _distribution(
-    target: Target, recording: Recording, weights: Array, direction: Array
-) -> Noise:
+def _distribution(target: Target, recording: Recording, weights: Array, direction: Array) -> Noise:
     """Repeat the forward and, on one graph, the backward."""
     outputs = [recording.outputs]
     across, within = [], []

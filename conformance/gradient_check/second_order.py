@@ -22,7 +22,7 @@ def gradient_of(target: Target, random: np.random.Generator) -> Target:
     def gradient(*tensors: Tensor) -> list[Tensor]:
         xs, ws = tensors[:count], tensors[count:]
         if isinstance(target.engine, FunctionalEngine):
-            found = target.engine.vjp(lambda *p: tuple(target.call(p)), xs, ws)
+            found = target.engine.vjp(target.pure, xs, ws)
         else:
             xs = tuple(bridge.tracked(x) for x in xs)
             outputs = target.call(xs)

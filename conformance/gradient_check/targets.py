@@ -72,8 +72,8 @@ class Recording:
 class Target:
     """A function of tensors; `wide` computes it in double precision whatever its inputs are.
 
-    keep_all: judge outputs too that do not require grad. held: the generator state that every call starts from,
-    None where the function draws nothing from it.
+    keep_all: judge outputs too that do not require grad. held: the generator state that every call
+    starts from, None where the function draws nothing from it.
     """
 
     def __init__(self, function: Callable[..., Any], inputs: Sequence[Any], engine: Engine) -> None:
@@ -120,8 +120,8 @@ class Target:
 
     def _callable(self, function: Any) -> tuple[Any, dict[str, Tensor]]:
         """Return what to call, and the parameters that are varied with the inputs."""
-        if isinstance(function, type) and callable(getattr(function, "apply", None)):
-            return function.apply, {}
+        if isinstance(function, type) and hasattr(function, "apply"):
+            return getattr(function, "apply"), {}  # noqa: B009  (a type need not have it)
         if callable(getattr(function, "named_parameters", None)):
             module = copy.deepcopy(function)
             named = dict(module.named_parameters())
@@ -151,6 +151,11 @@ class Target:
         found: list[Tensor] = []
         _gather(result, self.bridge, found)
         return found
+
+    def pure(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Call the function inside a transform, where outputs are whatever the engine traces."""
+        self._counter[0] += 1
+        return _leaves(self.function(*self._fill(tensors)))
 
     def tensors(
         self, point: Array, tracked: bool, arrangement: str = "plain", only: int | None = None
@@ -220,7 +225,7 @@ class Target:
                 self.like(t, np.zeros(self.numbers(t)), "plain") if seed is None else seed
                 for t, seed in zip(outputs, seeds, strict=True)
             ]
-            return self.engine.vjp(lambda *xs: tuple(self.call(xs)), leaves, full)
+            return self.engine.vjp(self.pure, leaves, full)
         return self.bridge.pull(outputs, leaves, seeds)
 
     def push(self, point: Array, tangent: Array) -> Array:
@@ -236,12 +241,13 @@ class Target:
         found = self.bridge.push(
             function, self.tensors(point, False), self.tensors(tangent.copy(), False)
         )
-        parts = [z if t is None else flat(self.bridge.values(t)) for t, z in zip(found, zeros)]
+        parts = [
+            z if t is None else flat(self.bridge.values(t))
+            for t, z in zip(found, zeros, strict=False)
+        ]
         return np.concatenate(parts) if parts else np.zeros(0)
 
-    def gathered(
-        self, gradients: Sequence[Tensor | None], variables: Sequence[Variable]
-    ) -> Array:
+    def gathered(self, gradients: Sequence[Tensor | None], variables: Sequence[Variable]) -> Array:
         """Return gradients of variables as one real vector, zero where there is none."""
         parts = []
         for variable, gradient in zip(variables, gradients, strict=True):
@@ -263,7 +269,7 @@ class Target:
 
     def numbers(self, tensor: Tensor) -> int:
         """Return how many real numbers an output tensor has."""
-        size = math.prod(tensor.shape)
+        size: int = math.prod(tensor.shape)
         return size * (2 if self.bridge.dtype_name(tensor).startswith("complex") else 1)
 
     def like(self, tensor: Tensor, values: Array, arrangement: str) -> Tensor:
@@ -297,6 +303,12 @@ def _gather(result: Any, bridge: Any, found: list[Tensor]) -> None:
             _gather(item, bridge, found)
     elif bridge.is_tensor(result) and bridge.is_differentiable(result):
         found.append(result)
+
+
+def _leaves(result: Any) -> tuple[Tensor, ...]:
+    if isinstance(result, (list, tuple)):
+        return tuple(leaf for item in result for leaf in _leaves(item))
+    return (result,)
 
 
 def _name(function: Any) -> str:

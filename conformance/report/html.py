@@ -19,15 +19,16 @@ from conformance.report.outcomes import BY_KEY, OUTCOMES
 
 def render_engine(ledger: Ledger, index: str | None = None) -> str:
     """Return the page of one engine; `index` is the link to the page that compares engines."""
-    return _render("engine.html", ("base.css", "engine.css"), view=engine_view(ledger), index=index)
+    return render("engine.html", ("base.css", "engine.css"), view=engine_view(ledger), index=index)
 
 
 def render_index(ledgers: Sequence[Ledger]) -> str:
     """Return the page that compares engines; it links to the pages that `write_reports` writes."""
-    return _render("index.html", ("base.css", "index.css"), view=comparison(ledgers))
+    return render("index.html", ("base.css", "index.css"), view=comparison(ledgers))
 
 
-def _render(template: str, styles: tuple[str, ...], **context: object) -> str:
+def render(template: str, styles: tuple[str, ...], **context: object) -> str:
+    """Return a page: a template, its style sheets in order, and what it shows."""
     script = _source("report.js")
     return (
         _environment()

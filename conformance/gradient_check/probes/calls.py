@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaised
@@ -44,7 +46,7 @@ def one_at_a_time(context: Context) -> Outcome:
         return Probe(name, "skipped")
     for number, variable in enumerate(variables[:MOST_VARIABLES]):
         recording = base.target.record(base.point, only=number)
-        found = attempted(lambda r=recording: r.pull(context.weights))
+        found = attempted(partial(recording.pull, context.weights))
         circumstance = f"where only {variable.name} requires grad"
         if isinstance(found, BackwardRaised):
             return name, Departure(name, f"{circumstance}, {found.sentence}")

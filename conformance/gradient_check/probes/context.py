@@ -13,7 +13,7 @@ from conformance.gradient_check.result import Departure, Probe
 from conformance.observation import Array
 
 EQUAL = 4096.0
-"""Units of roundoff, of the largest entry, within which two gradients are the same at first sight."""
+"""Units of roundoff, of the largest entry, within which gradients are the same at first sight."""
 SPREADS = 8.0
 """Times what a few roundoffs in the input do to a gradient that two of them may lie apart."""
 

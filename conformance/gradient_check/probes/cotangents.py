@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -153,7 +154,7 @@ def undefined(context: Context) -> Outcome:
         for number, variable in enumerate(outputs[:3]):
             rest = context.weights.copy()
             rest[variable.span] = 0.0
-            found = attempted(lambda n=number, w=rest: base.recording.pull(w, omit=n))
+            found = attempted(partial(base.recording.pull, rest, omit=number))
             circumstance = f"where {variable.name} is not used"
             if isinstance(found, BackwardRaised):
                 return name, Departure(name, f"{circumstance}, {found.sentence}")

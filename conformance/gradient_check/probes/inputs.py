@@ -17,6 +17,7 @@ from conformance.gradient_check.probes.context import Context, Outcome
 from conformance.gradient_check.result import Departure, Probe
 from conformance.gradient_check.targets import Target
 
+CONSTANTS = "constant tensors would have to change with them"
 TINY, HUGE = 2.0**-30, 2.0**20
 """Factors on the inputs."""
 ENOUGH = 4096
@@ -55,6 +56,8 @@ def larger(context: Context) -> Outcome:
     name, target = "larger inputs", context.base.target
     shapes = [variable.shape for variable in target.variables]
     total = sum(math.prod(shape) for shape in shapes if shape)
+    if target.arguments.constants:
+        return Probe(name, "skipped", CONSTANTS)
     if not total or total * 4 > MOST:
         return Probe(name, "skipped", "none to enlarge" if not total else "they are large enough")
     outcome: Outcome = Probe(name, "skipped", "the function refuses them")
@@ -71,7 +74,7 @@ def larger(context: Context) -> Outcome:
 
 
 def _tiled(context: Context, first: int, others: int) -> Target | None:
-    """Return the target for inputs repeated along their dimensions, each copy a little different."""
+    """Return the target for inputs repeated along dimensions, each copy a little different."""
     target = context.base.target
     shapes, parts = [], []
     for variable in target.variables:
@@ -96,13 +99,13 @@ def zero_dimensional(context: Context) -> Outcome:
     name, target = "0-d inputs", context.base.target
     if any(v.name.startswith("parameter") for v in target.variables):
         return Probe(name, "skipped", "a module's parameters have shapes of their own")
+    if target.arguments.constants:
+        return Probe(name, "skipped", CONSTANTS)
     if not any(v.shape for v in target.variables) or target.point.size == 0:
         return Probe(name, "skipped")
     if any(math.prod(v.shape) == 0 for v in target.variables):
         return Probe(name, "skipped")
-    parts = [
-        target.point[v.span][: 2 if v.is_complex else 1] for v in target.variables
-    ]
+    parts = [target.point[v.span][: 2 if v.is_complex else 1] for v in target.variables]
     other = target.reshaped([()] * len(parts), np.concatenate(parts))
     return _checked(context, other, name, "for 0-d inputs")
 
@@ -112,12 +115,12 @@ def empty(context: Context) -> Outcome:
     name, target = "empty inputs", context.base.target
     if any(v.name.startswith("parameter") for v in target.variables):
         return Probe(name, "skipped", "a module's parameters have shapes of their own")
+    if target.arguments.constants:
+        return Probe(name, "skipped", CONSTANTS)
     shapes = [(0, *v.shape[1:]) if v.shape else () for v in target.variables]
     if all(math.prod(shape) for shape in shapes):
         return Probe(name, "skipped")
-    parts = [
-        target.point[v.span] for v, s in zip(target.variables, shapes, strict=True) if not s
-    ]
+    parts = [target.point[v.span] for v, s in zip(target.variables, shapes, strict=True) if not s]
     point = np.concatenate(parts) if parts else np.zeros(0)
     other = target.reshaped(shapes, point)
     try:
@@ -132,7 +135,7 @@ def empty(context: Context) -> Outcome:
 
 
 def _checked(context: Context, target: Target, name: str, circumstance: str) -> Outcome:
-    """Check at another point: one difference at first sight, everything where that is not enough."""
+    """Check at another point: one difference first, everything where that is not enough."""
     refused = Probe(name, "skipped", "the function refuses them")
     before = context.base.target.kept
     target.kept = before
