@@ -25,7 +25,7 @@ const zeros = (shape, dtype) => new ARRAYS[dtype](count(shape));
 function made(data, shape, name, inputs, pull, saves) {
   const flows = inputs.map((input) => input.requiresGrad);
   const tracked = state.enabled && flows.includes(true);
-  const source = tracked ? { name, inputs, flows, pull, saves, freed: false } : null;
+  const source = tracked ? { name, inputs, flows, pull, saves } : null;
   return new Tensor(data, shape, inputs[0].dtype, tracked, source);
 }
 
@@ -39,7 +39,6 @@ const ELEMENTWISE = {
   sin: [Math.sin, [(g, a) => g * Math.cos(a)], true],
   exp: [Math.exp, [(g, a, b, y) => g * y], true],
   tanh: [Math.tanh, [(g, a, b, y) => g * (1 - y * y)], true],
-  sigmoid: [(a) => 1 / (1 + Math.exp(-a)), [(g, a, b, y) => g * y * (1 - y)], true],
   relu: [(a) => (a > 0 ? a : 0), [(g, a, b, y) => (y > 0 ? g : 0)], true],
 };
 
@@ -75,8 +74,8 @@ function elementwise(name, operands, [f, derivatives, saves]) {
   const at = operands.map((x) => (x instanceof Tensor ? places(x.shape, shape) : null));
   const item = (k, i) => (at[k] ? operands[k].data[at[k][i]] : operands[k]);
   const y = zeros(shape, dtype).map((_, i) => f(item(0, i), item(1, i)));
-  const pull = (g) => tensors.map((tensor, k) => {
-    const found = zeros(tensor.shape, dtype);
+  const pull = (g) => tensors.map((x, k) => {
+    const found = zeros(x.shape, dtype);
     y.forEach((v, i) => { found[at[k][i]] += derivatives[k](g[i], item(0, i), item(1, i), v); });
     return found;
   });
@@ -122,9 +121,8 @@ function reached(roots) {
   const found = new Set(), waiting = [...roots];
   while (waiting.length) {
     const tensor = waiting.pop();
-    if (found.has(tensor)) continue;
+    if (!found.has(tensor) && !tensor.isLeaf) waiting.push(...tensor.source.inputs.filter((_, i) => tensor.source.flows[i]));
     found.add(tensor);
-    if (!tensor.isLeaf) waiting.push(...tensor.source.inputs.filter((_, i) => tensor.source.flows[i]));
   }
   return [...found].sort((a, b) => b.id - a.id);
 }
@@ -134,7 +132,10 @@ function sameShape(x, gradient) {
   throw new AutogradError("the gradient has another shape");
 }
 
-function setGrad(x, gradient) { x.grad = gradient && sameShape(x, gradient); }
+function setGrad(x, gradient) {
+  if (gradient && gradient.dtype !== x.dtype) throw new AutogradError("the gradient has another dtype");
+  x.grad = gradient && sameShape(x, gradient);
+}
 function setRequiresGrad(x, flag) {
   if (!x.isLeaf && !flag) throw new AutogradError("only the flag of a leaf can be cleared");
   x.requiresGrad = flag;
@@ -144,7 +145,7 @@ const plus = (a, b) => (a === undefined ? b : a.map((value, i) => value + b[i]))
 
 function seed(root, gradient) {
   if (!root.requiresGrad) throw new AutogradError("the tensor does not require a gradient");
-  if (gradient) return sameShape(root, gradient).data;
+  if (gradient) return new ARRAYS[root.dtype](sameShape(root, gradient).data);
   if (root.data.length !== 1) throw new AutogradError("only a scalar needs no gradient argument");
   return zeros(root.shape, root.dtype).fill(1);
 }
