@@ -94,9 +94,9 @@ def decode_array(form: Json) -> Array:
 def encode_steps(program: Program, dtype: str, capabilities: frozenset[str]) -> list[Json]:
     """Return the steps for a server with these capabilities.
 
-    Leaves carry their arrays, and steps every name that they read. Figures and owed errors stay here: no engine is told the answers.
-    Steps beyond the capabilities are marked, so that no server does by halves what it never
-    offered. Raises `InvalidProgram` for a literal that is no array.
+    Leaves carry their arrays, and steps every name that they read. Figures and owed errors stay
+    here: no engine is told the answers. Steps beyond the capabilities are marked, so that no server
+    does by halves what it never offered. Raises `InvalidProgram` for a literal that is no array.
     """
     forms = to_json(program)["steps"]
     assert isinstance(forms, list)
