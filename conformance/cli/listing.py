@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import click
+from rich.console import Console
 from rich.padding import Padding
 from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from conformance import document
 from conformance.adapters.load import available_engines, load_engine
 from conformance.cli.tables import console
+from conformance.coverage import coverage
+from conformance.example import example
 from conformance.notation import render
 from conformance.report.model import theme_title
 from conformance.spec import Clause, clause, themes
@@ -37,9 +41,20 @@ def engines() -> int:
 
 @click.command()
 @click.argument("identifier", metavar="[ID]", required=False)
-def spec(identifier: str | None) -> int:
+@click.option("--markdown", is_flag=True, help="Print the whole specification as a document.")
+@click.option(
+    "--coverage",
+    "covered",
+    is_flag=True,
+    help="Print how each clause is exercised; exit code 1 where one is not.",
+)
+def spec(identifier: str | None, markdown: bool, covered: bool) -> int:
     """Print the specification, the clauses that match a glob, or one clause explained."""
-    if identifier is None:
+    if markdown:
+        click.echo(document.markdown(), nl=False)
+    elif covered:
+        return _print_coverage()
+    elif identifier is None:
         _print_clauses(tuple(row for theme in themes() for row in theme.clauses))
     elif any(sign in identifier for sign in "*?["):
         _print_clauses(select_clauses(identifier))
@@ -62,6 +77,34 @@ def _print_clauses(rows: tuple[Clause, ...]) -> None:
         screen.print(Padding(table, (0, 0, 1, 2)))
 
 
+def _print_coverage() -> int:
+    """Print the map clause - scenarios - strategies - mutants; return 1 where it has a gap."""
+    screen, rows = console(), coverage()
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    for title in ("clause", "level"):
+        table.add_column(title, no_wrap=True)
+    for title in ("scenarios", "mutants"):
+        table.add_column(title, justify="right")
+    table.add_column("generated programs", ratio=1)
+    for row in rows:
+        mutants = "-" if row.mutants is None else str(len(row.mutants))
+        told = Text(", ".join(row.clause.generated))
+        told.append(f" lacks {' and '.join(row.gaps)}" if row.gaps else "", "bold red")
+        count = str(len(row.clause.scenarios))
+        table.add_row(row.clause.id, row.clause.level.value, count, mutants, told)
+    screen.print(table)
+    gaps = [row.clause.id for row in rows if row.gaps]
+    scenarios = sum(len(row.clause.scenarios) for row in rows)
+    generated = sum(bool(row.clause.generated) for row in rows)
+    screen.print(
+        f"{len(rows)} clauses in {len(themes())} themes, {scenarios} scenarios; programs are"
+        f" generated for {generated} clauses; " + (f"gaps: {', '.join(gaps)}" if gaps else "no gap")
+    )
+    if any(row.mutants is None for row in rows):
+        screen.print("Mutants are part of the checkout, not of the package: run this there.")
+    return 1 if gaps else 0
+
+
 def _explain(row: Clause) -> None:
     screen = console()
     screen.print(Text(f"{row.id} {row.level.value} ", "bold") + Text(row.title))
@@ -73,9 +116,18 @@ def _explain(row: Clause) -> None:
     if row.generated:
         screen.print(Text("Generated programs: ", "bold") + Text(", ".join(row.generated)))
         screen.print(Text("Judged by: ", "bold") + Text(", ".join(row.oracles)))
+    shown = example(row)
+    if shown is not None:
+        screen.print()
+        screen.print(Text(f"In PyTorch (scenario {shown[1]})", "bold"))
+        _print_code(screen, shown[0])
     for number, program in enumerate(row.scenarios, 1):
         tags = f" (cases {', '.join(program.tags)})" if program.tags else ""
         screen.print()
         screen.print(Text(f"Scenario {number}{tags}", "bold"))
-        code = Syntax(render(program), "python", theme="ansi_dark", background_color="default")
-        screen.print(Padding(code, (0, 0, 0, 2)))
+        _print_code(screen, render(program))
+
+
+def _print_code(screen: Console, text: str) -> None:
+    code = Syntax(text.rstrip(), "python", theme="ansi_dark", background_color="default")
+    screen.print(Padding(code, (0, 0, 0, 2)))

@@ -13,9 +13,9 @@ from functools import cache
 from conformance.errors import UsageError
 from conformance.spec.clause import Clause, Theme, scenario
 
-__all__ = ["Clause", "Theme", "clause", "clauses", "scenario", "select", "themes"]
+__all__ = ["FILES", "Clause", "Theme", "clause", "clauses", "scenario", "select", "themes"]
 
-_FILES = (
+FILES = (
     "leaves",
     "leaf_flags",
     "accumulation",
@@ -48,7 +48,7 @@ _FILES = (
 def themes() -> tuple[Theme, ...]:
     """Return the themes in reading order."""
     found: dict[str, Theme] = {}
-    for name in _FILES:
+    for name in FILES:
         theme: Theme = importlib.import_module(f"conformance.spec.{name}").THEME
         found.setdefault(theme.name, theme)
     return tuple(found.values())

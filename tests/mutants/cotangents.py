@@ -59,7 +59,8 @@ seeded(
 seeded(
     "cotangent-read-without-strides",
     "COT-1",
-    "A transposed cotangent is read in the order of its memory, as by a kernel that takes a pointer.",
+    "A transposed cotangent is read in the order of its memory, as by a kernel that takes a"
+    " pointer.",
     lambda y, v: _in_memory_order(v),
 )
 seeded(
@@ -71,7 +72,8 @@ seeded(
 seeded(
     "expanded-cotangent-counts-once",
     "COT-1",
-    "A cotangent that was expanded from one number has one element in memory, and only one is used.",
+    "A cotangent that was expanded from one number has one element in memory, and only one is"
+    " used.",
     lambda y, v: _spread(v),
 )
 seeded(
@@ -235,182 +237,15 @@ class UntrackedIgnored(OverTorch):
             super().walk(roots, gradients, **options)
 
 
-class Asking(OverTorch):
-    """Has one place for what `grad_of` answers."""
-
-    def grad_of(
-        self,
-        outputs: Any,
-        inputs: Any,
-        grad_outputs: Any = None,
-        retain_graph: bool | None = None,
-        create_graph: bool = False,
-        allow_unused: bool = False,
-    ) -> Any:
-        options = {"retain_graph": retain_graph, "create_graph": create_graph}
-        return self.answer(outputs, inputs, grad_outputs, allow_unused, options)
-
-    def answer(
-        self, outputs: Any, inputs: Any, seeds: Any, allow_unused: bool, options: dict[str, Any]
-    ) -> Any:
-        """Return the gradients of `outputs`."""
-        return super().grad_of(
-            outputs, inputs, grad_outputs=seeds, allow_unused=allow_unused, **options
-        )
-
-
 @mutant(
-    "asking-accumulates",
-    "COT-8 RET-9",
-    "autograd.grad runs backward and reads the gradients, which stay where they were written.",
+    "roots-checked-in-turn",
+    "ROOT-3 ROOT-4",
+    "Each of several roots is checked when its turn comes, after the gradients of those before it"
+    " were written.",
 )
-class AskingAccumulates(Asking):
-    def answer(self, outputs: Any, inputs: Any, seeds: Any, unused: bool, options: Any) -> Any:
-        found = super().answer(outputs, inputs, seeds, unused, options)
-        for tensor, g in zip(inputs, found, strict=True):
-            if tensor.is_leaf and g is not None:
-                tensor.grad = g.clone() if tensor.grad is None else tensor.grad + g
-        return found
-
-
-@mutant(
-    "asking-adds-what-is-there",
-    "COT-8",
-    "autograd.grad runs backward, reads the gradients and clears them: what was accumulated before"
-    " is in the answer and gone from the leaf.",
-)
-class AskingClears(Asking):
-    def answer(self, outputs: Any, inputs: Any, seeds: Any, unused: bool, options: Any) -> Any:
-        found = list(super().answer(outputs, inputs, seeds, unused, options))
-        for place, tensor in enumerate(inputs):
-            if tensor.is_leaf and tensor.grad is not None and found[place] is not None:
-                found[place] = found[place] + tensor.grad
-                tensor.grad = None
-        return found
-
-
-@mutant(
-    "asking-ignores-the-cotangent",
-    "COT-8",
-    "autograd.grad starts from ones, grad_outputs or not.",
-)
-class AskingOnes(Asking):
-    def answer(self, outputs: Any, inputs: Any, seeds: Any, unused: bool, options: Any) -> Any:
-        ones = [torch.ones_like(y) for y in outputs]
-        return super().answer(outputs, inputs, ones, unused, options)
-
-
-@mutant(
-    "asking-about-leaves-only",
-    "COT-9",
-    "autograd.grad refuses tensors that are not leaves.",
-)
-class AskingLeaves(Asking):
-    def answer(self, outputs: Any, inputs: Any, seeds: Any, unused: bool, options: Any) -> Any:
-        if not all(tensor.is_leaf for tensor in inputs):
-            raise RuntimeError("gradients are computed for leaves only")
-        return super().answer(outputs, inputs, seeds, unused, options)
-
-
-@mutant(
-    "answers-in-order-of-creation",
-    "COT-9",
-    "autograd.grad answers in the order in which tensors were made, whatever order they were asked"
-    " in.",
-)
-class InOrderOfCreation(Asking):
-    def answer(self, outputs: Any, inputs: Any, seeds: Any, unused: bool, options: Any) -> Any:
-        made = sorted(inputs, key=lambda t: 0 if t.is_leaf else 1)
-        return super().answer(outputs, made, seeds, unused, options)
-
-
-@mutant(
-    "unused-input-is-zero",
-    "COT-10",
-    "autograd.grad answers zeros for an input on which the output does not depend.",
-)
-class UnusedZero(Asking):
-    def answer(self, outputs: Any, inputs: Any, seeds: Any, unused: bool, options: Any) -> Any:
-        found = super().answer(outputs, inputs, seeds, True, options)
-        pairs = zip(inputs, found, strict=True)
-        return [torch.zeros_like(t) if g is None else g for t, g in pairs]
-
-
-@mutant(
-    "unused-input-is-none",
-    "COT-10",
-    "autograd.grad answers None for an unused input without having been allowed to.",
-)
-class UnusedNone(Asking):
-    def answer(self, outputs: Any, inputs: Any, seeds: Any, unused: bool, options: Any) -> Any:
-        return super().answer(outputs, inputs, seeds, True, options)
-
-
-@mutant(
-    "hook-result-dropped",
-    "COT-16",
-    "What a hook returns is thrown away: gradient clipping by hooks has no effect.",
-)
-class HookDropped(OverTorch):
-    def register_hook(self, tensor: Any, hook: Any) -> Any:
-        def heard(g: Any) -> None:
-            hook(g)
-
-        return super().register_hook(tensor, heard)
-
-
-@mutant(
-    "hook-result-for-the-leaf-only",
-    "COT-16",
-    "What a hook on an intermediate returns does not reach what the tensor was computed from.",
-)
-class HookLeafOnly(OverTorch):
-    def register_hook(self, tensor: Any, hook: Any) -> Any:
-        def heard(g: Any) -> Any:
-            found = hook(g)
-            return found if tensor.is_leaf else None
-
-        return super().register_hook(tensor, heard)
-
-
-@mutant(
-    "hook-sees-each-use",
-    "COT-16",
-    "A hook is called for every use of its tensor with the part of the gradient that comes from it.",
-)
-class HookPerUse(OverTorch):
-    def __init__(self) -> None:
-        super().__init__()
-        self.hooked: list[tuple[Any, Any]] = []
-
-    def reset(self) -> None:
-        super().reset()
-        self.hooked = []
-
-    def register_hook(self, tensor: Any, hook: Any) -> Any:
-        self.hooked.append((tensor, hook))
-        return super().register_hook(tensor, lambda g: None)
-
-    def apply(self, op: str, *tensors: Any, **params: Any) -> Any:
-        return super().apply(op, *map(self.used, tensors), **params)
-
-    def used(self, tensor: Any) -> Any:
-        for hooked, hook in self.hooked:
-            if hooked is tensor and torch.is_grad_enabled():
-                alias = tensor.view_as(tensor)
-                alias.register_hook(hook)
-                return alias
-        return tensor
-
-
-@mutant(
-    "removed-hook-still-heard",
-    "COT-16",
-    "Removing a hook is without effect.",
-)
-class HookStays(OverTorch):
-    def register_hook(self, tensor: Any, hook: Any) -> Any:
-        super().register_hook(tensor, hook)
-        return super().register_hook(tensor, lambda g: None)
-
-
+class CheckedInTurn(OverTorch):
+    def walk(self, roots: list[Any], gradients: list[Any], **options: Any) -> None:
+        *first, last = zip(roots, gradients, strict=True)
+        if first and not (last[0].requires_grad and (last[1] is not None or last[0].numel() == 1)):
+            super().walk([y for y, _ in first], [v for _, v in first], **options)
+        super().walk(roots, gradients, **options)

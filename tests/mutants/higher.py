@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from tests.mutants.cotangents import Asking
+from tests.mutants.asking import Asking
 from tests.mutants.mutant import knows, mutant
 
 

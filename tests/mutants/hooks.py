@@ -12,7 +12,7 @@ from tests.mutants.mutant import OverTorch, knows, mutant
 
 @mutant(
     "hook-result-dropped",
-    "COT-16",
+    "COT-16 HOOK-2",
     "What a hook returns is thrown away: gradient clipping by hooks has no effect.",
 )
 class HookDropped(OverTorch):
@@ -40,7 +40,8 @@ class HookLeafOnly(OverTorch):
 @mutant(
     "hook-sees-each-use",
     "COT-16",
-    "A hook is called for every use of its tensor with the part of the gradient that comes from it.",
+    "A hook is called for every use of its tensor with the part of the gradient that comes from"
+    " it.",
 )
 class HookPerUse(OverTorch):
     def __init__(self) -> None:
