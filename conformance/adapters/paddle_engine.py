@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
 from conformance.adapters.base import Engine, Tensor
-from conformance.adapters.paddle_table import paddle_table
+from conformance.adapters.paddle_table import CONVENTIONS, paddle_table
 from conformance.adapters.torch_like import TorchLikeEngine
 from conformance.errors import Unsupported
 from conformance.observation import Array
@@ -17,22 +17,13 @@ class PaddleEngine(TorchLikeEngine):
     """PaddlePaddle on the CPU. `stop_gradient` is the opposite of requires_grad."""
 
     dtypes = ("float64", "float32", "complex128", "complex64", "int64", "int32", "bool")
-    conventions: Mapping[str, str] = {
-        "implicit_cotangent": "without grad_tensor the initial gradient is filled with 1.0"
-        " (Tensor.backward)",
-        "tracked_gradients": "a gradient has stop_gradient=False (Tensor.retain_grads, examples)",
-        "overwrites_intermediates": "a gradient accumulates on leaves only"
-        " (https://github.com/PaddlePaddle/Paddle/pull/28429)",
-        "own_node_names": "nodes are named as SumGradNode (Tensor.grad_fn)",
-        "stops_intermediates": "stop_gradient may be set on any tensor to cut the graph there"
-        " (Tensor.stop_gradient)",
-    }
+    conventions = CONVENTIONS
 
     def __init__(self) -> None:
         paddle: Any = import_module("paddle")
         paddle.device.set_device("cpu")
         super().__init__(paddle, name="paddle", dtypes=self.dtypes)
-        self.prelude = ""  # a script is written over the adapter, not in PyTorch's spelling
+        self.prelude = ""  # scripts call the adapter, not PyTorch's names
         self._gradients: list[Tensor] = []
         self.table = paddle_table(paddle)
         self.operations = frozenset(self.table) | {"zero", "copy"}
@@ -48,12 +39,10 @@ class PaddleEngine(TorchLikeEngine):
 
     def tensor(self, array: Array, requires_grad: bool = False) -> Tensor:
         """Make a tensor of a copy, in its dtype."""
-        name = array.dtype.name
-        return self.module.to_tensor(array.copy(), name, stop_gradient=not requires_grad)
+        dtype, stop = array.dtype.name, not requires_grad
+        return self.module.to_tensor(array.copy(), dtype, stop_gradient=stop)
 
-    def apply(self, op: str, *tensors: Tensor, **params: Any) -> Tensor | tuple[Tensor, ...]:
-        """Call the function of the table."""
-        return Engine.apply(self, op, *tensors, **params)
+    apply = Engine.apply
 
     def apply_(self, op: str, target: Tensor, *tensors: Tensor, **params: Any) -> None:
         """Call the method `op_`, which takes no bare numbers."""
@@ -93,10 +82,9 @@ class PaddleEngine(TorchLikeEngine):
         seeds = None if grad_outputs is None else list(grad_outputs)
         if seeds is None and any(output.size != 1 for output in outputs):
             self.departs("implicit_cotangent")
-        found: Sequence[Tensor | None] = self.module.grad(
-            list(outputs), list(inputs), seeds, retain_graph, create_graph,
-            allow_unused=allow_unused,
-        )  # fmt: skip
+        options = {"create_graph": create_graph, "allow_unused": allow_unused}
+        grad: Any = self.module.grad
+        found: list[Tensor] = grad(list(outputs), list(inputs), seeds, retain_graph, **options)
         return found
 
     def grad(self, tensor: Tensor) -> Tensor | None:

@@ -1,11 +1,22 @@
-"""PaddlePaddle's operations, by PyTorch's names."""
+"""PaddlePaddle's operations, by PyTorch's names, and what it documents otherwise than PyTorch."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from conformance.adapters.numpy_names import Table
 
+CONVENTIONS: Mapping[str, str] = {
+    "implicit_cotangent": "without grad_tensor the initial gradient is filled with 1.0"
+    " (Tensor.backward)",
+    "tracked_gradients": "a gradient has stop_gradient=False (Tensor.retain_grads, examples)",
+    "overwrites_intermediates": "a gradient accumulates on leaves only"
+    " (https://github.com/PaddlePaddle/Paddle/pull/28429)",
+    "own_node_names": "nodes are named as SumGradNode (Tensor.grad_fn)",
+    "stops_intermediates": "stop_gradient may be set on any tensor to cut the graph there"
+    " (Tensor.stop_gradient)",
+}
 _NAMES = (
     "abs acos acosh asin asinh atan atan2 atanh ceil cos cosh deg2rad digamma erf erfinv exp expm1"
     " floor frac lgamma log log10 log1p log2 logit neg rad2deg reciprocal round rsqrt sigmoid sign"

@@ -63,4 +63,19 @@ except AssertionError:
 assert x.grad is None, f"x.grad is {x.grad.numpy()} after an error"
 """,
     ),
+    Defect(
+        "tinygrad-4",
+        "tinygrad",
+        "0.14.0",
+        ("LEAF-1",),
+        "silently-wrong",
+        "erf has a relative error of 4e-4 near zero, and of 1e-7 at one in double precision too.",
+        _HEAD
+        + """
+import math
+for dtype, x, allowed in (("float", 1e-4, 1e-6), ("double", 1.0, 1e-12)):
+    error = abs(Tensor([x], dtype=dtype).erf().item() / math.erf(x) - 1)
+    assert error <= allowed, f"{dtype}: relative error {error:.1e} at {x}"
+""",
+    ),
 )
