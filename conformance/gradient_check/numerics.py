@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SAFETY = 2.0
 """Times the disagreement of an entry with its two parents that its error may be."""
+_CERTAIN = 8.0
+"""Times the rounding noise at which a jump of the slope is one."""
 NOISE = 2.0
 """Units of roundoff by which a value of a function is taken to be wrong until that is measured."""
 
@@ -115,27 +117,42 @@ def derivative(
 ) -> Slope:
     """Return dφ/dt at 0 from central differences at steps scale·2^-first, halved `levels` times.
 
-    Stops early where the bound falls below `enough` times the derivative; raises nothing: where φ
-    has no derivative, or is undefined, the bound is large or infinite.
+    At a kink the bound includes the jump of the slope, that of the one-sided differences likewise
+    extrapolated to h = 0. Stops early where the bound falls below `enough` times the derivative.
+    Raises nothing: where φ has no derivative, or is undefined, the bound is large or infinite.
     """
-    best = Slope(math.nan, math.inf)
-    rows: list[list[float]] = []
+    (middle, noise), best = value(0.0), Slope(math.nan, math.inf)
+    slopes: list[float] = []
+    jumps: list[float] = []
+    bend = math.inf
     for level in range(levels):
         h = scale * 2.0 ** -(level + first)
         (up, noise_up), (down, noise_down) = value(h), value(-h)
-        row = [(up - down) / (2 * h)]
-        rounding = (noise_up + noise_down) / (2 * h)
-        for order, before in enumerate(rows[-1] if rows else []):
-            factor = 4.0 ** (order + 1)
-            row.append((factor * row[order] - before) / (factor - 1))
-            change = max(abs(row[-1] - row[-2]), abs(row[-1] - before))
-            error = SAFETY * change + rounding * (factor + 1) / (factor - 1)
-            if level > 1 and error < best.error:
-                best = Slope(row[-1], error)
-        rows.append(row)
-        if best.error <= enough * abs(best.value):
+        rounding = (noise_up + noise_down + 2 * noise) / (2 * h)
+        slopes, change = _next_row((up - down) / (2 * h), slopes, 0)
+        jumps, doubt = _next_row((up - 2 * middle + down) / h, jumps, 1)
+        jump = abs(jumps[-1]) if abs(jumps[-1]) > doubt + _CERTAIN * rounding else 0.0
+        bend, above = abs(jumps[0]), bend
+        if SAFETY * change + rounding < best.error:
+            best = Slope(slopes[-1], SAFETY * change + rounding)
+        if best.error + jump <= enough * abs(best.value):
             break
-    return best
+    else:  # the bend of a smooth function halves with h, to the last step
+        jump = max(jump, bend) if bend > 0.6 * above + _CERTAIN * rounding else jump
+    return Slope(best.value, best.error + jump)
+
+
+def _next_row(first: float, above: list[float], odd: int) -> tuple[list[float], float]:
+    """Return the next row of a Richardson table and how much its last entry has changed.
+
+    odd: 0 where the error is a series in h², h⁴, …, 1 where it is one in h, h³, …
+    """
+    row, change = [first], math.inf
+    for order, before in enumerate(above):
+        factor = 2.0 ** (2 * order + 2 - odd)
+        row.append((factor * row[order] - before) / (factor - 1))
+        change = max(abs(row[-1] - row[-2]), abs(row[-1] - before))
+    return row, change
 
 
 def complex_step(value: Callable[[complex], complex], scale: float = 1.0) -> float:

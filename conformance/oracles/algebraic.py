@@ -14,8 +14,9 @@ import numpy as np
 from conformance.adapters.base import Engine, Tensor
 from conformance.compare.arrays import widened
 from conformance.execute import execute
+from conformance.gradient_check.numerics import Slope
 from conformance.observation import Array, Observation
-from conformance.oracles.finite_difference import FiniteDifference, Slope
+from conformance.oracles.finite_difference import FiniteDifference
 from conformance.oracles.promoted import Wrapped
 from conformance.oracles.trial import displaced
 from conformance.program import Program, Step

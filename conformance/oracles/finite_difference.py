@@ -10,32 +10,22 @@ one-sided differences, extrapolated to h = 0 likewise.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from conformance.adapters.base import Engine, Tensor
 from conformance.compare.arrays import widened
+from conformance.gradient_check.numerics import Slope, derivative
 from conformance.observation import Array, Observation
 from conformance.oracles.trial import Record, displaced, recorded, understood
 from conformance.program import Program
 
-LEVELS = 9
-"""Steps tried: 2⁻³, 2⁻⁴, … of the tensor's largest magnitude or of one."""
 ENOUGH = 2.0**-36
 """Relative error at which no smaller step is tried: far below what two gradients differ by."""
 _CERTAIN = 8.0
 """Times the rounding noise at which a jump of the slope is one."""
 NOISE = 4 * 2.0**-53
 """Relative error granted to a value of the program when two of them are subtracted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Slope:
-    """A derivative and the bound of its error; an infinite bound says nothing is known."""
-
-    value: float
-    error: float
 
 
 class FiniteDifference:
@@ -117,35 +107,4 @@ def ridders(value: Callable[[float], tuple[float, float]], start: Array) -> Slop
     """Return dφ/dt at 0 of `value(t)` = (φ(t), its noise); steps scale with `start`'s entries."""
     with np.errstate(all="ignore"):
         scale = max(1.0, float(np.max(np.abs(start), initial=0.0)))
-    (middle, noise), best = value(0.0), Slope(np.nan, np.inf)
-    slopes: list[float] = []
-    jumps: list[float] = []
-    bend = np.inf
-    for level in range(LEVELS):
-        h = scale * 2.0 ** -(level + 3)
-        (up, noise_up), (down, noise_down) = value(h), value(-h)
-        rounding = (noise_up + noise_down + 2 * noise) / (2 * h)
-        slopes, change = _extrapolated((up - down) / (2 * h), slopes, 0)
-        jumps, doubt = _extrapolated((up - 2 * middle + down) / h, jumps, 1)
-        jump = abs(jumps[-1]) if abs(jumps[-1]) > doubt + _CERTAIN * rounding else 0.0
-        bend, above = abs(jumps[0]), bend
-        if change + rounding < best.error:
-            best = Slope(slopes[-1], change + rounding)
-        if best.error + jump <= ENOUGH * abs(best.value):
-            break
-    else:  # the bend of a smooth function halves with h, to the last step
-        jump = max(jump, bend) if bend > 0.6 * above + _CERTAIN * rounding else jump
-    return Slope(best.value, best.error + jump)
-
-
-def _extrapolated(first: float, above: list[float], odd: int) -> tuple[list[float], float]:
-    """Return the next row of a Richardson tableau and how much its last entry has changed.
-
-    odd: 0 where the error is a series in h², h⁴, …, 1 where it is one in h, h³, …
-    """
-    row, change = [first], np.inf
-    for order, before in enumerate(above):
-        factor = 2.0 ** (2 * order + 2 - odd)
-        row.append((factor * row[order] - before) / (factor - 1))
-        change = max(abs(row[-1] - row[-2]), abs(row[-1] - before))
-    return row, change
+    return derivative(value, scale, enough=ENOUGH)

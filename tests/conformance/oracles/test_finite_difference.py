@@ -7,10 +7,11 @@ import pytest
 
 from conformance.adapters.load import load_engine
 from conformance.execute import execute
+from conformance.gradient_check.numerics import Slope
 from conformance.notation import parse
 from conformance.observation import Array
 from conformance.oracles.algebraic import Adjoint
-from conformance.oracles.finite_difference import FiniteDifference, Slope, contraction, ridders
+from conformance.oracles.finite_difference import FiniteDifference, contraction, ridders
 
 TORCH = load_engine("torch")
 
