@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaised, BasePoint
+from conformance.gradient_check.comparison import compare
 from conformance.gradient_check.examination import Findings, examined
 from conformance.gradient_check.line import Line
 from conformance.gradient_check.probes.context import Context, Outcome
@@ -158,7 +159,11 @@ def _checked(context: Context, target: Target, name: str, circumstance: str) -> 
         line = base.line(direction)
         if _right_at_a_glance(line, weights, gradient):
             return Probe(name, "passed")
-        examined(base, line, weights, gradient, found)
+        comparison = compare(line, weights, gradient)
+        if not comparison.agrees:
+            examined(base, line, weights, gradient, found)
+        elif not comparison.resolved:
+            return Probe(name, "unclear", "its slopes there cannot be measured well enough")
     except (*BACKWARD_ERRORS, BackwardRaised):
         return Probe(name, "unclear", "the function refuses inputs nearby")
     if found.failures and not _moves(line):
