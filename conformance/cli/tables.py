@@ -13,7 +13,7 @@ from rich.text import Text
 from conformance.known import Known, failures
 from conformance.ledger import Ledger
 from conformance.report.model import headline, in_themes, theme_title
-from conformance.report.outcomes import Outcome, count, outcome_of, severity
+from conformance.report.outcomes import NOT_ASKED, Outcome, count, outcome_of, severity
 from conformance.verdict import ClauseResult
 
 STYLES = {
@@ -26,6 +26,7 @@ STYLES = {
     "inconclusive": "yellow",
     "unexercised": "yellow",
     "holds": "green",
+    "convention": "dim",
     "unsupported": "dim",
 }
 
@@ -55,7 +56,7 @@ def print_summary(out: Console, ledgers: Sequence[Ledger], known: Known) -> None
         (ledger.engine.name, result)
         for ledger in ledgers
         for result in ledger.clauses
-        if outcome_of(result).key not in ("holds", "unsupported")
+        if outcome_of(result).key not in {"holds", *NOT_ASKED}
     ]
     attention.sort(key=lambda row: (severity(outcome_of(row[1])), row[1].level.value))
     if attention:

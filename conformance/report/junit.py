@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from xml.etree import ElementTree
 
 from conformance.ledger import Ledger
-from conformance.report.outcomes import Outcome, outcome_of
+from conformance.report.outcomes import NOT_ASKED, Outcome, outcome_of
 from conformance.report.text import clause_text
 from conformance.verdict import ClauseResult, Level
 
@@ -70,7 +70,7 @@ def _case(suite: ElementTree.Element, engine: str, result: ClauseResult, expecte
 def _tag(result: ClauseResult, outcome: Outcome, expected: bool) -> str:
     if outcome.key == "holds":
         return ""
-    if result.level is Level.SHOULD or outcome.key == "unsupported" or expected:
+    if result.level is Level.SHOULD or outcome.key in NOT_ASKED or expected:
         return "skipped"
     return "error" if outcome.key in ("crashed", "timed-out") else "failure"
 

@@ -14,6 +14,7 @@ from conformance.report.listing import Line, program_listing, script_listing
 from conformance.report.outcomes import (
     BY_KEY,
     DEPARTURES,
+    NOT_ASKED,
     Count,
     Outcome,
     count,
@@ -198,7 +199,7 @@ class Score:
 def score(results: Iterable[ClauseResult], level: Level | None = None) -> Score:
     """Count the clauses (of `level`, where given) that the engine supports, and those that hold."""
     keys = [outcome_of(r).key for r in results if level in (None, r.level)]
-    return Score(keys.count("holds"), len(keys) - keys.count("unsupported"))
+    return Score(keys.count("holds"), sum(key not in NOT_ASKED for key in keys))
 
 
 def headline(results: tuple[ClauseResult, ...]) -> Headline:
@@ -219,9 +220,9 @@ def _sentence(results: tuple[ClauseResult, ...], outcomes: list[Outcome], worst:
         others = len(departing) - number
         return _departure(worst, number) + (f", {others} more violated." if others else ".")
     if worst.key == "holds":
-        lacking = any(o.key == "unsupported" for o in outcomes)
+        lacking = any(o.key in NOT_ASKED for o in outcomes)
         return "Every clause that it supports holds." if lacking else "Every clause holds."
-    if worst.key == "unsupported":
+    if worst.key in NOT_ASKED:
         return "It supports none of these clauses."
     unjudged = sum(o.key in ("inconclusive", "unexercised") for o in outcomes)
     return f"No violation; {_clauses(unjudged)} not judged."
@@ -249,8 +250,8 @@ def _detail(results: tuple[ClauseResult, ...], outcomes: list[Outcome]) -> str:
     keys = [outcome.key for outcome in outcomes]
     unjudged = keys.count("inconclusive") + keys.count("unexercised")
     said += [f"{unjudged} not judged"] if unjudged else []
-    lacking = keys.count("unsupported")
-    said += [f"{lacking} unsupported"] if lacking else []
+    for key, words in (("convention", "by another convention"), ("unsupported", "unsupported")):
+        said += [f"{keys.count(key)} {words}"] if key in keys else []
     return "; ".join(said) + "."
 
 

@@ -37,9 +37,12 @@ OUTCOMES: tuple[Outcome, ...] = (
     Outcome("inconclusive", "inconclusive", "?", "The oracles could not settle it; no pass."),
     Outcome("unexercised", "unexercised", "○", "No program reached the clause; no pass."),
     Outcome("holds", "holds", "✓", "Every program that reached the clause did what it promises."),
+    Outcome("convention", "convention", "≠", "The engine documents another convention."),
     Outcome("unsupported", "unsupported", "–", "The engine lacks a capability that it needs."),
 )
-"""In order of severity; `holds` and `unsupported` need nobody's attention."""
+"""In order of severity; `holds` and those after it need nobody's attention."""
+NOT_ASKED = frozenset(("convention", "unsupported"))
+"""Outcomes that say nothing for or against an engine."""
 
 BY_KEY = {outcome.key: outcome for outcome in OUTCOMES}
 SEVERITY = {outcome.key: rank for rank, outcome in enumerate(OUTCOMES)}
@@ -50,7 +53,12 @@ DEPARTURES = frozenset(
 
 
 def outcome_of(result: ClauseResult) -> Outcome:
-    """Return the outcome of a clause: its status, or the worst kind among its violations."""
+    """Return the outcome of a clause: its status, or the worst kind among its violations.
+
+    A clause is unsupported by convention where the note that its judge left says so.
+    """
+    if result.status is Status.UNSUPPORTED and result.note.startswith("convention "):
+        return BY_KEY["convention"]
     if result.status is Status.VIOLATED and result.violations:
         return min((outcome_of_kind(v.kind) for v in result.violations), key=severity)
     return BY_KEY[result.status.value]

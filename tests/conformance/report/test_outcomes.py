@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from conformance.report.outcomes import (
     BY_KEY,
     DEPARTURES,
@@ -8,12 +10,22 @@ from conformance.report.outcomes import (
     outcome_of,
     severity,
 )
-from conformance.verdict import Kind, Status
+from conformance.verdict import ClauseResult, Kind, Level, Status
 from tests.sample_ledgers import CRASH, LOUD, MISSING, SILENT, clause, violated
 
 
 def test_every_status_and_every_kind_has_a_row() -> None:
-    assert {status.value for status in Status} | {kind.value for kind in Kind} == set(BY_KEY)
+    known = {status.value for status in Status} | {kind.value for kind in Kind}
+    assert known | {"convention"} == set(BY_KEY)
+
+
+def test_a_documented_convention_is_told_apart_from_a_missing_capability() -> None:
+    lacking = ClauseResult(
+        id="COT-3", theme="cotangents", level=Level.MUST, title="", status=Status.UNSUPPORTED
+    )
+    assert outcome_of(lacking).key == "unsupported"
+    departing = replace(lacking, note="convention implicit_cotangent: E documents that …")
+    assert outcome_of(departing).key == "convention"
 
 
 def test_a_violated_clause_shows_its_worst_kind() -> None:
