@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from time import perf_counter
 
 import numpy as np
 
@@ -19,6 +20,10 @@ from conformance.gradient_check.result import Departure, Probe
 from conformance.gradient_check.targets import Target
 
 CONSTANTS = "constant tensors would have to change with them"
+LARGE = 2.0**7
+"""Factor for functions whose series and recurrences are as long as their arguments are large."""
+PATIENCE = 3.0
+"""Times the usual duration that a call at large inputs may take before huge ones are given up."""
 TINY, HUGE = 2.0**-30, 2.0**18
 """Factors on the inputs."""
 ENOUGH = 4096
@@ -37,8 +42,22 @@ def tiny(context: Context) -> Outcome:
 
 
 def huge(context: Context) -> Outcome:
-    """Check where all inputs are huge."""
-    return _scaled(context, "huge inputs", HUGE)
+    """Check where all inputs are huge, or large where a backward's time grows with their size."""
+    return _scaled(context, "huge inputs", HUGE if _quick(context) else LARGE)
+
+
+def _quick(context: Context) -> bool:
+    """Tell whether a backward at large inputs takes about the time that it takes at the point."""
+    target = context.base.target
+    times = []
+    for point in (target.point, target.point * LARGE):
+        try:
+            start = perf_counter()
+            target.record(point).pull(context.weights)
+        except BACKWARD_ERRORS:
+            return False
+        times.append(perf_counter() - start)
+    return times[1] < PATIENCE * times[0]
 
 
 def _scaled(context: Context, name: str, factor: float) -> Outcome:
