@@ -17,6 +17,7 @@ import click
 
 from conformance.cli.adapting import new_adapter
 from conformance.cli.comparing import diff, replay, report
+from conformance.cli.fuzzing import fuzz
 from conformance.cli.gradients import gradcheck
 from conformance.cli.listing import engines, spec
 from conformance.cli.running import run
@@ -37,7 +38,7 @@ def commands() -> None:
     """Test an autograd engine against the executable specification of autograd behaviour."""
 
 
-for command in (run, engines, spec, replay, report, diff, gradcheck, new_adapter):
+for command in (run, fuzz, engines, spec, replay, report, diff, gradcheck, new_adapter):
     commands.add_command(command)
 
 

@@ -20,7 +20,7 @@ from conformance.runner import DEFAULT_ENGINES, Plan, Run
 from conformance.spec import clauses
 
 
-def _jobs(context: click.Context, parameter: click.Parameter, value: str) -> int | None:
+def read_jobs(context: click.Context, parameter: click.Parameter, value: str) -> int | None:
     """Read `-n`: a number of processes, or None for `auto`."""
     if value == "auto":
         return None
@@ -51,7 +51,7 @@ def _jobs(context: click.Context, parameter: click.Parameter, value: str) -> int
     "jobs",
     metavar="N|auto",
     default="auto",
-    callback=_jobs,
+    callback=read_jobs,
     show_default=True,
     help="Worker processes; auto is one per processor.",
 )

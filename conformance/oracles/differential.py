@@ -27,6 +27,12 @@ def oracle_for(engine: Engine) -> Engine:
     return _oracle("reference" if engine.name.startswith("torch") else "torch")
 
 
+def other_oracle(engine: Engine) -> Engine | None:
+    """Return the engine that judges the judge of `engine`, or None: `engine` is one of the two."""
+    ours = engine.name.startswith(("torch", "reference"))
+    return None if ours else _oracle("reference")
+
+
 @cache
 def _oracle(name: str) -> Engine:
     return load_engine(name)

@@ -23,8 +23,9 @@ from conformance.strategies.driver import SearchResult, search, strategy
 from conformance.strategies.facts import Facts
 from conformance.strategies.probe import facts_of
 from conformance.strategies.recipes import RECIPES
+from conformance.strategies.state_machine import programs
 
-__all__ = ["RECIPES", "Facts", "SearchResult", "facts_of", "search", "strategy"]
+__all__ = ["RECIPES", "Facts", "SearchResult", "facts_of", "programs", "search", "strategy"]
 THEMES = (
     leaves, accumulation, cotangents, retained, detach, data, modes, training,
     views, hooks, higher, asking, complexes, promotion, same,

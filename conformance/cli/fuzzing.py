@@ -1,0 +1,76 @@
+"""`fuzz`: judge random programs in bulk."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from rich.text import Text
+
+from conformance.archive import ledger_text, prepare_folder, write_text
+from conformance.cli.running import read_jobs
+from conformance.cli.tables import console
+from conformance.ledger import Ledger, file_stem
+from conformance.verdict import Outcome
+from conformance.workers import processors
+
+
+@click.command()
+@click.option(
+    "--engine", "engines", multiple=True, required=True, metavar="E",
+    help="Engine to test; repeat for several.",
+)  # fmt: skip
+@click.option(
+    "--programs", type=click.IntRange(min=1), default=10_000, show_default=True, metavar="N",
+    help="How many random programs each engine runs.",
+)  # fmt: skip
+@click.option(
+    "-n", "jobs", metavar="N|auto", default="auto", callback=read_jobs, show_default=True,
+    help="Worker processes; auto is one per processor.",
+)  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all programs.")
+@click.option(
+    "--dtype", metavar="DTYPE", help="Dtype of the programs. Default: the engine's preferred one."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default="reports", show_default=True,
+    help="Folder for ledgers.",
+)  # fmt: skip
+def fuzz(
+    engines: tuple[str, ...], programs: int, jobs: int | None, seed: int, dtype: str | None,
+    out: Path,
+) -> int:  # fmt: skip
+    """Judge random programs of every kind of step; write OUT/<engine>.fuzz.json."""
+    from conformance.fuzzing import Fuzz  # Hypothesis, only where it is needed
+
+    prepare_folder(out)
+    screen = console()
+    failed = False
+    for engine in dict.fromkeys(engines):
+        started = time.perf_counter()
+        running = Fuzz(engine, programs, seed, jobs or processors(), dtype)
+        with screen.status(f"{engine}: 0 of {programs} programs") as status:
+            running.told = lambda done, e=engine, s=status: s.update(
+                f"{e}: {done} of {programs} programs"
+            )
+            ledger = running.execute()
+        seconds = time.perf_counter() - started
+        ledger = replace(ledger, machine={"seconds": round(seconds, 3), "jobs": running.jobs})
+        path = out / f"{file_stem(engine)}.fuzz.json"
+        write_text(path, ledger_text(ledger))
+        unclear = running.outcomes[Outcome.INCONCLUSIVE]
+        screen.print(Text(
+            f"{engine}: {programs} programs in {seconds:.0f} s,"
+            f" {running.outcomes[Outcome.VIOLATED]} violated,"
+            f" {unclear} inconclusive ({unclear / programs:.2%}); ledger: {path}"
+        ), soft_wrap=True)  # fmt: skip
+        _print_violations(ledger)
+        failed = failed or bool(ledger.clauses[0].violations)
+    return int(failed)
+
+
+def _print_violations(ledger: Ledger) -> None:
+    for found in ledger.clauses[0].violations:
+        click.echo(f"\n{found.kind.value}: {found.message}\n{found.reproduction}")

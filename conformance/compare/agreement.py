@@ -1,0 +1,56 @@
+"""Agreement: whether two engines yielded the same at a step, by the cheapest test that is exact.
+
+What agrees here needs no judge. What does not may still be right: rounding is judged by measured
+conditioning (`conformance.evidence`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from conformance.compare.tolerance import MULTIPLE, limits
+from conformance.observation import Array, Event
+
+
+def agreed(mine: Sequence[Event], theirs: Sequence[Event]) -> bool:
+    """Tell whether all steps were taken alike and yielded the same, up to their own rounding.
+
+    The error granted is MULTIPLE unit roundoffs of each element, and no less than nothing else: it
+    never exceeds the bound that the judge grants without measuring.
+    """
+    for one, other in zip(mine, theirs, strict=True):
+        if one.skipped is not other.skipped or (one.refusal is None) is not (other.refusal is None):
+            return False
+        if one.seen and not _same(one.value, other.value):
+            return False
+    return True
+
+
+def _same(mine: object, theirs: object) -> bool:
+    if isinstance(mine, np.ndarray):
+        return isinstance(theirs, np.ndarray) and _close(mine, theirs)
+    if isinstance(mine, tuple):
+        return (
+            isinstance(theirs, tuple)
+            and len(mine) == len(theirs)
+            and all(map(_close, mine, theirs))
+        )
+    if isinstance(mine, str):
+        return isinstance(theirs, str)  # engines name their nodes as they like
+    if mine is None or theirs is None or isinstance(theirs, (np.ndarray, tuple)):
+        return mine is theirs
+    return mine == theirs
+
+
+def _close(mine: Array, theirs: Array) -> bool:
+    if mine.dtype != theirs.dtype or mine.shape != theirs.shape:
+        return False
+    if mine.tobytes() == theirs.tobytes():
+        return True
+    if mine.dtype.kind not in "fc":
+        return False
+    roundoff = limits(mine.dtype.name)[0]
+    apart = np.abs(mine - theirs)  # not finite: not close, and the judge looks closer
+    return bool((apart <= MULTIPLE * roundoff * np.abs(theirs)).all())

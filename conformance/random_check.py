@@ -1,0 +1,92 @@
+"""The check of random programs: two engines side by side, and a judge where they part.
+
+Nearly all programs agree exactly and cost two runs. The others are judged: by conditioning where
+numbers are close, by finite differences where gradients are not, and by a second oracle where the
+engine under test is neither of the two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from conformance.adapters.base import Engine
+from conformance.compare.agreement import agreed
+from conformance.execute import execute
+from conformance.judge import judge
+from conformance.observation import Observation
+from conformance.oracles.differential import oracle_for, other_oracle
+from conformance.oracles.promoted import Promoted
+from conformance.program import Program
+from conformance.promises import end_of, observed, promised
+from conformance.verdict import Finding, Outcome
+
+FLOATS_OF_ORACLES = frozenset({"float64", "complex128"})
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a program was judged to show, and the program in the form in which it was judged."""
+
+    program: Program
+    finding: Finding
+
+
+class RandomCheck:
+    """Judges random programs on one engine in one dtype (default: its preferred one)."""
+
+    def __init__(self, engine: Engine, dtype: str | None = None) -> None:
+        self.engine, self.dtype = engine, dtype or engine.dtypes[0]
+        self.oracle = oracle_for(engine)
+        self.judged = 0
+
+    def __call__(self, program: Program) -> Finding:
+        """Return what the program shows of the engine."""
+        return self.check(program).finding
+
+    def check(self, program: Program) -> Checked:
+        """Run the program on the engine and on the oracle; judge it where they part."""
+        mine = execute(self.engine, program, self.dtype)
+        theirs = self._answers(program)
+        end = min(end_of(program, theirs.events), len(theirs.events))
+        if agreed(mine.events[:end], theirs.events[:end]) and mine.unsupported is None:
+            return Checked(program, Finding(Outcome.HOLDS, self.dtype, checks=end))
+        self.judged += 1
+        return self._judged(program, theirs)
+
+    def plainly(self, program: Program) -> Checked:
+        """Judge the program as it is, with no more observations than its own."""
+        form = promised(program, self._answers(program).events)
+        return Checked(form, judge(self.engine, form, dtype=self.dtype))
+
+    def _judged(self, program: Program, theirs: Observation) -> Checked:
+        if theirs.unsupported is not None:
+            reason = f"{self.oracle.name} cannot run the program: {theirs.unsupported.message}"
+            return Checked(program, Finding(Outcome.INCONCLUSIVE, self.dtype, message=reason))
+        form = promised(program, theirs.events)
+        finding = judge(self.engine, form, dtype=self.dtype)
+        if finding.outcome is not Outcome.VIOLATED:
+            return Checked(form, finding)
+        closer = observed(program)
+        closer = promised(closer, self._answers(closer).events)
+        earlier = judge(self.engine, closer, dtype=self.dtype)
+        if earlier.outcome is Outcome.VIOLATED:
+            form, finding = closer, earlier
+        return self._confirmed(form, finding)
+
+    def _confirmed(self, form: Program, finding: Finding) -> Checked:
+        """Blame an engine only where a second oracle has no quarrel with the first."""
+        if self._second is not None:
+            doubt = judge(self._second, form, dtype=self._second.dtypes[0])
+            if doubt.outcome is Outcome.VIOLATED and doubt.step <= finding.step:
+                reason = f"{self._second.name} sides against {self.oracle.name}: {doubt.message}"
+                return Checked(form, Finding(Outcome.INCONCLUSIVE, self.dtype, message=reason))
+        return Checked(form, finding)
+
+    def _answers(self, program: Program) -> Observation:
+        promote = self.dtype not in FLOATS_OF_ORACLES
+        return execute(Promoted(self.oracle) if promote else self.oracle, program, self.dtype)
+
+    @cached_property
+    def _second(self) -> Engine | None:
+        return other_oracle(self.engine)

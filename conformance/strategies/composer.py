@@ -1,0 +1,280 @@
+"""Composition: random programs of every kind of step, written with a model of what they may do.
+
+The model knows shapes, intervals of values, shared memory, and which graphs a backward has freed or
+a write has spoiled. It makes most programs run; what it lets fail on purpose, or for want of
+precision, owes an error that the oracles confirm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from conformance.catalogue import EVERYWHERE, Interval, Operation, hull
+from conformance.program import Param, Program, Step
+from conformance.strategies.facts import Facts
+from conformance.strategies.graphs import Leaf
+from conformance.strategies.growth import RANGES
+from conformance.strategies.placement import Draw, Placed, Scene, place
+from conformance.strategies.shapes import Shape
+
+Pairs = tuple[tuple[str, Param], ...]
+TRACKED: Pairs = (("requires_grad", True),)
+SEEDS = 4
+"""Seeds of the leaves at one place of a program: few, so that their numbers are made once."""
+ROOM = 5
+"""Leaves of a program at most."""
+_ALIASING = frozenset({"reshape", "expand"})
+"""Operations of which engines differ whether the result has memory of its own."""
+
+
+@dataclass(eq=False, slots=True)
+class Variable:
+    """What is known of a tensor of the program.
+
+    bounds: where its values lie. tracked: whether it requires grad, as far as the model knows.
+    memory: the number of the memory it lives in; views share it. graph: the operations behind it.
+    counted: whether its version counts the program's writes alone; PyTorch's matmul writes into its
+    own result. stale: whether the memory that it shares was written to, or it is a gradient:
+    nothing is hung onto it. sure: whether all engines track it, if it is tracked; they differ in
+    which second derivatives they know to vanish.
+    """
+
+    name: str
+    shape: Shape
+    bounds: Interval
+    tracked: bool
+    leaf: bool
+    memory: int
+    graph: frozenset[int] = frozenset()
+    watched: bool = False
+    counted: bool = True
+    stale: bool = False
+    sure: bool = True
+    written: bool = False
+
+
+@dataclass(slots=True)
+class _Block:
+    verb: str
+    params: Pairs
+    enabled: bool
+    left: int
+    raises: bool
+    steps: list[Step] = field(default_factory=list)
+
+
+class Composer:
+    """A program while it is composed.
+
+    variables: the tensors that operations may take, oldest first. spent: operations whose graph is
+    freed or spoiled. kinked, curved: those whose second derivative vanishes almost everywhere, and
+    nowhere much. passes: those that stand for a backward. unwritable: memory into which nothing is
+    written. lent: whether a tensor of the program has seeded a backward, so that gradients may
+    share its memory.
+    """
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.variables: list[Variable] = []
+        self.gradients: list[Variable] = []
+        self.handles: list[str] = []
+        self.spent: set[int] = set()
+        self.kinked: set[int] = set()
+        self.curved: set[int] = set()
+        self.passes: set[int] = set()
+        self.unwritable: set[int] = set()
+        self.hooked = self.ran_backward = self.lent = False
+        self._blocks: list[_Block] = []
+        self._steps: list[Step] = []
+        self._savers: dict[int, set[int]] = {}
+        self._leaves = self._results = self._memories = self._operations = 0
+
+    # writing
+
+    @property
+    def enabled(self) -> bool:
+        """Whether operations are recorded at this place."""
+        return self._blocks[-1].enabled if self._blocks else True
+
+    @property
+    def tracked(self) -> list[Variable]:
+        """Return the variables that require grad."""
+        return [v for v in self.variables if v.tracked]
+
+    def write(self, step: Step) -> None:
+        """Append a step."""
+        (self._blocks[-1].steps if self._blocks else self._steps).append(step)
+
+    def open(self, verb: str, params: Pairs, enabled: bool, length: int, raises: bool) -> None:
+        """Open a block that holds the next `length` slots."""
+        if len(self._blocks) < 2:
+            self._blocks.append(_Block(verb, params, enabled, length, raises))
+
+    def passed(self) -> None:
+        """Say that a slot is over: blocks end when theirs are."""
+        for block in self._blocks:
+            block.left -= 1
+        while self._blocks and self._blocks[-1].left < 0:
+            self._close()
+
+    def _close(self) -> None:
+        block = self._blocks.pop()
+        if not block.steps:
+            return
+        if block.raises:
+            block.steps.append(Step("raise"))
+        self.write(Step(block.verb, (), (), None, block.params, tuple(block.steps)))
+
+    def steps(self) -> tuple[Step, ...]:
+        """Close all blocks and return the steps."""
+        while self._blocks:
+            self._close()
+        return tuple(self._steps)
+
+    def program(self) -> Program:
+        """Close all blocks and return the program, validated."""
+        return Program(self.steps())
+
+    # tensors
+
+    def leaf(self, shape: Shape, code: int, seed: int, tracked: bool) -> Variable:
+        """Write a leaf of seeded numbers."""
+        bounds = RANGES[code % len(RANGES)]
+        number = self._leaves
+        self._leaves += 1
+        name = f"x{number}"
+        params: Pairs = (
+            ("shape", shape),
+            ("seed", number * SEEDS + seed % SEEDS),
+            ("low", bounds[0]),
+            ("high", bounds[1]),
+        )
+        self.write(Step("leaf", (name,), (), None, params + TRACKED if tracked else params))
+        return self._new(Variable(name, shape, bounds, tracked, True, self._memory()))
+
+    def result(
+        self,
+        step_of: str,
+        source: Variable,
+        *,
+        tracked: bool,
+        memory: int | None = None,
+        graph: frozenset[int] = frozenset(),
+    ) -> Variable:
+        """Write a verb of one tensor that makes another: `detach`, `data` or `reload`."""
+        name = self.fresh()
+        self.write(Step(step_of, (name,), (source.name,)))
+        place_ = self._memory() if memory is None else memory
+        made = Variable(name, source.shape, source.bounds, tracked, not graph, place_, graph)
+        made.counted = source.counted
+        return self._new(made)
+
+    def fresh(self) -> str:
+        """Return a new name of a result."""
+        self._results += 1
+        return f"y{self._results}"
+
+    def gradient(self, name: str, shape: Shape, graph: frozenset[int]) -> Variable:
+        """Take note of a tensor that a step has bound: a gradient, whose values may be anything."""
+        made = Variable(name, shape, EVERYWHERE, bool(graph), not graph, self._memory())
+        made.stale, made.counted = True, False
+        made.sure = not self.curved.isdisjoint(graph) and self.passes.isdisjoint(graph)
+        if graph:
+            self._operations += 1
+            self.passes.add(self._operations)
+            made.graph = graph | {self._operations}
+        self.unwritable.add(made.memory)
+        return self._new(made)
+
+    def apply(self, operation: Operation, operand: int, draw: Draw) -> Variable | None:
+        """Write an operation; None where it does not fit or would not be tame."""
+        if operation.view and not self.enabled and self.variables[operand].tracked:
+            return None  # whether such a view requires grad is an engine's own affair
+        latest_first = range(len(self.variables) - 1, -1, -1)
+        scene = Scene(
+            self.variables,  # type: ignore[arg-type]  # of a vertex only shape and bounds are read
+            latest_first,
+            lambda shape: self._fresh_leaf(shape, draw),
+            self.facts.takes(f"{operation.name}.other"),
+        )
+        placed = place(operation, operand, draw, scene)
+        if placed is None or _size(placed.shape) > 16:
+            return None
+        return self._placed(operation, placed)
+
+    def _placed(self, operation: Operation, placed: Placed) -> Variable:
+        inputs = [
+            self.leaf(i.shape, RANGES.index(i.bounds), i.seed, i.requires_grad)
+            if isinstance(i, Leaf)
+            else self.variables[i]
+            for i in placed.inputs
+        ]
+        name = self.fresh()
+        args = tuple(v.name for v in inputs)
+        self.write(Step("apply", (name,), args, operation.name, placed.params))
+        memory = inputs[0].memory if operation.view else self._memory()
+        if operation.name in _ALIASING:
+            self.unwritable.add(memory)
+        tracked = self.enabled and any(v.tracked for v in inputs)
+        graph: frozenset[int] = frozenset()
+        if tracked:
+            saved = [v.memory for v in inputs] + [memory] if operation.saves else []
+            graph = self.recorded(inputs, saved)
+            if operation.kinks:
+                self.kinked.add(self._operations)
+            elif operation.family == "unary" and operation.saves:
+                self.curved.add(self._operations)
+        made = Variable(name, placed.shape, placed.bounds, tracked, not graph, memory, graph)
+        made.sure = any(v.sure and v.tracked for v in inputs)
+        made.counted = inputs[0].counted if operation.view else operation.family != "matmul"
+        return self._new(made)
+
+    def recorded(self, inputs: Iterable[Variable], saved: Iterable[int]) -> frozenset[int]:
+        """Return the graph of a new operation on `inputs` that saves what lies in `saved`."""
+        self._operations += 1
+        number = self._operations
+        for memory in saved:
+            self._savers.setdefault(memory, set()).add(number)
+        return frozenset({number}).union(*(v.graph for v in inputs))
+
+    def written(self, target: Variable, bounds: Interval, operands: list[Variable]) -> None:
+        """Take note of a write: all that shares the memory may now hold the new values."""
+        self.spent |= self._savers.get(target.memory, set())
+        tracked = self.enabled and any(v.tracked for v in (target, *operands))
+        graph = self.recorded((target, *operands), ()) if tracked else frozenset()
+        target.written = True
+        sharing = [v for v in self.variables if v.memory == target.memory]
+        if tracked and any(v.leaf for v in sharing if v is not target):
+            self.unwritable.add(target.memory)  # PyTorch takes such views for leaves from now on
+        for variable in sharing:
+            variable.bounds = hull(variable.bounds, bounds)
+            variable.stale = len(sharing) > 1
+            if tracked:
+                variable.tracked, variable.leaf = True, False
+                variable.graph |= graph
+
+    def ends(self) -> list[Variable]:
+        """Return the tracked variables from which a backward should run."""
+        sure = [v for v in self.tracked if v.sure]
+        return [v for v in sure if self.spent.isdisjoint(v.graph)]
+
+    def _fresh_leaf(self, shape: Shape, draw: Draw) -> Leaf | None:
+        if self._leaves >= ROOM or _size(shape) > 16:
+            return None
+        return Leaf(shape, RANGES[draw.fresh % len(RANGES)], draw.seed, draw.fresh < 192)
+
+    def _memory(self) -> int:
+        self._memories += 1
+        return self._memories
+
+    def _new(self, variable: Variable) -> Variable:
+        self.variables.append(variable)
+        return variable
+
+
+def _size(shape: Shape) -> int:
+    size = 1
+    for length in shape:
+        size *= length
+    return size
