@@ -7,22 +7,25 @@ latest node first. Nothing recurses, so a chain of a million nodes is no differe
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from reference_engine import errors
-from reference_engine.backends.base import BACKENDS
-from reference_engine.graph import Cotangent, Node
+from reference_engine.anomaly import run_watched
+from reference_engine.backends.base import BACKENDS, OF_DTYPE
+from reference_engine.graph import AccumulateGrad, Cotangent, GradientEdge, Node
 from reference_engine.hooks import run_post_hooks, run_pre_hooks, run_tensor_hooks
-from reference_engine.modes import set_grad_enabled
+from reference_engine.modes import MODES, set_grad_enabled
 from reference_engine.ops.namespace import TENSORS, raw_namespace
-from reference_engine.tensor import Tensor
+from reference_engine.scope import Edge, Scope, Task
+from reference_engine.tensor import Tensor, from_raw
 
-#: a place in the graph: output ``nr`` of a node
-Edge = tuple[Node, int]
+#: what a backward run starts from or goes to
+Place: TypeAlias = "Tensor | GradientEdge"
+Places: TypeAlias = "Place | Sequence[Place]"
 
 
 def run(
@@ -31,15 +34,17 @@ def run(
     F: Any,
     *,
     keep_graph: bool,
-    scope: Scope | None = None,
+    task: Task,
 ) -> None:
-    """Sends cotangents from the roots to the leaves, or with a scope to its targets.
+    """Sends cotangents from the roots to the leaves, or to the targets of the task's scope.
 
     ``grads`` are what ``F`` computes with: raw arrays, or tensors when a graph is being created.
     """
-    dependencies = _dependencies([node for node, _ in roots])
+    scope = task.scope
+    dependencies = task.dependencies = _dependencies([node for node, _ in roots])
     if scope is not None:
         scope.reach(dependencies)
+        scope.root = roots[0][0] if len(roots) == 1 else None
     buffers: dict[Node, list[Cotangent]] = {}
     for (node, nr), grad in zip(roots, grads, strict=True):
         buffer = buffers.setdefault(node, [None] * len(node.metas))
@@ -47,13 +52,14 @@ def run(
     ready = [(node.priority, node) for node in buffers if not dependencies[node]]
     heapify(ready)
     creates_graph = F.creates_graph
+    plain = scope is None and not MODES.anomaly
     while ready:
         node = heappop(ready)[1]
         grads_in = buffers.pop(node, None) or [None] * len(node.metas)
         first = grads_in[0]
         if not creates_graph and type(first) is not F.array_type and first is not None:
             F = raw_namespace(type(first))  # the graph goes on on another backend
-        if scope is None and node.hooks is None:
+        if plain and node.hooks is None:
             outs = node.run(grads_in, F, None)
         else:
             visited = _visit(node, grads_in, F, scope)
@@ -87,7 +93,7 @@ def _visit(
 ) -> Sequence[Cotangent] | None:
     """Runs a node that has hooks, or in a scope; None when the scope does not need it to run."""
     wanted = None
-    if scope is not None and not scope.leads_on(node):
+    if scope is not None and not scope.enters(node):
         return None  # nothing arrives here that was asked for: not even a hook is called
     if node.hooks is not None:
         grads = run_tensor_hooks(node, grads, F)
@@ -98,50 +104,8 @@ def _visit(
         wanted = [parent is not None and scope.leads_on(parent) for parent in node.next]
     if node.hooks is not None:
         grads = run_pre_hooks(node, grads, F)
-    outs = node.run(grads, F, wanted)
+    outs = (run_watched if MODES.anomaly else type(node).run)(node, grads, F, wanted)
     return outs if node.hooks is None else run_post_hooks(node, outs, grads, F)
-
-
-class Scope:
-    """What a run with given targets is limited to, and what arrives at them.
-
-    With ``accumulate`` the targets run too, so that leaves among them fill their ``.grad``.
-    """
-
-    def __init__(self, targets: Sequence[Edge], accumulate: bool) -> None:
-        self.captured: dict[Edge, Cotangent] = {}
-        self._accumulate = accumulate
-        self._targets: dict[Node, list[int]] = {}
-        for node, nr in targets:
-            self._targets.setdefault(node, []).append(nr)
-        self._leading: set[Node] = set()
-
-    def reach(self, reached: Iterable[Node]) -> None:
-        """Finds, among the nodes reached, those from which a step or more leads to a target."""
-        children: dict[Node, list[Node]] = {}
-        for node in reached:
-            for parent in node.next:
-                if parent is not None:
-                    children.setdefault(parent, []).append(node)
-        stack = [child for target in self._targets for child in children.get(target, ())]
-        while stack:
-            node = stack.pop()
-            if node not in self._leading:
-                self._leading.add(node)
-                stack.extend(children.get(node, ()))
-
-    def capture(self, node: Node, grads: Sequence[Cotangent]) -> None:
-        """Keeps what has arrived at a target."""
-        for nr in self._targets.get(node, ()):
-            self.captured[node, nr] = grads[nr]
-
-    def runs(self, node: Node) -> bool:
-        """Whether the node itself must run."""
-        return node in self._leading or (self._accumulate and node in self._targets)
-
-    def leads_on(self, node: Node) -> bool:
-        """Whether a cotangent for the node is wanted."""
-        return node in self._leading or node in self._targets
 
 
 def _dependencies(roots: Sequence[Node]) -> dict[Node, int]:
@@ -160,12 +124,12 @@ def _dependencies(roots: Sequence[Node]) -> dict[Node, int]:
 
 
 def backward(
-    tensors: Tensor | Sequence[Tensor],
+    tensors: Places,
     grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
     *,
-    inputs: Tensor | Sequence[Tensor] | None = None,
+    inputs: Places | None = None,
 ) -> None:
     """Adds to the leaves' ``.grad`` the gradients of ``tensors``, as ``torch.autograd.backward``.
 
@@ -184,7 +148,8 @@ def backward(
             raise RuntimeError("backward got inputs=(), which asks for no gradient; leave it out")
         targets = [_input_edge(x) for x in wanted]
         for x in wanted:
-            x.retain_grad()
+            if isinstance(x, Tensor):
+                x.retain_grad()
     if create_graph:
         warnings.warn(
             "backward(create_graph=True) makes a cycle between a leaf and its .grad, which only "
@@ -197,8 +162,8 @@ def backward(
 
 
 def grad(
-    outputs: Tensor | Sequence[Tensor],
-    inputs: Tensor | Sequence[Tensor],
+    outputs: Places,
+    inputs: Places,
     grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
@@ -215,6 +180,8 @@ def grad(
         raise ValueError("materialize_grads needs allow_unused=True, got False")
     allow_unused = materialize_grads if allow_unused is None else allow_unused
     outs, wanted = _sequence(outputs), _sequence(inputs)
+    if materialize_grads and any(isinstance(x, GradientEdge) for x in wanted):
+        raise RuntimeError("materialize_grads needs tensors as inputs, got a GradientEdge")
     if not wanted:
         raise RuntimeError("grad got no inputs; name the tensors to differentiate with respect to")
     targets = [_input_edge(x) for x in wanted]
@@ -228,7 +195,8 @@ def grad(
         results = _run(roots, grads, create_graph, keep, targets)
     if materialize_grads:
         return tuple(
-            TENSORS.zeros_like(x) if g is None else g for g, x in zip(results, wanted, strict=True)
+            TENSORS.zeros_like(x) if g is None and isinstance(x, Tensor) else g
+            for g, x in zip(results, wanted, strict=True)
         )
     if not allow_unused and any(g is None for g in results):
         place = [g is None for g in results].index(True)
@@ -251,26 +219,26 @@ def _run(
     if not roots:
         return ()
     scope = None if targets is None else Scope(targets, accumulate)
+    task, outer = Task(scope), MODES.task
     metas = [node.metas[nr] for node, nr in roots]
     nodes = [node for node, _ in roots]
-    F: Any = TENSORS
-    with set_grad_enabled(create_graph):
-        if create_graph:
-            fitted = [F.fit(g, *m, n) for g, m, n in zip(grads, metas, nodes, strict=True)]
-            run(roots, fitted, F, keep_graph=keep, scope=scope)
-        else:
-            F = raw_namespace(type(grads[0]._raw))
-            raws = [F.fit(g._raw, *m, n) for g, m, n in zip(grads, metas, nodes, strict=True)]
-            # nobody has asked NumPy for warnings about overflow or 0/0: torch gives none
-            with np.errstate(all="ignore"):
-                run(roots, raws, F, keep_graph=keep, scope=scope)
+    F: Any = TENSORS if create_graph else raw_namespace(type(grads[0]._raw))
+    # nobody has asked NumPy for warnings about overflow or 0/0: torch gives none
+    with set_grad_enabled(create_graph), np.errstate(all="ignore"):
+        given = grads if create_graph else [g._raw for g in grads]
+        fitted = [F.fit(g, *m, n) for g, m, n in zip(given, metas, nodes, strict=True)]
+        MODES.task = task
+        try:
+            run(roots, fitted, F, keep_graph=keep, task=task)
+        finally:
+            MODES.task = outer
         found = [] if scope is None else [scope.captured.get(edge) for edge in targets or ()]
         return tuple(None if g is None else F.to_tensor(g) for g in found)
 
 
 def _batched(
-    outs: Sequence[Tensor],
-    wanted: Sequence[Tensor],
+    outs: Sequence[Place],
+    wanted: Sequence[Place],
     grad_outputs: Tensor | Sequence[Tensor | None] | None,
     roots: Sequence[Edge],
     targets: Sequence[Edge],
@@ -281,12 +249,13 @@ def _batched(
     batches = _gradient_list(outs, grad_outputs)
     sizes = {g.shape[0] if g is not None and g.ndim else None for g in batches}
     size = next(iter(sizes))
-    for out, g in zip(outs, batches, strict=True):
-        if g is None or size is None or len(sizes) > 1 or g.shape[1:] != out.shape:
+    shapes_of = [node.metas[nr][0] for node, nr in roots]
+    for shape, g in zip(shapes_of, batches, strict=True):
+        if g is None or size is None or len(sizes) > 1 or g.shape[1:] != shape:
             shapes = [None if g is None else list(g.shape) for g in batches]
             raise RuntimeError(
                 f"is_grads_batched needs gradients of shape [batch, *output shape], got {shapes} "
-                f"for outputs of shape {[list(o.shape) for o in outs]}"
+                f"for outputs of shape {list(map(list, shapes_of))}"
             )
     rows = []
     for i in range(size or 0):
@@ -294,7 +263,7 @@ def _batched(
         last = i + 1 == size
         rows.append(_run(roots, grads, create_graph, keep or not last, targets))
     if not rows:
-        return tuple(x.new_zeros((0, *x.shape)) for x in wanted)
+        return tuple(x.new_zeros((0, *x.shape)) for x in wanted if isinstance(x, Tensor))
     columns = zip(*rows, strict=True)
     return tuple(None if None in map(_none, c) else TENSORS.stack(list(c), dim=0) for c in columns)
 
@@ -303,13 +272,16 @@ def _none(x: Tensor | None) -> bool | None:
     return None if x is None else True
 
 
-def _sequence(tensors: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
-    return (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
+def _sequence(places: Places) -> tuple[Place, ...]:
+    return (places,) if isinstance(places, (Tensor, GradientEdge)) else tuple(places)
 
 
-def _root_edges(outputs: Sequence[Tensor]) -> list[Edge]:
+def _root_edges(outputs: Sequence[Place]) -> list[Edge]:
     edges = []
     for place, out in enumerate(outputs):
+        if isinstance(out, GradientEdge):
+            edges.append((out.node, out.output_nr))
+            continue
         node, nr = out._edge()
         if node is None:
             raise RuntimeError(
@@ -320,7 +292,9 @@ def _root_edges(outputs: Sequence[Tensor]) -> list[Edge]:
     return edges
 
 
-def _input_edge(x: Tensor) -> Edge:
+def _input_edge(x: Place) -> Edge:
+    if isinstance(x, GradientEdge):
+        return x.node, x.output_nr
     node, nr = x._edge()
     if node is None:
         raise RuntimeError(
@@ -331,7 +305,7 @@ def _input_edge(x: Tensor) -> Edge:
 
 
 def _gradient_list(
-    outputs: Sequence[Tensor], grads: Tensor | Sequence[Tensor | None] | None
+    outputs: Sequence[Place], grads: Tensor | Sequence[Tensor | None] | None
 ) -> list[Tensor | None]:
     if grads is None:
         return [None] * len(outputs)
@@ -342,11 +316,12 @@ def _gradient_list(
 
 
 def _root_grads(
-    outputs: Sequence[Tensor], grads: Tensor | Sequence[Tensor | None] | None
+    outputs: Sequence[Place], grads: Tensor | Sequence[Tensor | None] | None
 ) -> list[Tensor]:
     """The cotangents to start from, checked against the outputs; ones for real scalars."""
     checked = []
-    for out, g in zip(outputs, _gradient_list(outputs, grads), strict=True):
+    for place, g in zip(outputs, _gradient_list(outputs, grads), strict=True):
+        out = place if isinstance(place, Tensor) else _like(place)
         if g is None:
             if out.shape.numel() != 1 or out.dtype.is_complex:
                 raise errors.not_scalar(out.shape, out.dtype)
@@ -365,3 +340,11 @@ def _root_grads(
             )
         checked.append(g)
     return checked
+
+
+def _like(edge: GradientEdge) -> Tensor:
+    """A tensor such as the one at an edge."""
+    if isinstance(edge.node, AccumulateGrad):
+        return edge.node.variable.detach()
+    shape, dtype = edge.node.metas[edge.output_nr]
+    return from_raw(OF_DTYPE[dtype].zeros(shape, dtype=dtype))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from reference_engine.anomaly import note_traceback
 from reference_engine.backends.base import BACKENDS, COMPLEX, DIFFERENTIABLE, Backend, Kernel
 from reference_engine.backends.dtypes import (
     Category,
@@ -22,6 +23,7 @@ from reference_engine.graph import CONSTANT, Node, OpNode, new_node, node_type
 from reference_engine.modes import MODES
 from reference_engine.ops.opdef import OpDef
 from reference_engine.ops.plan import PlanCache
+from reference_engine.saved_tensors import pack
 from reference_engine.tensor import Tensor, from_raw
 from reference_engine.views import make_view
 
@@ -204,7 +206,7 @@ def record(
 ) -> None:
     """Makes the node of an op that has run, and the differentiable outputs its children."""
     node = make_node(run, inputs, params, outputs, edges)
-    node._saved = save(node, inputs, raws, outputs)
+    node._saved = pack(save(node, inputs, raws, outputs))
     for nr, out in enumerate(outputs):
         if out._raw.dtype in DIFFERENTIABLE:
             out._grad_fn, out._nr, out._tracked = node, nr, True
@@ -222,7 +224,11 @@ def make_node(
     wanted = (0,) if run.variadic else tuple([i for i, n in enumerate(parents) if n is not None])
     metas = tuple([(out._raw.shape, out._raw.dtype) for out in outputs])
     plan = run.plans.get(wanted, any(dtype in COMPLEX for _, dtype in metas))
-    return new_node(run.node_class, plan, parents, nrs, metas, (), plan.facts(inputs, params))
+    facts = plan.facts(inputs, params)
+    node = new_node(run.node_class, plan, parents, nrs, metas, (), facts)
+    if MODES.anomaly:
+        note_traceback(node)
+    return node
 
 
 def save(

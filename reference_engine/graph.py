@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import TYPE_CHECKING, Any, TypeAlias
+from threading import RLock
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from weakref import ref
 
 from reference_engine import errors
-from reference_engine.backends.base import BACKENDS, DIFFERENTIABLE, Shape
+from reference_engine.backends.base import BACKENDS, DIFFERENTIABLE, Shape, of_array
 from reference_engine.ops.plan import Plan
 from reference_engine.storage import Detached, Storage, new_storage
 
 if TYPE_CHECKING:
     from reference_engine.hooks import RemovableHandle
+    from reference_engine.saved_tensors import Packed
     from reference_engine.tensor import Tensor
 
 #: shape and raw dtype of a node's output
@@ -32,6 +34,9 @@ _new = object.__new__
 priorities = count(0, -1)
 #: leaves accumulate as soon as they are complete, before any other node
 _leaf_priorities = count(-(1 << 62), -1)
+#: several threads may run backward into the same leaves; saving what accumulation computes may run
+#: hooks, which may run backward again
+_accumulating = RLock()
 #: the storage of saved numbers, which nobody can modify
 CONSTANT = new_storage()
 
@@ -117,6 +122,17 @@ class Node:
         """Frees saved values: the node can then run again only if it had none."""
 
 
+class GradientEdge(NamedTuple):
+    """A place in the graph to start a backward from or to go to, without the tensor that was there.
+
+    ``ownership_token`` keeps alive what the edge needs.
+    """
+
+    node: Node
+    output_nr: int
+    ownership_token: Any = None
+
+
 class OpNode(Node):
     """The node of an op of the table; a subclass per op gives it its name.
 
@@ -126,7 +142,7 @@ class OpNode(Node):
     __slots__ = ("_facts", "_plan", "_saved")
 
     _plan: Plan
-    _saved: tuple[Any, ...] | None
+    _saved: tuple[Any, ...] | Packed | None
     _facts: tuple[Any, ...]
 
     def run(
@@ -139,8 +155,8 @@ class OpNode(Node):
         """``output`` stands for the saved output of a write into a view, see ``inplace``."""
         plan = self._plan
         saved = self._saved
-        if saved is None:
-            raise errors.freed(self.name())
+        if type(saved) is not tuple:
+            saved = self._unpacked()
         if grads[0] is None and all(g is None for g in grads):
             return [None] * len(self.next)
         pool: list[Any] = self._cotangents(grads, F) if plan.multiple else [grads[0]]
@@ -181,6 +197,14 @@ class OpNode(Node):
         ]
         variadic = self._plan.op.outputs[0].startswith("*")
         return [tuple(grads)] if variadic else grads
+
+    def _unpacked(self) -> tuple[Any, ...]:
+        """The saved values; RuntimeError when they have been freed."""
+        from reference_engine.saved_tensors import unpack
+
+        if self._saved is None:
+            raise errors.freed(self.name())
+        return unpack(self._saved)
 
     def _check_versions(self, saved: tuple[Any, ...]) -> None:
         for i in range(1, len(saved), 3):
@@ -251,10 +275,9 @@ class OpNode(Node):
             if name in place and name in inputs:
                 return None
             raise AttributeError(f"{self.name()} has no attribute '_saved_{name}'")
-        if self._saved is None:
-            raise errors.freed(self.name())
-        self._check_versions(self._saved)
-        return self._rebuild(self._saved)[plan.sources.index(place[name])]
+        saved = self._unpacked()
+        self._check_versions(saved)
+        return self._rebuild(saved)[plan.sources.index(place[name])]
 
 
 def _holds_array(fact: Any) -> bool:
@@ -296,13 +319,21 @@ class AccumulateGrad(Node):
         self.variable = variable
         self.next = ()
         self.nrs = ()
-        raw = variable._raw
-        self.metas = ((tuple(raw.shape), raw.dtype),)
+        self.describe()
         self.priority = next(_leaf_priorities)
         self.hooks = None
         rare = variable._rare
         if rare is not None and rare.hooks:
             self.leaf_hooks()
+
+    def describe(self) -> None:
+        """Takes down what gradients must be: of the leaf's shape, and of its ``grad_dtype``."""
+        raw, rare = self.variable._raw, self.variable._rare
+        dtype = raw.dtype
+        if rare is not None and rare.leaf is not None and rare.leaf.grad_dtype != "own":
+            kind = rare.leaf.grad_dtype
+            dtype = None if kind is None else of_array(raw).raw_dtype(kind)
+        self.metas = ((tuple(raw.shape), dtype),)
 
     def leaf_hooks(self) -> dict[int, Callable[..., Any]]:
         """The leaf's tensor hooks, which outlive this node."""
@@ -315,8 +346,12 @@ class AccumulateGrad(Node):
     ) -> Sequence[Cotangent]:
         """Accumulates."""
         del wanted
-        if grads[0] is not None and self.variable._tracked:
-            F.accumulate(self.variable, grads[0])
+        leaf = self.variable
+        if grads[0] is not None and leaf._tracked:
+            with _accumulating:
+                F.accumulate(leaf, grads[0])
+            if leaf._rare is not None and leaf._rare.leaf is not None:
+                leaf._rare.leaf.run_hooks(leaf)
         return ()
 
 

@@ -8,10 +8,14 @@ post-hooks.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
-from typing import Any
+from threading import Lock
+from typing import Any, Literal
+from weakref import WeakKeyDictionary, ref
 
 from reference_engine.graph import AccumulateGrad, Cotangent, Node
+from reference_engine.modes import MODES
 from reference_engine.tensor import Tensor
 
 _ids = count()
@@ -53,6 +57,70 @@ def register_tensor_hook(tensor: Tensor, hook: Callable[..., Any]) -> RemovableH
     if node is None:  # a view made in no_grad, which no gradient reaches
         return RemovableHandle(tensor._extras().hooks, hook)
     return RemovableHandle(node.attached().output.setdefault(nr, {}), hook)
+
+
+class _Handles:
+    """Removes several hooks at once."""
+
+    def __init__(self, handles: Sequence[RemovableHandle]) -> None:
+        self._handles = handles
+
+    def remove(self) -> None:
+        """Unregisters the hooks."""
+        for handle in self._handles:
+            handle.remove()
+
+    def __enter__(self) -> _Handles:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()
+
+
+def register_multi_grad_hook(
+    tensors: Sequence[Tensor],
+    fn: Callable[..., None],
+    *,
+    mode: Literal["all", "any"] = "all",
+) -> _Handles:
+    """Calls ``fn(grads)`` once a run has computed the gradients of all ``tensors`` that it comes
+    to (None for the others), or with ``mode="any"`` ``fn(grad)`` at the first.
+
+    ValueError for another mode, RuntimeError for a tensor that requires no grad.
+    """
+    if mode not in ("all", "any"):
+        raise ValueError(f"mode must be 'all' or 'any', got {mode!r}")
+    #: run that is going on -> what it has computed
+    arrived: WeakKeyDictionary[Any, dict[int, Tensor | None]] = WeakKeyDictionary()
+    lock = Lock()
+    nodes = [_finder(x) for x in tensors]
+
+    def arrive(place: int, grad: Tensor | None) -> None:
+        task = MODES.task
+        with lock:
+            found = arrived.setdefault(task, {})
+            found[place] = grad
+            if mode == "any":
+                complete = len(found) == 1
+            else:
+                complete = len(found) == sum(task.visits(node()) for node in nodes)
+        if complete and mode == "any":
+            fn(grad)
+        elif complete:
+            fn([found.get(i) for i in range(len(nodes))])
+
+    return _Handles([x.register_hook(partial(arrive, i)) for i, x in enumerate(tensors)])
+
+
+def _finder(tensor: Tensor) -> Callable[[], Node | None]:
+    """Finds a tensor's node without keeping it: the node keeps the hook."""
+    if not tensor.requires_grad:
+        raise RuntimeError("a multi-grad hook needs tensors that require grad, and one does not")
+    node = tensor._edge()[0]
+    if isinstance(node, AccumulateGrad):
+        leaf = ref(tensor)
+        return lambda: None if (x := leaf()) is None else x._edge()[0]
+    return ref(node) if node is not None else lambda: None
 
 
 def run_tensor_hooks(node: Node, grads: list[Cotangent], F: Any) -> list[Cotangent]:

@@ -22,6 +22,7 @@ from reference_engine.graph import (
     priorities,
 )
 from reference_engine.modes import MODES
+from reference_engine.saved_tensors import pack
 from reference_engine.storage import InferenceStorage, new_storage
 from reference_engine.tensor import Tensor, View, from_graph, from_raw
 from reference_engine.views import check_creation, move_retained, replay, replay_raw
@@ -53,19 +54,22 @@ def apply_in_place(run: Operator, inputs: Sequence[Any], params: Mapping[str, An
             # the gradient needs the value that is about to be overwritten
             kept = from_raw(backend.copy(raws[0]), new_storage())
             inputs, raws = [kept, *inputs[1:]], [kept._raw, *raws[1:]]
-        node._saved = save(node, inputs, raws, [target])
+        saved = save(node, inputs, raws, [target])
+    if MODES.mutation is not None:
+        MODES.mutation.before_write(target._storage)
     backend.assign(target._raw, result)
     bump(target)
     if node is not None:
         if len(run.op.inputs) in node._plan.sources:
-            node._saved = _output_as_written(node, target)
+            saved = _output_as_written(saved, target)
+        node._saved = pack(saved)
         rebase(target, node)
     return target
 
 
-def _output_as_written(node: OpNode, target: Tensor) -> tuple[Any, ...]:
+def _output_as_written(written: tuple[Any, ...], target: Tensor) -> tuple[Any, ...]:
     """A saved output is valid from the version that the write itself made."""
-    saved = list(node._saved or ())
+    saved = list(written)
     for i in range(0, len(saved), 3):
         if saved[i] is target._raw:
             saved[i + 2] = target._storage.version

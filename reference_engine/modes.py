@@ -34,11 +34,21 @@ class Modes(local):
         self.recording = True
         #: ``run`` while recording; None sends ops the general way
         self.fast: Callable[..., Any] | None = self.run
+        #: (pack, unpack) hooks of saved tensors, innermost last; why there may be none, if so
+        self.saved_hooks: list[tuple[Callable[..., Any], Callable[..., Any]]] = []
+        self.saved_hooks_refusal: str | None = None
+        #: the ``allow_mutation_on_saved_tensors`` that holds, and anomaly mode
+        self.mutation: Any = None
+        self.anomaly = self.check_nan = False
+        #: the node that anomaly mode is running, and the backward run that is going on
+        self.evaluating: Any = None
+        self.task: Any = None
 
     def refresh(self) -> None:
         """Recomputes what follows from the modes after one has changed."""
         self.recording = self.grad and not self.inference
-        self.fast = self.run if self.recording else None
+        special = self.saved_hooks or self.anomaly
+        self.fast = self.run if self.recording and not special else None
 
 
 MODES = Modes()

@@ -11,6 +11,12 @@ from reference_engine.backends.base import Array, Shape, of_array
 from reference_engine.backends.device import device, device_of
 from reference_engine.backends.dtypes import dtype
 from reference_engine.graph import AccumulateGrad, Node
+from reference_engine.leaves import (
+    check_grad,
+    grad_dtype,
+    register_post_accumulate_grad_hook,
+    set_grad_dtype,
+)
 from reference_engine.modes import MODES
 from reference_engine.ops.opdef import OpDef
 from reference_engine.size import Size
@@ -18,6 +24,7 @@ from reference_engine.storage import Detached, InferenceStorage, Storage, new_st
 
 if TYPE_CHECKING:
     from reference_engine.hooks import RemovableHandle
+    from reference_engine.leaves import LeafOptions
 
 _new = object.__new__
 
@@ -53,7 +60,7 @@ class Rare:
     """What most tensors do not have."""
 
     __slots__ = (
-        "accumulator", "grad", "hooks", "retains_grad", "view",
+        "accumulator", "grad", "hooks", "leaf", "retains_grad", "view",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -61,6 +68,7 @@ class Rare:
         self.accumulator: ref[AccumulateGrad] | None = None
         self.view: View | None = None
         self.retains_grad = False
+        self.leaf: LeafOptions | None = None
         self.hooks: dict[int, Callable[..., Any]] = {}
 
 
@@ -204,22 +212,24 @@ class Tensor:
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
         if value is not None:
-            self._check_grad(value)
+            check_grad(self, value)
         self._extras().grad = value
 
     @grad.deleter
     def grad(self) -> None:
         self._extras().grad = None
 
-    def _check_grad(self, value: Tensor) -> None:
-        if not isinstance(value, Tensor):
-            raise TypeError(f"grad must be a Tensor or None, got {type(value).__name__}")
-        if value is self:
-            raise RuntimeError("a tensor cannot be its own grad; assign a clone()")
-        for what in ("dtype", "device", "shape"):
-            mine, theirs = getattr(self, what), getattr(value, what)
-            if mine != theirs:
-                raise RuntimeError(f"grad has {what} {theirs}, but its tensor has {what} {mine}")
+    @property
+    def grad_dtype(self) -> dtype | None:
+        """The dtype that a leaf's ``.grad`` must have, its own unless set; None for any.
+
+        RuntimeError for a non-leaf, and when it is set to another than a ``.grad`` has already.
+        """
+        return grad_dtype(self)
+
+    @grad_dtype.setter
+    def grad_dtype(self, value: dtype | None) -> None:
+        set_grad_dtype(self, value)
 
     def _accumulate_raw(self, g: Any) -> None:
         rare = self._extras()
@@ -258,6 +268,10 @@ class Tensor:
         from reference_engine.hooks import register_tensor_hook
 
         return register_tensor_hook(self, hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[..., None]) -> RemovableHandle:
+        """Calls ``hook(leaf)`` whenever backward has added to this leaf's ``.grad``."""
+        return register_post_accumulate_grad_hook(self, hook)
 
     def backward(
         self,

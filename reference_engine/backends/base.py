@@ -202,6 +202,8 @@ class Backend(ABC):
 
 
 BACKENDS: dict[type, Backend] = {}
+#: whose a raw dtype is
+OF_DTYPE: dict[object, Backend] = {}
 #: raw dtypes of all backends: those that may carry gradients, the complex ones among them, and
 #: those that NumPy and torch combine with Python numbers as the engine does
 DIFFERENTIABLE: set[object] = set()
@@ -214,6 +216,7 @@ def register(backend: Backend, dtypes: Iterable[dtype]) -> None:
     BACKENDS[backend.array_type] = backend
     for d in dtypes:
         raw = backend.raw_dtype(d)
+        OF_DTYPE[raw] = backend
         if d.differentiable:
             DIFFERENTIABLE.add(raw)
             (COMPLEX if d.is_complex else NATIVE_FLOATING).add(raw)

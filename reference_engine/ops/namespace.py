@@ -76,7 +76,9 @@ class RawNamespace:
         if g.shape != shape:
             check_expandable(shape, tuple(g.shape), node)
             g = backend.sum_to_size(g, shape)
-        return g if g.dtype == dtype else backend.cast(g, backend.engine_dtype(dtype))
+        return (
+            g if dtype is None or g.dtype == dtype else backend.cast(g, backend.engine_dtype(dtype))
+        )
 
     def accumulate(self, leaf: Tensor, g: Any) -> None:
         """Adds a raw cotangent to ``leaf.grad``, in place when there already is one."""
@@ -117,7 +119,7 @@ class TensorNamespace:
         if g.shape != shape:
             check_expandable(shape, g.shape, node)
             g = self.sum_to_size(g, size=tuple(shape))
-        wanted = of_array(g._raw).engine_dtype(dtype)
+        wanted = g.dtype if dtype is None else of_array(g._raw).engine_dtype(dtype)
         return g if g.dtype is wanted else self._to_copy(g, dtype=wanted)
 
     def accumulate(self, leaf: Tensor, g: Tensor) -> None:

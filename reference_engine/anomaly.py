@@ -1,0 +1,94 @@
+"""Anomaly mode: every node remembers where it was made, and backward looks for NaN."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from reference_engine.graph import Cotangent, Node
+from reference_engine.modes import MODES
+
+
+class set_detect_anomaly:  # noqa: N801
+    """Sets anomaly mode on or off, at once when called as a function, for a block when entered."""
+
+    def __init__(self, mode: bool, check_nan: bool = True) -> None:
+        self._before = (MODES.anomaly, MODES.check_nan)
+        self._set(bool(mode), check_nan)
+
+    @staticmethod
+    def _set(mode: bool, check_nan: bool) -> None:
+        MODES.anomaly, MODES.check_nan = mode, check_nan
+        MODES.refresh()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exception: object) -> None:
+        self._set(*self._before)
+
+
+class detect_anomaly(set_detect_anomaly):  # noqa: N801
+    """Inside, backward raises RuntimeError at the first NaN and says where its forward was run."""
+
+    def __init__(self, check_nan: bool = True) -> None:
+        warnings.warn(
+            "anomaly mode is on, which makes everything slower: use it for debugging only",
+            UserWarning,
+            stacklevel=2,
+        )
+        super().__init__(mode=True, check_nan=check_nan)
+
+
+def note_traceback(node: Node) -> None:
+    """In anomaly mode, notes in a new node's metadata where it is made, and during which node."""
+    if MODES.anomaly:
+        import traceback
+
+        node.metadata["traceback_"] = traceback.format_stack()[:-2]
+        if MODES.evaluating is not None:
+            node.metadata["parent_"] = MODES.evaluating
+
+
+def run_watched(
+    node: Node, grads: Sequence[Cotangent], F: Any, wanted: Sequence[bool] | None
+) -> Sequence[Cotangent]:
+    """Runs a node in anomaly mode.
+
+    When it fails, or returns NaN, a warning shows the traceback of its forward.
+    """
+    before, MODES.evaluating = MODES.evaluating, node
+    done = False
+    try:
+        outs = node.run(grads, F, wanted)
+        if MODES.check_nan:
+            _refuse_nan(node, outs, F)
+        done = True
+    finally:
+        MODES.evaluating = before
+        if not done:
+            _show(node)
+    return outs
+
+
+def _refuse_nan(node: Node, outs: Sequence[Cotangent], F: Any) -> None:
+    for place, (parent, out) in enumerate(zip(node.next, outs, strict=False)):
+        if parent is None or out is None:
+            continue
+        x = F.to_tensor(out).detach()
+        if bool((x != x).any().item()):
+            raise RuntimeError(f"{node.name()} returned NaN as the gradient of its input {place}")
+
+
+def _show(node: Node) -> None:
+    text = f"error in {node.name()}, whose forward was run at:\n"
+    notes: dict[Any, Any] = node.metadata
+    if "traceback_" not in notes:
+        text = f"error in {node.name()}; turn anomaly mode on during forward to see where it ran"
+    text += "".join(notes.get("traceback_", ()))
+    parent = notes.get("parent_")
+    if parent is not None:
+        text += f"during the backward of {parent.name()}, whose forward was run at:\n"
+        text += "".join(parent.metadata.get("traceback_", ()))
+    warnings.warn(text, UserWarning, stacklevel=2)

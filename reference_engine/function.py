@@ -1,0 +1,365 @@
+"""Functions with a derivative of the user's own.
+
+A subclass of :class:`Function` has static methods ``forward`` and ``backward``. The node that a
+call leaves in the graph is the ``ctx`` that both receive.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, ClassVar
+
+from reference_engine import errors
+from reference_engine.anomaly import note_traceback
+from reference_engine.backends.base import DIFFERENTIABLE, of_array
+from reference_engine.graph import AccumulateGrad, Cotangent, Node, priorities
+from reference_engine.inplace import rebase
+from reference_engine.modes import MODES, is_grad_enabled, no_grad
+from reference_engine.saved_tensors import Packed, pack, unpack
+from reference_engine.tensor import Tensor, from_graph, from_raw
+
+#: what a saved tensor is rebuilt from: (raw, storage, version), and where it is in the graph
+_Place = tuple[Node | None, int]
+
+
+class FunctionCtx:
+    """What ``forward`` tells ``backward``, as ``torch.autograd.function.FunctionCtx``."""
+
+    #: per argument of ``forward``, whether it is a tensor that requires grad
+    needs_input_grad: tuple[bool, ...]
+    _to_save: tuple[Tensor | None, ...] = ()
+    _for_forward: tuple[Tensor | None, ...] = ()
+    _dirty: tuple[Tensor, ...] = ()
+    _non_differentiable: tuple[Tensor, ...] = ()
+    _materialize = True
+
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
+        """Saves tensors for ``backward``, version-checked and packed like any operation's.
+
+        TypeError for anything but tensors and None.
+        """
+        self._to_save = _tensors_only("save_for_backward", tensors)
+
+    def save_for_forward(self, *tensors: Tensor | None) -> None:
+        """Saves tensors for ``jvp``."""
+        self._for_forward = _tensors_only("save_for_forward", tensors)
+
+    def mark_dirty(self, *tensors: Tensor) -> None:
+        """Declares inputs that ``forward`` modified in place; it must return them."""
+        self._dirty = tensors
+
+    def mark_non_differentiable(self, *tensors: Tensor) -> None:
+        """Declares outputs that no gradient flows through."""
+        self._non_differentiable = tensors
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Whether ``backward`` gets zeros (as at first) or None for undefined gradients."""
+        self._materialize = value
+
+
+class Function:
+    """An operation given by its forward and its backward, as ``torch.autograd.Function``.
+
+    Either ``forward(ctx, *args)``, or ``forward(*args)`` with ``setup_context(ctx, inputs,
+    output)``. Its ``apply`` is what a program calls.
+    """
+
+    _node_class: ClassVar[type[FunctionNode]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._node_class = type(cls.__name__ + "Backward", (FunctionNode,), {"_function": cls})
+
+    def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
+        """Raises RuntimeError: a Function has no instances that could be called."""
+        raise RuntimeError(
+            f"{type(self).__name__} was called as an instance; call "
+            f"{type(self).__name__}.apply(...), and make forward a staticmethod"
+        )
+
+    @staticmethod
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        """Computes the outputs, with recording off."""
+        raise NotImplementedError("this Function has no forward; define it as a staticmethod")
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> Any:
+        """Tells ``ctx`` what the backward needs, when ``forward`` takes no ``ctx``."""
+        raise NotImplementedError("this Function has no setup_context")
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        """The gradient for each argument of ``forward``, given those of the outputs."""
+        raise NotImplementedError(
+            "this Function has neither backward nor vjp; define one as a staticmethod"
+        )
+
+    #: another name for ``backward``
+    vjp = backward
+
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
+        """The tangents of the outputs, given those of the arguments (None for most)."""
+        raise NotImplementedError("this Function has no jvp; define it to use forward mode")
+
+    @classmethod
+    def apply(cls, *args: Any, **kwargs: Any) -> Any:
+        """Runs ``forward`` and records a node.
+
+        RuntimeError for an input marked dirty that is a leaf, or that is not returned, and for a
+        modified view next to other outputs.
+        """
+        separate = cls.setup_context is not Function.setup_context
+        if separate:
+            bound = inspect.signature(cls.forward).bind(*args, **kwargs)
+            bound.apply_defaults()
+            args, kwargs = bound.args, bound.kwargs
+        ctx = cls._node_class()
+        inputs = [x for x in args if isinstance(x, Tensor)]
+        ctx.needs_input_grad = tuple(isinstance(x, Tensor) and x.requires_grad for x in args)
+        recording = MODES.recording and any(ctx.needs_input_grad)
+        ctx.connect(args if recording else ())
+        with no_grad():
+            output = cls.forward(*args, **kwargs) if separate else cls.forward(ctx, *args, **kwargs)
+            if separate:
+                cls.setup_context(ctx, args, output)
+        single = not isinstance(output, tuple)
+        outputs = ctx.adopt(inputs, (output,) if single else output, recording)
+        if recording:
+            ctx.keep()
+        return outputs[0] if single else tuple(outputs)
+
+
+class FunctionNode(FunctionCtx, Node):
+    """The node of one call of a Function, and its ``ctx``."""
+
+    _function: ClassVar[type[Function]]
+    _saved: Packed | tuple[Any, ...] | None = ()
+    _places: tuple[_Place, ...] = ()
+    #: places among the arguments of those that are tensors
+    _positions: tuple[int, ...] = ()
+
+    def connect(self, args: Sequence[Any]) -> None:
+        """Makes the edges to the inputs, as they are before ``forward`` runs."""
+        self.priority = next(priorities)
+        self.hooks = None
+        self._positions = tuple(i for i, x in enumerate(args) if isinstance(x, Tensor))
+        edges = [args[i]._edge() for i in self._positions]
+        self.next = tuple(node for node, _ in edges)
+        self.nrs = tuple(nr for _, nr in edges)
+        note_traceback(self)
+
+    # after forward --------------------------------------------------------------------------------
+    def adopt(self, inputs: Sequence[Tensor], outputs: Sequence[Any], recording: bool) -> list[Any]:
+        """The outputs as the caller gets them, with this node as their history."""
+        given, returned = set(map(id, inputs)), set(map(id, outputs))
+        self._check_dirty(given, returned)
+        constant, dirty = set(map(id, self._non_differentiable)), set(map(id, self._dirty))
+        # undefined gradients are made up for with zeros like these
+        self._like = [_prototype(x) for x in outputs]
+        self.metas = tuple([((), None) if m is None else (m[2], m[3]) for m in self._like])
+        adopted = []
+        for nr, x in enumerate(outputs):
+            made = x
+            if isinstance(x, Tensor):
+                flows = recording and id(x) not in constant and x._raw.dtype in DIFFERENTIABLE
+                made = self._adopt(x, nr, id(x) in given, id(x) in dirty, flows)
+            adopted.append(made)
+        followed = [x for x in adopted if isinstance(x, Tensor) and x._tracked]
+        for x in followed:
+            if x._view_info is not None and len(followed) > 1:
+                x._view_info.mode = "multi_output"
+        return adopted
+
+    def _check_dirty(self, given: set[int], returned: set[int]) -> None:
+        for x in self._dirty:
+            if id(x) not in returned:
+                raise RuntimeError(
+                    f"{self.name()}: a tensor of shape {list(x.shape)} was marked dirty, but "
+                    "forward does not return it"
+                )
+            if id(x) not in given:
+                warnings.warn(
+                    "mark_dirty is for inputs that forward modifies; this output needs no mark",
+                    UserWarning,
+                    stacklevel=4,
+                )
+
+    def _adopt(self, x: Tensor, nr: int, given: bool, dirty: bool, flows: bool) -> Tensor:
+        if dirty:
+            return self._adopt_modified(x, nr, flows)
+        if not flows:
+            if given and not x.requires_grad:
+                with no_grad():
+                    return x.view(x.shape)  # type: ignore[no-any-return]
+            if x.requires_grad and (given or x._view_info is None):
+                return x.detach()
+            return x
+        if given:
+            with no_grad():
+                x = x.view(x.shape)
+        view = x._view_info
+        if view is None:
+            x._grad_fn, x._nr = self, nr
+        else:
+            view.grad_fn, view.nr, view.mode = self, nr, "custom_function"
+        x._tracked = True
+        return x
+
+    def _adopt_modified(self, x: Tensor, nr: int, flows: bool) -> Tensor:
+        if MODES.recording and x.requires_grad and x.is_leaf:
+            raise errors.leaf_in_place(self.name(), "a leaf")
+        if x._view_info is not None and len(self.metas) > 1:
+            raise RuntimeError(
+                f"{self.name()} modified a view and returns {len(self.metas)} outputs; a modified "
+                "view must be the only one"
+            )
+        if flows:
+            rebase(x, self)
+            if x._view_info is None:
+                x._nr = nr
+        return x
+
+    def keep(self) -> None:
+        """Saves what ``save_for_backward`` was given: arrays and places, so that no cycle forms."""
+        flat: list[Any] = []
+        places: list[_Place] = []
+        for x in self._to_save:
+            if x is None:
+                flat += (None, None, 0)
+                places.append((None, 0))
+                continue
+            flat += (x._raw, x._storage, x._storage.version)
+            node, nr = x._edge()
+            # None, -1 - n: output n of this node, which must not refer to itself
+            places.append((None, -1 - nr) if node is self else (node, nr))
+        self._saved, self._places = pack(tuple(flat)), tuple(places)
+        self._to_save = self._dirty = self._non_differentiable = ()
+
+    @property
+    def saved_tensors(self) -> tuple[Tensor | None, ...]:
+        """What was saved; RuntimeError when it was freed, or modified in place since."""
+        if self._saved is None:
+            raise errors.freed(self.name())
+        if self._for_forward and not self._saved:
+            return self._for_forward
+        saved = unpack(self._saved)
+        triples = zip(saved[::3], saved[1::3], saved[2::3], self._places, strict=True)
+        return tuple(self._tensor(*found) for found in triples)
+
+    def _tensor(self, raw: Any, storage: Any, version: int, place: _Place) -> Tensor | None:
+        if raw is None:
+            return None
+        node, nr = place
+        if storage.version != version:
+            raise errors.modified(self.name(), tuple(raw.shape), version, storage.version)
+        if isinstance(node, AccumulateGrad) and node.variable._raw is raw:
+            return node.variable
+        return from_graph(raw, storage, *((self, -1 - nr) if nr < 0 else (node, nr)))
+
+    # backward -------------------------------------------------------------------------------------
+    def run(
+        self, grads: Sequence[Cotangent], F: Any, wanted: Sequence[bool] | None
+    ) -> Sequence[Cotangent]:
+        """Calls the user's ``backward`` with tensors, and checks what it returns."""
+        del wanted
+        function = self._function
+        own = function.vjp is not Function.vjp
+        if own and function.backward is not Function.backward:
+            raise RuntimeError(
+                f"{function.__name__} has both backward and vjp, two names for one thing; keep one"
+            )
+        given = [None if g is None else F.to_tensor(g) for g in grads]
+        if self._materialize:
+            given = [_zeros(m) if g is None else g for g, m in zip(given, self._like, strict=True)]
+        returned = (function.vjp if own else function.backward)(self, *given)
+        results = list(returned) if isinstance(returned, (tuple, list)) else [returned]
+        count = len(self.needs_input_grad)
+        while len(results) > count and results[-1] is None:
+            results.pop()
+        if len(results) != count:
+            raise RuntimeError(
+                f"{self.name()} returned {len(results)} gradients; expected {count}, one for each "
+                "argument of forward (None where there is none)"
+            )
+        for i, g in enumerate(results):
+            if g is not None and (i not in self._positions or not isinstance(g, Tensor)):
+                raise RuntimeError(
+                    f"{self.name()} returned {g!r} as gradient {i}; expected "
+                    + ("a Tensor or None" if i in self._positions else "None: no tensor was given")
+                )
+        used = [results[i] if self.needs_input_grad[i] else None for i in self._positions]
+        return [None if g is None else F.from_tensor(g) for g in used]
+
+    def release(self) -> None:
+        """Frees what ``save_for_backward`` saved."""
+        self._saved = None
+        self._places = ()
+
+
+class _Refusal(Node):
+    """The history of a gradient that a once-differentiable backward computed."""
+
+    def __init__(self, like: Tensor) -> None:
+        self.next = ()
+        self.nrs = ()
+        self.metas = ((tuple(like._raw.shape), like._raw.dtype),)
+        self.priority = next(priorities)
+        self.hooks = None
+
+    def run(
+        self, grads: Sequence[Cotangent], F: Any, wanted: Sequence[bool] | None
+    ) -> Sequence[Cotangent]:
+        """Raises."""
+        del grads, F, wanted
+        raise RuntimeError(
+            "a backward marked once_differentiable cannot be differentiated again; remove the mark "
+            "if it is made of differentiable operations"
+        )
+
+
+def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Marks a ``backward`` whose result has no derivative: asking for it raises RuntimeError."""
+
+    @wraps(function)
+    def backward(ctx: Any, *grads: Any) -> Any:
+        with no_grad():
+            returned = function(ctx, *grads)
+        if not is_grad_enabled() or not any(
+            isinstance(g, Tensor) and g.requires_grad for g in grads
+        ):
+            return returned
+        several = isinstance(returned, tuple)
+        made = tuple(map(_refusing, returned if several else (returned,)))
+        return made if several else made[0]
+
+    return backward
+
+
+def _refusing(x: Any) -> Any:
+    return from_graph(x._raw, x._storage, _Refusal(x), 0) if isinstance(x, Tensor) else x
+
+
+def _tensors_only(what: str, tensors: tuple[Any, ...]) -> tuple[Tensor | None, ...]:
+    for x in tensors:
+        if x is not None and not isinstance(x, Tensor):
+            raise TypeError(f"{what} takes Tensors and None, got {x!r}; set it as a ctx attribute")
+    return tensors
+
+
+def _prototype(x: Any) -> tuple[Any, Any, Any, Any] | None:
+    """What zeros like a tensor are made of: backend, device, shape and raw dtype."""
+    if not isinstance(x, Tensor):
+        return None
+    raw = x._raw
+    return of_array(raw), raw.device, tuple(raw.shape), raw.dtype
+
+
+def _zeros(like: tuple[Any, Any, Any, Any] | None) -> Tensor | None:
+    if like is None:
+        return None
+    backend, device, shape, dtype = like
+    return from_raw(backend.zeros(shape, dtype=dtype, device=device))

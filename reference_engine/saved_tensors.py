@@ -1,0 +1,165 @@
+"""What stands between a node and the tensors it saves: hooks that pack and unpack them.
+
+A node that saved under hooks holds a :class:`Packed` in place of the usual flat tuple of (raw
+array, storage, version). The arrays are then the hooks' business, and no version is checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary, WeakSet
+
+from reference_engine.backends.base import of_array
+from reference_engine.graph import CONSTANT
+from reference_engine.modes import MODES, no_grad
+from reference_engine.storage import Storage
+from reference_engine.tensor import Tensor, from_raw
+
+PackHook = Callable[[Tensor], Any]
+UnpackHook = Callable[[Any], Tensor]
+
+
+class Packed:
+    """The saved values of one node, packed."""
+
+    __slots__ = ("_saved", "_unpack")
+
+    def __init__(self, saved: tuple[Any, ...], hooks: tuple[PackHook, UnpackHook]) -> None:
+        pack_hook, self._unpack = hooks
+        flat: list[Any] = []
+        for value, storage, version in zip(saved[::3], saved[1::3], saved[2::3], strict=True):
+            if storage is None or storage is CONSTANT:
+                flat += (value, storage, version)
+                continue
+            before = storage.version
+            with no_grad():
+                flat += (pack_hook(from_raw(value, storage)), True, 0)
+            if storage.version != before:
+                raise RuntimeError(
+                    f"a pack hook modified the saved tensor of shape {list(value.shape)} in place; "
+                    "return a modified clone() instead"
+                )
+        self._saved = flat
+
+    def unpack(self) -> tuple[Any, ...]:
+        """The saved values as they were before packing; TypeError when the hook gives no Tensor."""
+        flat: list[Any] = []
+        for value, storage, version in zip(
+            self._saved[::3], self._saved[1::3], self._saved[2::3], strict=True
+        ):
+            if storage is not True:
+                flat += (value, storage, version)
+                continue
+            with no_grad():
+                found = self._unpack(value)
+            if not isinstance(found, Tensor):
+                raise TypeError(f"an unpack hook must return a Tensor, got {found!r}")
+            flat += (found._raw, found._storage, found._storage.version)
+        return tuple(flat)
+
+
+def pack(saved: tuple[Any, ...]) -> tuple[Any, ...] | Packed:
+    """The flat triples of saved values, packed if hooks are on."""
+    return Packed(saved, MODES.saved_hooks[-1]) if saved and MODES.saved_hooks else saved
+
+
+def unpack(saved: tuple[Any, ...] | Packed) -> tuple[Any, ...]:
+    """The flat triples of saved values."""
+    return saved.unpack() if isinstance(saved, Packed) else saved
+
+
+class saved_tensors_hooks:  # noqa: N801
+    """Inside, what a node saves goes through ``pack_hook``, and through ``unpack_hook`` when used.
+
+    RuntimeError where such hooks are disabled.
+    """
+
+    def __init__(self, pack_hook: PackHook, unpack_hook: UnpackHook) -> None:
+        self._hooks = (pack_hook, unpack_hook)
+
+    def __enter__(self) -> None:
+        if MODES.saved_hooks_refusal is not None:
+            raise RuntimeError(MODES.saved_hooks_refusal)
+        MODES.saved_hooks.append(self._hooks)
+        MODES.refresh()
+
+    def __exit__(self, *exception: object) -> None:
+        MODES.saved_hooks.pop()
+        MODES.refresh()
+
+
+class save_on_cpu(saved_tensors_hooks):  # noqa: N801
+    """Inside, saved tensors wait on the CPU, as copies. ``pin_memory`` is accepted and ignored."""
+
+    def __init__(self, pin_memory: bool = False) -> None:
+        del pin_memory
+        super().__init__(
+            lambda x: (x.device, x.to("cpu", copy=True)), lambda held: held[1].to(held[0])
+        )
+
+
+@contextmanager
+def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
+    """Inside, entering saved-tensor hooks raises RuntimeError with this message."""
+    if MODES.saved_hooks:
+        raise RuntimeError(error_message)
+    before, MODES.saved_hooks_refusal = MODES.saved_hooks_refusal, error_message
+    try:
+        yield
+    finally:
+        MODES.saved_hooks_refusal = before
+
+
+class _Kept:
+    """One saved array, which gets memory of its own when the shared one is about to be written."""
+
+    __slots__ = ("__weakref__", "raw", "storage")
+
+    def __init__(self, x: Tensor) -> None:
+        self.raw = x._raw
+        self.storage: Storage | None = x._storage
+
+
+class _Mutation:
+    """The saved tensors of one ``allow_mutation_on_saved_tensors``."""
+
+    def __init__(self) -> None:
+        self._kept: WeakKeyDictionary[Storage, WeakSet[_Kept]] = WeakKeyDictionary()
+        self.open = True
+
+    def pack(self, x: Tensor) -> _Kept:
+        kept = _Kept(x)
+        self._kept.setdefault(x._storage, WeakSet()).add(kept)
+        return kept
+
+    def unpack(self, kept: _Kept) -> Tensor:
+        if not self.open:
+            # as in PyTorch, which asserts it
+            raise AssertionError(
+                "this graph was recorded in allow_mutation_on_saved_tensors; run backward inside it"
+            )
+        return from_raw(kept.raw, kept.storage)
+
+    def before_write(self, storage: Storage) -> None:
+        """Gives everything saved of a storage memory of its own."""
+        for kept in self._kept.pop(storage, ()):
+            kept.raw, kept.storage = of_array(kept.raw).copy(kept.raw), None
+
+
+@contextmanager
+def allow_mutation_on_saved_tensors() -> Iterator[None]:
+    """Inside, a saved tensor that is written is copied first, so that backward sees it unchanged.
+
+    RuntimeError when nested.
+    """
+    if MODES.mutation is not None:
+        raise RuntimeError("allow_mutation_on_saved_tensors cannot be nested; one is enough")
+    mutation = MODES.mutation = _Mutation()
+    try:
+        with saved_tensors_hooks(mutation.pack, mutation.unpack):
+            yield
+    finally:
+        mutation.open = False
+        MODES.mutation = None
