@@ -48,9 +48,14 @@ def engines() -> int:
     is_flag=True,
     help="Print how each clause is exercised; exit code 1 where one is not.",
 )
-def spec(identifier: str | None, markdown: bool, covered: bool) -> int:
+@click.option("--ops", is_flag=True, help="Print the table of operations with their facts.")
+def spec(identifier: str | None, markdown: bool, covered: bool, ops: bool) -> int:
     """Print the specification, the clauses that match a glob, or one clause explained."""
-    if markdown:
+    if ops:
+        from reference_engine.ops.document import markdown as operations
+
+        click.echo(operations(), nl=False)
+    elif markdown:
         click.echo(document.markdown(), nl=False)
     elif covered:
         return _print_coverage()

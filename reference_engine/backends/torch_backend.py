@@ -44,6 +44,9 @@ class TorchBackend(Backend):
 
     def __getattr__(self, name: str) -> Any:
         namespace = self.namespace()
+        if name.startswith("special_"):
+            namespace, name = self._torch.special, name.removeprefix("special_")
+            return getattr(namespace, name)
         function = getattr(namespace if hasattr(namespace, name) else self._torch, name)
         setattr(self, name, function)
         return function

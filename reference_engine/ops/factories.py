@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from reference_engine.backends.dtypes import int64
 from reference_engine.ops.opdef import elementwise, linear, nondiff, own
 
 nondiff("zeros_like", lambda xp, x: xp.zeros_like(x), methods=())
@@ -44,3 +45,4 @@ linear("clone", lambda xp, x, *, memory_format=None: xp.copy(x), transpose=lambd
 linear("_to_copy",
        lambda xp, x, *, dtype: xp.copy(x) if xp.dtype_of(x) is dtype else xp.cast(x, dtype),
        transpose=lambda F, g: g, node="ToCopyBackward0")  # fmt: skip
+nondiff("_numbers_of", lambda xp, x, *, values: xp.asarray(values, int64, x.device))

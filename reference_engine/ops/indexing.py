@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+from reference_engine.backends.dtypes import int64
 from reference_engine.ops.dims import axis, broadcast_shapes
 from reference_engine.ops.opdef import linear
 
@@ -49,6 +50,7 @@ def _index_add(xp: Any, x: Any, index: Any, source: Any, *, dim: int, alpha: Any
 def _gather(xp: Any, x: Any, index: Any, *, dim: int) -> Any:
     if _flat("gather", index, x.ndim):
         return xp.copy(xp.expand(xp.sum(x), tuple(index.shape)))
+    index = xp.cast(index, int64)  # torch takes int32 here, and take_along_dim does not
     return xp.take_along_axis(_corner(x, index.shape, dim), index, axis=axis(dim, x.ndim))
 
 

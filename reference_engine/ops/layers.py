@@ -82,10 +82,14 @@ def _instance_norm(F: Any, x: Any, running_mean: Any = None, running_var: Any = 
                    weight: Any = None, bias: Any = None, use_input_stats: bool = True,
                    momentum: float = 0.1, eps: float = 1e-5) -> Any:  # fmt: skip
     """Batch normalisation of each sample on its own."""
-    if not use_input_stats or running_mean is not None or running_var is not None:
-        raise NotImplementedError(
-            f"instance_norm (momentum {momentum}) works on the input's own statistics only"
-        )
+    if not use_input_stats:
+        return _batch_norm(F, x, running_mean, running_var, weight, bias, False, momentum, eps)
+    if running_mean is not None:
+        seen, dims = x.detach(), tuple(range(2, x.ndim))
+        for running, now in ((running_mean, F.mean(seen, dim=dims)),
+                             (running_var, F.var(seen, dim=dims))):  # fmt: skip
+            now = F.mean(now, dim=0)
+            running.detach().copy_(running.detach() * (1 - momentum) + now * momentum)
     made = _normalised(F, x, tuple(range(2, x.ndim)), eps)
     return _affine(made, _per_channel(F, weight, x), _per_channel(F, bias, x))
 

@@ -26,7 +26,9 @@ def _special() -> ModuleType:
     return module
 
 
-def _of_scipy(name: str) -> Callable[..., Any]:
+def of_scipy(name: str) -> Callable[..., Any]:
+    """A function of scipy.special, imported when first called, in the inputs' dtype."""
+
     def function(*args: Any) -> Any:
         out = getattr(_special(), name)(*args)
         kind = np.result_type(*args)
@@ -77,4 +79,4 @@ NUMPY.define("rsqrt", rsqrt)
 NUMPY.define("sgn", sgn)
 NUMPY.define("logaddexp", logaddexp)
 for _name in ("erf", "erfc", "erfinv"):
-    NUMPY.define(_name, _of_scipy(_name))
+    NUMPY.define(_name, of_scipy(_name))

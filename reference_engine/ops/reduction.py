@@ -74,11 +74,13 @@ def _ties(F: Any, x: Any, y: Any, dim: Dims, keepdim: bool) -> Any:
     return chosen / F.sum(chosen, dim=dim, keepdim=True)
 
 
-def _ties_vjp(F: Any, g: Any, x: Any, y: Any, dim: Dims, keepdim: bool) -> Any:
+def ties_vjp(F: Any, g: Any, x: Any, y: Any, dim: Dims, keepdim: bool) -> Any:
+    """Cotangent of what an extreme was picked from, equal parts at a tie."""
     return restore(F, g, x.shape, dim, keepdim) * _ties(F, x, y, dim, keepdim)
 
 
-def _ties_jvp(F: Any, x: Any, y: Any, t_x: Any, dim: Dims, keepdim: bool) -> Any:
+def ties_jvp(F: Any, x: Any, y: Any, t_x: Any, dim: Dims, keepdim: bool) -> Any:
+    """Mean tangent of the elements that tie for an extreme."""
     return F.sum(t_x * _ties(F, x, y, dim, keepdim), dim=dim, keepdim=keepdim)
 
 
@@ -116,9 +118,9 @@ def take_along(F: Any, x: Any, indices: Any, dim: int, keepdim: bool) -> Any:
 
 
 for _name in ("max", "min"):
-    own(f"a{_name}", _extreme(_name), vjp_x=_ties_vjp, jvp=_ties_jvp, complex=False, kinks="ties",
+    own(f"a{_name}", _extreme(_name), vjp_x=ties_vjp, jvp=ties_jvp, complex=False, kinks="ties",
         samples=_DIMS[:4])  # fmt: skip
-    own(f"_{_name}_of_all", _extreme(_name), vjp_x=_ties_vjp, jvp=_ties_jvp, complex=False,
+    own(f"_{_name}_of_all", _extreme(_name), vjp_x=ties_vjp, jvp=ties_jvp, complex=False,
         kinks="ties", node=f"{_name.title()}Backward1", samples=_DIMS[:1])  # fmt: skip
     own(f"_{_name}_along", _extreme_along(_name), outputs=("values", "indices"), complex=False,
         vjp_x=lambda F, g_values, indices, x_shape, dim, keepdim: put_along(
@@ -275,6 +277,8 @@ def _norm_slope(F: Any, x: Any, y: Any, ord: float, dim: Dims, keepdim: bool) ->
 def _norm(F: Any, x: Any, p: float | str | None = "fro", dim: Dims = None, keepdim: bool = False,
           dtype: dtype | None = None) -> Any:  # fmt: skip
     """The p-norm of the elements as one vector; "fro" is the 2-norm."""
+    if p == "nuc":
+        return F.linalg_matrix_norm(x, ord="nuc", dim=dim or (-2, -1), keepdim=keepdim, dtype=dtype)
     if isinstance(p, str) and p != "fro":
         raise RuntimeError(f"norm got p={p!r}; expected a number or 'fro'")
     order = 2.0 if p is None or isinstance(p, str) else p

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from math import floor
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -132,6 +133,10 @@ def _taps(n: int, out: int, mode: str, align_corners: bool, scale: float | None)
     Coordinates as documented at https://pytorch.org/docs/stable/generated/torch.nn.functional.interpolate.html
     """
     step = 1 / scale if scale else n / out
+    if mode == "area":
+        return _means(n, out)
+    if mode == "bicubic":
+        return _cubic(n, out, step, align_corners)
     if mode == "nearest":
         # PyTorch computes these places in float32
         places = np.floor(np.arange(out, dtype=np.float32) * np.float32(step))
@@ -148,8 +153,35 @@ def _taps(n: int, out: int, mode: str, align_corners: bool, scale: float | None)
     return ((tuple(low), tuple(1 - w for w in part)), (high, tuple(part)))
 
 
+def _means(n: int, out: int) -> Taps:
+    """Adaptive pooling: means of windows that cover the input, as even as integers allow."""
+    ends = [(i * n // out, -(-(i + 1) * n // out)) for i in range(out)]
+    most = max((b - a for a, b in ends), default=0)
+    return tuple((tuple(min(a + k, n - 1) for a, _ in ends),
+                  tuple(1 / (b - a) if a + k < b else 0.0 for a, b in ends))
+                 for k in range(most))  # fmt: skip
+
+
+def _cubic(n: int, out: int, step: float, align_corners: bool) -> Taps:
+    """Keys 1981, https://doi.org/10.1109/TASSP.1981.1163711, with a = −¾ as PyTorch has it."""
+    far = (n - 1) / (out - 1) if out > 1 else 0.0
+    at = [i * far if align_corners else (i + 0.5) * step - 0.5 for i in range(out)]
+    low = [floor(p) for p in at]
+    taps = []
+    for k in range(-1, 3):
+        away = [abs(p - i - k) for p, i in zip(at, low, strict=True)]
+        taps.append((tuple(min(max(i + k, 0), n - 1) for i in low), tuple(map(_keys, away))))
+    return tuple(taps)
+
+
+def _keys(d: float) -> float:
+    if d <= 1:
+        return (1.25 * d - 2.25) * d * d + 1
+    return ((-0.75 * d + 3.75) * d - 6) * d + 3 if d < 2 else 0.0
+
+
 _MODES = {"nearest": (1, 2, 3), "nearest-exact": (1, 2, 3), "linear": (1,), "bilinear": (2,),
-          "trilinear": (3,)}  # fmt: skip
+          "trilinear": (3,), "area": (1, 2, 3), "bicubic": (2,)}  # fmt: skip
 
 
 def _interpolate(F: Any, x: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest",

@@ -23,11 +23,12 @@ def _along(verb: str) -> Any:
 
 
 # cumulative -------------------------------------------------------------------------------------
-def _back_to_front(F: Any, x: Any, dim: int) -> Any:
+def back_to_front(F: Any, x: Any, dim: int) -> Any:
+    """``x`` reversed along ``dim``."""
     return F.flip(x, dims=(dim,)) if x.ndim else x
 
 
-def _recurrence(F: Any, b: Any, a: Any, dim: int) -> Any:
+def recurrence(F: Any, b: Any, a: Any, dim: int) -> Any:
     """r with r₀ = b₀ and rₖ = bₖ + aₖ rₖ₋₁ along ``dim``, in log₂ n steps (Hillis and Steele 1986).
 
     No division, so it stays exact where some factors are 0. https://doi.org/10.1145/7902.7903
@@ -43,7 +44,7 @@ def _recurrence(F: Any, b: Any, a: Any, dim: int) -> Any:
     return b
 
 
-def _shifted(F: Any, x: Any, dim: int, first: Any) -> Any:
+def shifted(F: Any, x: Any, dim: int, first: Any) -> Any:
     """``x`` one place further along ``dim``, ``first`` (a function) filling the gap."""
     if not x.ndim:
         return first(x)
@@ -55,19 +56,19 @@ def _shifted(F: Any, x: Any, dim: int, first: Any) -> Any:
 def _cumprod_vjp(F: Any, g: Any, x: Any, dim: int) -> Any:
     """gᵢ' = (Πⱼ<ᵢ xⱼ)* · rᵢ with rᵢ = gᵢ + x*ᵢ₊₁ rᵢ₊₁, the recurrence run from the back."""
     x = F.conj(x)
-    before = F.cumprod(_shifted(F, x, dim, F.ones_like), dim=dim)
-    factors = _shifted(F, _back_to_front(F, x, dim), dim, F.zeros_like)
-    rest = _recurrence(F, _back_to_front(F, g, dim), factors, dim)
-    return before * _back_to_front(F, rest, dim)
+    before = F.cumprod(shifted(F, x, dim, F.ones_like), dim=dim)
+    factors = shifted(F, back_to_front(F, x, dim), dim, F.zeros_like)
+    rest = recurrence(F, back_to_front(F, g, dim), factors, dim)
+    return before * back_to_front(F, rest, dim)
 
 
 def _cumprod_jvp(F: Any, x: Any, y: Any, t_x: Any, dim: int) -> Any:
-    return _recurrence(F, t_x * _shifted(F, y, dim, F.ones_like), x, dim)
+    return recurrence(F, t_x * shifted(F, y, dim, F.ones_like), x, dim)
 
 
 linear("cumsum", _along("cumulative_sum"), inplace=True, samples=_DIM,
-       transpose=lambda F, g, dim: _back_to_front(
-           F, F.cumsum(_back_to_front(F, g, dim), dim=dim), dim))  # fmt: skip
+       transpose=lambda F, g, dim: back_to_front(
+           F, F.cumsum(back_to_front(F, g, dim), dim=dim), dim))  # fmt: skip
 own(
     "cumprod",
     _along("cumulative_prod"),
@@ -112,7 +113,7 @@ own("log_softmax", _log_softmax, complex=False, samples=_DIM[:3],
 
 
 # order ------------------------------------------------------------------------------------------
-def _argsort(xp: Any, x: Any, dim: int, descending: bool) -> Any:
+def argsort(xp: Any, x: Any, dim: int, descending: bool) -> Any:
     """Stable in both directions, NaN last ascending and first descending, as PyTorch."""
     if x.ndim == 0:
         return xp.zeros_like(x, dtype=xp.int64)
@@ -131,7 +132,7 @@ def _pick(xp: Any, x: Any, order: Any, dim: int) -> tuple[Any, Any]:
 
 def _sort(xp: Any, x: Any, *, dim: int = -1, descending: bool = False, stable: bool = True) -> Any:
     del stable  # it always is
-    return _pick(xp, x, _argsort(xp, x, dim, descending), dim)
+    return _pick(xp, x, argsort(xp, x, dim, descending), dim)
 
 
 def _topk(
@@ -140,7 +141,7 @@ def _topk(
     if not 0 <= k <= (x.shape[axis(dim, x.ndim)] if x.ndim else 1):
         raise RuntimeError(f"topk got k={k} for dimension {dim} of shape {tuple(x.shape)}")
     del sorted  # it always is
-    order = _argsort(xp, x, dim, largest)
+    order = argsort(xp, x, dim, largest)
     if x.ndim:
         first = (*(slice(None),) * axis(dim, x.ndim), slice(0, k))
         order = order[first]

@@ -9,9 +9,12 @@ from reference_engine.ops import (  # noqa: F401  (a family's rows register on i
     comparison,
     complexes,
     convolution,
+    copies,
+    distances,
     factories,
     indexing,
     layers,
+    linalg,
     losses,
     matmul,
     pooling,
@@ -19,7 +22,11 @@ from reference_engine.ops import (  # noqa: F401  (a family's rows register on i
     resampling,
     scan,
     shape,
+    special,
+    spectral,
+    statistics,
     unary,
+    vectors,
 )
 from reference_engine.ops.opdef import ALIASES, REGISTRY, OpDef
 

@@ -25,6 +25,8 @@ KINDS = (torch.float64, torch.complex128)
 EPS = 2.0**-52
 #: relative size of the perturbation that measures how much a result amplifies rounding
 STEP = 2.0**-30
+#: steps that may each round, and what libraries promise of special functions
+ROUNDING = 2048 * EPS
 #: values that are drawn at random or left uninitialised: nothing to compare element by element
 RANDOM = frozenset(
     "bernoulli normal nn.functional.dropout nn.functional.dropout2d nn.functional.dropout3d "
@@ -170,7 +172,7 @@ class Call:
             return found
         ts = [self._made(_direction(100 + i, g.shape, numbers(g).dtype.kind == "c")).to(g.dtype)
               for i, g in onward]  # fmt: skip
-        then = grad([g for _, g in onward], [v, *xs], ts, allow_unused=True)
+        then = grad([g for _, g in onward], [v, *xs], ts, allow_unused=True, retain_graph=True)
         self._record(found, "jvp", then[:1], [v])
         self._record(found, "second", then[1:], xs)
         return found
@@ -184,9 +186,10 @@ class Call:
 def differences(got: Results, expected: Results, shaken: Callable[[], Results]) -> Iterator[str]:
     """What of a result disagrees with torch's beyond rounding.
 
-    Rounding may enter once per intermediate and is amplified as a perturbation of the inputs would
-    be: 256 ε of the array's size, plus 256 ε times the change per relative perturbation that torch
-    itself shows (measured with ``STEP``), which may not exceed a relative 1e-7.
+    Rounding may enter with every step and is amplified as a perturbation of the inputs would be:
+    2048 ε of the array's size (at least 1: cotangents are of that size), plus 2048 ε times the
+    change per relative perturbation that torch itself shows (measured with ``STEP``), which may not
+    exceed a relative 1e-7.
     """
     if len(got) != len(expected):
         yield f"{len(got)} outputs, torch has {len(expected)}"
@@ -202,18 +205,26 @@ def differences(got: Results, expected: Results, shaken: Callable[[], Results]) 
             if g.shape != e.shape or (key == "value" and g.dtype != e.dtype):
                 yield f"output {n}, {key}: {g.dtype} {g.shape}, torch {e.dtype} {e.shape}"
                 continue
-            if _within(g, e, 256 * EPS * _size(e)):
+            if key != "value":
+                # where torch's derivative is not a number there is none to agree with
+                g = np.where(np.isnan(e), e, g)
+            if _within(g, e, ROUNDING * _size(e)):
                 continue
             moved = moved or shaken()
-            amplified = _size(moved[n][key] - e) / STEP if key in moved[n] else 0.0
+            amplified = _change(moved[n][key], e) / STEP if key in moved[n] else 0.0
             size = _size(e)
-            if not _within(g, e, min(256 * EPS * (size + amplified), 1e-7 * (1 + size))):
-                yield f"output {n}, {key}: off by {_size(g - e):.3g} of {size:.3g}"
+            if not _within(g, e, min(ROUNDING * (size + amplified), 1e-7 * (1 + size))):
+                yield f"output {n}, {key}: off by {_change(g, e):.3g} of {size:.3g}"
 
 
 def _size(x: Any) -> float:
     finite = np.abs(x[np.isfinite(x)]) if x.dtype.kind in "fc" else np.abs(x.astype(float))
-    return float(finite.max(initial=0.0))
+    return float(finite.max(initial=1.0))
+
+
+def _change(a: Any, b: Any) -> float:
+    same = a.shape == b.shape and np.isfinite(a) & np.isfinite(b)
+    return float(np.abs((a - b)[same]).max(initial=0.0)) if np.any(same) else 0.0
 
 
 def _within(got: Any, expected: Any, tolerance: float) -> bool:
@@ -234,7 +245,13 @@ def check(name: str, device: str) -> tuple[int, list[str]]:
             second = entry.supports_gradgrad
 
             def torch_on(args: Any, kwargs: Any, second: bool = second) -> Results:
-                return Call(torch, "cpu", entry.op, args, kwargs, phase, second).results()
+                try:
+                    return Call(torch, "cpu", entry.op, args, kwargs, phase, second).results()
+                except RuntimeError as error:
+                    # some kernels that torch chooses have no double backward
+                    if not second or "is not implemented" not in str(error):
+                        raise
+                    return Call(torch, "cpu", entry.op, args, kwargs, phase, False).results()
 
             expected = torch_on(args, kwargs)
             count += 1

@@ -1,5 +1,5 @@
-"""Every covered operation on PyTorch's own samples: value, vjp, jvp and double backward, float64 and
-complex128, on both backends.
+"""Every covered operation on PyTorch's own samples: value, vjp, jvp and double backward, in
+float64 and complex128, on both backends.
 
 ``pytest -n auto -m opinfo`` runs all of it; with ``OPINFO_TENTH=3`` in the environment, every tenth
 name.
