@@ -156,5 +156,8 @@ def _refusal(
 
 def sanitised(error: BaseException) -> str:
     """Return an exception's message without addresses and folders, so that runs compare equal."""
-    message = _FOLDERS.sub("…/", _ADDRESS.sub("0x…", str(error).strip()))
+    text = "an exception whose text cannot be had"
+    with suppress(Exception):  # what an engine raises may itself raise when it is asked for a text
+        text = str(error)
+    message = _FOLDERS.sub("…/", _ADDRESS.sub("0x…", text.strip()))
     return message if len(message) <= _MESSAGE_LIMIT else message[:_MESSAGE_LIMIT] + "…"

@@ -15,6 +15,7 @@ THEME.clause(
     why="Statistics of gradients and clipping by hooks are per step; over an accumulated sum they"
     " count the first micro-batch as often as there are batches.",
     source=sources.REGISTER_HOOK,
+    needs=("accumulates",),
     generated=("hooks.passes",),
     scenarios=[
         scenario(
@@ -142,6 +143,7 @@ THEME.clause(
     why="A hook that serves once filters the first step and lets all later ones through; one that"
     " runs without a gradient fails on None.",
     source=sources.REGISTER_HOOK,
+    needs=("accumulates",),
     generated=("hooks.passes",),
     scenarios=[
         scenario(
