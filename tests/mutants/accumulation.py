@@ -173,7 +173,9 @@ class ComesBack(Counting):
 
     def joined(self, leaf: Any, old: Any, new: Any) -> Any:
         kept = [g for tensor, g in self.hidden if tensor is leaf]
-        return super().joined(leaf, kept[-1] if kept and old is None and new is not None else old, new)
+        if kept and old is None and new is not None:
+            old = kept[-1]
+        return super().joined(leaf, old, new)
 
 
 @mutant(
@@ -275,7 +277,7 @@ class InputsClearOthers(OverTorch):
 
 @mutant(
     "inputs-replace",
-    "ACC-11",
+    "ACC-1",
     "backward(inputs=) assigns the gradients that it was asked for instead of adding them.",
 )
 class InputsReplace(OverTorch):

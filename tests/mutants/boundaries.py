@@ -48,7 +48,8 @@ class UpdateDrops(Updating):
 @mutant(
     "update-clears-the-flag",
     "MOD-10 TRN-8",
-    "A leaf that is written under no_grad does not require gradients any more: one step is trained.",
+    "A leaf that is written under no_grad does not require gradients any more: one step is"
+    " trained.",
 )
 class UpdateClears(Updating):
     def update(self, op: str, target: Any, *tensors: Any, **params: Any) -> None:
@@ -69,7 +70,8 @@ class UpdateLost(Updating):
 @mutant(
     "update-at-the-next-backward",
     "TRN-1 TRN-5 MOD-10",
-    "A write to a leaf under no_grad is queued and done after the next backward: parameters that are"
+    "A write to a leaf under no_grad is queued and done after the next backward: parameters that"
+    " are"
     " stale by one step.",
 )
 class UpdateLate(Updating):
@@ -202,7 +204,8 @@ class InferenceRefused(Inferring):
 @mutant(
     "inference-tensors-track",
     "MOD-14",
-    "A result of a tracked and an inference tensor is not tracked: the leaf beside it gets nothing.",
+    "A result of a tracked and an inference tensor is not tracked: the leaf beside it gets"
+    " nothing.",
 )
 class InferenceSwallows(Inferring):
     def apply(self, op: str, *tensors: Any, **params: Any) -> Any:

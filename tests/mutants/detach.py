@@ -198,7 +198,11 @@ class FeedsItsSource(OverTorch):
         super().set_requires_grad(tensor, flag)
         for found, source in self.sources:
             if found is tensor and flag and source.requires_grad:
-                tensor.register_hook(lambda g: source.backward(g.clone(), retain_graph=True))
+                tensor.register_hook(partial(self.feed, source))
+
+    @staticmethod
+    def feed(source: Any, g: Any) -> None:
+        source.backward(g.clone(), retain_graph=True)
 
 
 @mutant(

@@ -77,7 +77,8 @@ class LateFlagIgnored(OverTorch):
 @mutant(
     "tracked-unless-told",
     "LEAF-4 LEAF-11",
-    "A tensor requires gradients unless it is told not to, as in engines that have parameters only.",
+    "A tensor requires gradients unless it is told not to, as in engines that have parameters"
+    " only.",
 )
 class TrackedUnlessTold(OverTorch):
     def tensor(self, array: Any, requires_grad: bool = False) -> Any:
@@ -90,7 +91,7 @@ class TrackedUnlessTold(OverTorch):
     "requires_grad_ is looked up when backward runs, so that operations made before it count too.",
 )
 class FlagReachesBack(OverTorch):
-    """Tracks every floating-point leaf, and hides the gradients of those that were not asked for."""
+    """Tracks every floating-point leaf, and hides the gradients that nobody asked for."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -165,7 +166,8 @@ for _name, _kinds, _later in (
     mutant(
         _name,
         "LEAF-13",
-        "Asking a tensor of a dtype without derivatives to require gradients is accepted in silence.",
+        "Asking a tensor of a dtype without derivatives to require gradients is accepted in"
+        " silence.",
     )(partial(IntegersAccepted, _kinds, _later))
 
 
@@ -212,8 +214,8 @@ class FlagLostInMode(OverTorch):
 class Interned(OverTorch):
     def tensor(self, array: Any, requires_grad: bool = False) -> Any:
         for leaf in self.leaves:
-            same = leaf.requires_grad == requires_grad and leaf.dtype == torch.as_tensor(array).dtype
-            if same and requires_grad and np.array_equal(leaf.detach().numpy(), array):
+            alike = leaf.requires_grad and leaf.detach().numpy().dtype == array.dtype
+            if alike and requires_grad and np.array_equal(leaf.detach().numpy(), array):
                 return leaf
         return super().tensor(array, requires_grad)
 

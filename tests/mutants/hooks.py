@@ -106,10 +106,14 @@ class Hooking(Asking):
         hooks = self.hooks_of(tensor)
         if hooks is None:
             hooks = []
-            super().register_hook(tensor, lambda g: self.called(tensor, g))
+            self.listen(tensor)
             self.hooked.append((tensor, hooks))
         hooks.append(hook)
         return Handle(hooks, hook)
+
+    def listen(self, tensor: Any) -> Any:
+        """Let the gradient of a tensor pass through `called`; return the handle."""
+        return super().register_hook(tensor, lambda g: self.called(tensor, g))
 
     def hooks_of(self, tensor: Any) -> list[Any] | None:
         """Return the hooks of a tensor, or None where it has had none."""
@@ -255,13 +259,20 @@ class AskingUnheard(Hooking):
     "A hook moves to the new history of a tensor that is written in place.",
 )
 class HooksFollow(Hooking):
+    def __init__(self) -> None:
+        super().__init__()
+        self.ears: list[tuple[Any, Any]] = []
+
+    def listen(self, tensor: Any) -> Any:
+        self.ears.append((tensor, super().listen(tensor)))
+
     def apply_(self, op: str, target: Any, *tensors: Any, **params: Any) -> None:
         super().apply_(op, target, *tensors, **params)
-        for place, (tensor, hooks) in enumerate(self.hooked):
+        for tensor, ear in list(self.ears):
             if tensor is target:
-                self.hooked[place] = (None, [])
-                for hook in hooks:
-                    self.register_hook(target, hook)
+                ear.remove()
+                self.ears = [other for other in self.ears if other[1] is not ear]
+                self.listen(target)
 
 
 @mutant(

@@ -95,7 +95,8 @@ def _mean(g: Any, shape: tuple[int, ...]) -> Any:
 @mutant(
     "constants-are-tracked",
     "LEAF-4 LEAF-8 LEAF-12",
-    "Every floating-point tensor is tracked whatever was asked, so that inputs and frozen parameters"
+    "Every floating-point tensor is tracked whatever was asked, so that inputs and frozen"
+    " parameters"
     " get gradients.",
 )
 class ConstantsTracked(OverTorch):
@@ -118,7 +119,8 @@ class AllOperands(OverTorch):
 @mutant(
     "first-operand-decides",
     "LEAF-8",
-    "Only the first operand is asked whether a result is tracked, as by a method that looks at self.",
+    "Only the first operand is asked whether a result is tracked, as by a method that looks at"
+    " self.",
 )
 class FirstOperand(OverTorch):
     def apply(self, op: str, *tensors: Any, **params: Any) -> Any:
@@ -154,94 +156,6 @@ class RootKeeps(OverTorch):
         super().walk(roots, gradients, **options)
 
 
-class Retaining(OverTorch):
-    """Keeps retained gradients by itself, rightly; mutants change what `retain_grad` registers."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kept: list[list[Any]] = []
-
-    def reset(self) -> None:
-        super().reset()
-        self.kept = []
-
-    def retain_grad(self, tensor: Any) -> None:
-        if tensor.is_leaf:
-            super().retain_grad(tensor)
-        elif not any(entry[0] is tensor for entry in self.kept):
-            self.register(tensor)
-
-    def register(self, tensor: Any) -> None:
-        entry = [tensor, None]
-        self.kept.append(entry)
-        tensor.register_hook(lambda g: self.arrived(entry, g))
-
-    def arrived(self, entry: list[Any], g: Any) -> None:
-        entry[1] = g.clone() if entry[1] is None else entry[1] + g
-
-    def grad(self, tensor: Any) -> Any:
-        for entry in self.kept:
-            if entry[0] is tensor:
-                return entry[1]
-        return super().grad(tensor)
-
-
-@mutant(
-    "retained-twice-is-doubled",
-    "LEAF-6",
-    "Each call of retain_grad registers one more hook that adds to the gradient, so that asking"
-    " twice doubles it.",
-)
-class RetainedTwice(Retaining):
-    def retain_grad(self, tensor: Any) -> None:
-        for entry in self.kept:
-            if entry[0] is tensor:
-                tensor.register_hook(lambda g, entry=entry: self.arrived(entry, g))
-                return
-        super().retain_grad(tensor)
-
-
-@mutant(
-    "root-cannot-retain",
-    "LEAF-6",
-    "The walk starts below the root, so that a retained root is left without its gradient.",
-)
-class RootCannotRetain(Retaining):
-    def walk(self, roots: list[Any], gradients: list[Any], **options: Any) -> None:
-        super().walk(roots, gradients, **options)
-        self.kept = [[t, None if knows(roots, t) else g] for t, g in self.kept]
-
-
-@mutant(
-    "retained-gradient-replaced",
-    "ACC-12",
-    "A retained gradient is overwritten by the next backward where a leaf's is added to.",
-)
-class RetainedReplaced(Retaining):
-    def arrived(self, entry: list[Any], g: Any) -> None:
-        entry[1] = g.clone()
-
-
-@mutant(
-    "retained-gradient-of-the-pass-before",
-    "LEAF-6 ACC-12",
-    "A retained gradient is filled when the next backward begins, from a buffer of the pass before.",
-)
-class RetainedLate(Retaining):
-    def __init__(self) -> None:
-        super().__init__()
-        self.late: list[tuple[list[Any], Any]] = []
-
-    def walk(self, roots: list[Any], gradients: list[Any], **options: Any) -> None:
-        for entry, g in self.late:
-            super().arrived(entry, g)
-        self.late = []
-        super().walk(roots, gradients, **options)
-
-    def arrived(self, entry: list[Any], g: Any) -> None:
-        self.late.append((entry, g.clone()))
-
-
 @mutant(
     "untracked-tensor-retains",
     "LEAF-17",
@@ -270,7 +184,8 @@ class ZerosForUnused(OverTorch):
 @mutant(
     "zeros-for-bystanders",
     "LEAF-7 COT-12",
-    "The walk visits the whole tape: leaves of operations beside the root's history get zeros, those"
+    "The walk visits the whole tape: leaves of operations beside the root's history get zeros,"
+    " those"
     " that no operation used get nothing.",
 )
 class ZerosForBystanders(OverTorch):

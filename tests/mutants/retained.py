@@ -8,7 +8,7 @@ from weakref import WeakSet
 
 import torch
 
-from tests.mutants.cotangents import Asking
+from tests.mutants.asking import Asking
 from tests.mutants.mutant import OverTorch, knows, mutant, patch
 
 
@@ -53,7 +53,8 @@ class RetainSticks(OverTorch):
     "reference_engine.graph:OpNode.release",
     "leaf-part-not-freed",
     "RET-1 RET-4 RET-5",
-    "Operations on leaves keep their saved values when a graph is freed, so that short graphs can be"
+    "Operations on leaves keep their saved values when a graph is freed, so that short graphs"
+    " can be"
     " walked again.",
 )
 def leaf_part_kept(original: Callable[..., Any], self: Any) -> None:
@@ -81,7 +82,8 @@ def only_leaf_part_freed(original: Callable[..., Any], self: Any) -> None:
     "reference_engine.graph:OpNode.release",
     "products-not-freed",
     "RET-1 RET-4",
-    "Operations of two operands are not freed, only functions of one: the branch for pairs forgets.",
+    "Operations of two operands are not freed, only functions of one: the branch for pairs"
+    " forgets.",
 )
 def pairs_kept(original: Callable[..., Any], self: Any) -> None:
     if len(self.next) == 1:
@@ -107,7 +109,8 @@ _VISITED: WeakSet[Any] = WeakSet()
     "reference_engine.graph:OpNode.run",
     "visited-marks-stay",
     "RET-2 RET-3 RET-7",
-    "The marks of the last walk are not cleared: an operation hands its gradient on once in its life.",
+    "The marks of the last walk are not cleared: an operation hands its gradient on once in its"
+    " life.",
 )
 def visited_once(original: Callable[..., Any], self: Any, *args: Any, **options: Any) -> Any:
     if self in _VISITED and self._saved is not None:
@@ -268,7 +271,7 @@ class AskingFrees(Asking):
 
 @mutant(
     "asking-retains",
-    "RET-9",
+    "RET-11",
     "autograd.grad never frees the graph.",
 )
 class AskingRetains(Asking):

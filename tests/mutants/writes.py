@@ -136,10 +136,11 @@ class CopyKeeps(Writing):
     "reference_engine.inplace:CopySlices.run",
     "write-through-a-view-differentiates-the-whole",
     "DAT-13",
-    "After a write through a view the base's gradient passes unchanged outside and inside the view.",
+    "After a write through a view the base's gradient passes unchanged outside and inside the"
+    " view.",
 )
-def whole_passes(original: Callable[..., Any], self: Any, grads: Any, F: Any, wanted: Any) -> Any:  # noqa: N803
-    outs = list(original(self, grads, F, wanted))
+def whole_passes(original: Callable[..., Any], self: Any, grads: Any, *rest: Any) -> Any:
+    outs = list(original(self, grads, *rest))
     return [grads[0], *outs[1:]]
 
 
@@ -149,10 +150,10 @@ def whole_passes(original: Callable[..., Any], self: Any, grads: Any, F: Any, wa
     "DAT-13",
     "After a write through a view only the viewed elements of the base pass gradients on.",
 )
-def rest_dropped(original: Callable[..., Any], self: Any, grads: Any, F: Any, wanted: Any) -> Any:  # noqa: N803
+def rest_dropped(original: Callable[..., Any], self: Any, grads: Any, *rest: Any) -> Any:
     from reference_engine.views import replay_raw
 
-    outs = list(original(self, grads, F, wanted))
+    outs = list(original(self, grads, *rest))
     kept = outs[0] * 0
     replay_raw(kept, self._chain)[...] = replay_raw(outs[0], self._chain)
     return [kept, *outs[1:]]
@@ -164,8 +165,8 @@ def rest_dropped(original: Callable[..., Any], self: Any, grads: Any, F: Any, wa
     "DAT-13",
     "The tensor that was multiplied into a view gets no gradient from it.",
 )
-def operand_dropped(original: Callable[..., Any], self: Any, grads: Any, F: Any, wanted: Any) -> Any:  # noqa: N803
-    outs = list(original(self, grads, F, wanted))
+def operand_dropped(original: Callable[..., Any], self: Any, grads: Any, *rest: Any) -> Any:
+    outs = list(original(self, grads, *rest))
     return [outs[0], *(None if g is None else g * 0 for g in outs[1:])]
 
 
@@ -259,9 +260,9 @@ class ViewsOfLeaves(LeafWrites):
 @patch(
     "reference_engine.inplace:check_creation",
     "any-view-can-be-written",
-    "DAT-18 MOD-11",
-    "How a view was made is not asked when it is written: one of several results of an operation,"
-    " or one made under no_grad, is rebased like any other.",
+    "DAT-18",
+    "How a view was made is not asked when it is written: one of several results of an operation is"
+    " rebased like any other.",
 )
 def any_view(original: Callable[..., Any], info: Any, modified: str) -> None:
     return None
