@@ -36,7 +36,7 @@ def test_values_that_are_no_numbers_are_a_violation() -> None:
 def test_an_operation_that_is_not_there_is_unsupported() -> None:
     result = examine(faulty.WithoutMul(), spec.clause("ACC-9"), PROFILE, 0)
     assert result.status is Status.HOLDS
-    result = examine(faulty.WithoutMul(), spec.clause("RET-3"), PROFILE, 0)
+    result = examine(faulty.WithoutMul(), spec.clause("RET-11"), PROFILE, 0)
     assert (result.status, result.violations) == (Status.UNSUPPORTED, ())
     assert "mul" in result.note
 
