@@ -17,6 +17,8 @@ import torch
 
 from conformance import gradcheck
 
+CRASHES = {"lu_unpack", "nn_functional_pdist"}
+"""Operations that end the process for an empty input (torch 2.13): asked about the formula only."""
 ERRORS = (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError, IndexError)
 
 
@@ -71,7 +73,7 @@ def main() -> None:
         start = time.perf_counter()
         torch.manual_seed(0)
         try:
-            result = gradcheck(function, inputs)
+            result = gradcheck(function, inputs, probes=name not in CRASHES)
             verdict, reason = str(result.verdict), result.reason
         except ERRORS as error:
             verdict, reason = f"raises {type(error).__name__}", str(error).split("\n")[0]

@@ -46,6 +46,10 @@ class TorchLikeFunctions:
         """Tell whether the tensor's dtype is one of floats, and its memory is dense."""
         return tensor.dtype in self._floats and self._dense in (None, getattr(tensor, "layout", 0))
 
+    def shape(self, tensor: Tensor) -> tuple[int, ...]:
+        """Return the shape."""
+        return tuple(tensor.shape)
+
     def dtype_name(self, tensor: Tensor) -> str:
         """Return NumPy's name of the tensor's dtype."""
         return self._floats.get(tensor.dtype) or str(tensor.dtype).split(".")[-1]

@@ -101,7 +101,7 @@ class Arguments:
         variables, start = [], 0
         for name, tensor in zip(self.names, self.tensors, strict=True):
             own = self.bridge.dtype_name(tensor)
-            shape = tuple(int(n) for n in tensor.shape)
+            shape = self.bridge.shape(tensor)
             size = math.prod(shape) * (2 if own.startswith("complex") else 1)
             used = own if dtype is None else widest(own)
             variables.append(Variable(name, shape, used, slice(start, start + size)))

@@ -73,7 +73,7 @@ class BasePoint:
             stop = start + self.target.numbers(tensor)
             name = "output" if len(tensors) == 1 else f"output {number}"
             shape, dtype = (
-                tuple(int(n) for n in tensor.shape),
+                self.target.bridge.shape(tensor),
                 self.target.bridge.dtype_name(tensor),
             )
             yield Variable(name, shape, dtype, slice(start, stop))

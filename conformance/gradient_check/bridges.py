@@ -32,6 +32,10 @@ class TapeFunctions:
         """Tell whether the dtype is one of floats."""
         return self._array(tensor).dtype.kind in "fc"
 
+    def shape(self, tensor: Tensor) -> tuple[int, ...]:
+        """Return the shape."""
+        return self._array(tensor).shape
+
     def dtype_name(self, tensor: Tensor) -> str:
         """Return the name of the dtype."""
         return str(self._array(tensor).dtype.name)

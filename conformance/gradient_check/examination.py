@@ -159,7 +159,11 @@ def _judge_smooth(
     comparison = compare(line, smooth, gradient, noise.loudness(smooth), spread)
     if comparison.agrees:
         found.comparison = comparison
-        if comparison.relative_limit > CONVINCING and comparison.scale > 0:
+        vague = comparison.relative_limit > CONVINCING and comparison.scale > 0
+        if vague and _in_hull(base, line, smooth, gradient):
+            found.comparison = None
+            found.notes.append("kinks meet at this input; the gradient lies in the hull of those")
+        elif vague:
             found.doubts.append(
                 Departure(
                     "precision",
@@ -183,16 +187,21 @@ def _excused(
         low, high, kinked = one_sided(base, weights, position)
         if kinked and not low <= gradient[position] <= high:
             return False
-    nearby = hull(line, weights, base.random)
-    width = nearby.high - nearby.low
-    wide = width > 64 * line.unit**0.5 * max(abs(nearby.low), abs(nearby.high))
-    if not wide or not nearby.low <= float(gradient @ line.direction) <= nearby.high:
+    if not _in_hull(base, line, weights, gradient):
         return False
     found.notes.append(
         f"kinks meet at {departure.input or 'this input'}; the gradient lies in the hull of those"
         " nearby"
     )
     return True
+
+
+def _in_hull(base: BasePoint, line: Line, weights: Array, gradient: Array) -> bool:
+    """Tell whether slopes nearby differ, and the gradient's is among them."""
+    nearby = hull(line, weights, base.random)
+    width = nearby.high - nearby.low
+    wide = width > 64 * line.unit**0.5 * max(abs(nearby.low), abs(nearby.high))
+    return wide and nearby.low <= float(gradient @ line.direction) <= nearby.high
 
 
 def _position(base: BasePoint, departure: Departure) -> int:

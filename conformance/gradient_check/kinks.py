@@ -63,7 +63,7 @@ def classified(line: Line, slopes: Slopes, noise: Array) -> Array:
     up, down = line.sample(line.windows()[-1] + DEPTH - 1)
     finite_up, finite_down = np.isfinite(up), np.isfinite(down)
     shape = np.full(line.outputs.shape, int(Shape.UNCLEAR))
-    shape[settled & (~kinked | ~right | ~left)] = Shape.SMOOTH
+    shape[settled & ~kinked] = Shape.SMOOTH
     shape[still] = Shape.SMOOTH
     shape[right & left & kinked] = Shape.KINK
     shape[finite_up & ~finite_down & right] = Shape.EDGE_RIGHT

@@ -63,8 +63,11 @@ def measured(
     values = 2 * unit * np.abs(recording.outputs)
     up, down = (target.record(target.point + sign * tau * direction) for sign in (1.0, -1.0))
     with np.errstate(all="ignore"):
-        # the slope cancels in the mean, and the rounding stays
-        values = np.fmax(values, np.abs(up.outputs + down.outputs - 2 * recording.outputs))
+        # the slope cancels in the mean, and the rounding stays; what one roundoff in the inputs
+        # does, one in the function may do as well
+        values = values + 2 * np.abs(up.outputs + down.outputs - 2 * recording.outputs)
+        values = values + np.abs(up.outputs - down.outputs) / 8
+        values[np.isnan(values)] = 0.0
     return Noise(values, moved=(up, down))
 
 

@@ -269,14 +269,16 @@ class Target:
 
     def numbers(self, tensor: Tensor) -> int:
         """Return how many real numbers an output tensor has."""
-        size: int = math.prod(tensor.shape)
+        size: int = math.prod(self.bridge.shape(tensor))
         return size * (2 if self.bridge.dtype_name(tensor).startswith("complex") else 1)
 
     def like(self, tensor: Tensor, values: Array, arrangement: str) -> Tensor:
         """Return a cotangent for an output tensor."""
         dtype = self.bridge.dtype_name(tensor)
         shaped = values.view(np.complex128) if dtype.startswith("complex") else values
-        return self.bridge.leaf(shaped.reshape(tuple(tensor.shape)), dtype, False, arrangement)
+        return self.bridge.leaf(
+            shaped.reshape(self.bridge.shape(tensor)), dtype, False, arrangement
+        )
 
     def output_unit(self, recording: Recording) -> float:
         """Return the unit roundoff of the coarsest dtype among the variables and the outputs."""
