@@ -39,7 +39,7 @@ def tensorflow_table(tf: Any) -> Table:
         function = getattr(tf, f"reduce_{name}")
         return lambda input, dim=None, keepdim=False: function(input, dim, keepdim)
 
-    table = {**numpy_table(tf.math), **indexing()}
+    table = {**numpy_table(tf.math), **indexing(), **_shapes(tf)}
     for name, spelling in (("sum", "sum"), ("mean", "mean"), ("prod", "prod"), ("amax", "max"),
                            ("amin", "min"), ("logsumexp", "logsumexp"), ("all", "all"),
                            ("any", "any")):  # fmt: skip
@@ -61,6 +61,21 @@ def tensorflow_table(tf: Any) -> Table:
         "mm": lambda input, other: tf.matmul(input, other),
         "bmm": lambda input, other: tf.matmul(input, other),
         "mv": lambda input, vec: tf.linalg.matvec(input, vec),
+        "nn.functional.leaky_relu": lambda input, negative_slope=0.01:
+            nn.leaky_relu(input, negative_slope),
+        "nn.functional.gelu": lambda input, approximate="none":
+            nn.gelu(input, approximate == "tanh"),
+        "nn.functional.logsigmoid": lambda input: tf.math.log_sigmoid(input),
+        "nn.functional.conv2d": conv2d,
+        "nn.functional.max_pool2d": lambda input, kernel_size:
+            nchw(nn.max_pool2d(nhwc(input), kernel_size, kernel_size, "VALID")),
+    }  # fmt: skip
+    return table
+
+
+def _shapes(tf: Any) -> Table:
+    """Return the operations on shapes, and those of linear algebra."""
+    return {
         "reshape": lambda input, shape: tf.reshape(input, shape),
         "view": lambda input, size: tf.reshape(input, size),
         "t": lambda input: tf.transpose(input),
@@ -87,13 +102,4 @@ def tensorflow_table(tf: Any) -> Table:
         "linalg.solve": lambda input, other: tf.linalg.solve(input, other),
         "linalg.vector_norm": lambda input, ord=2, dim=None, keepdim=False:
             tf.norm(input, ord, dim, keepdim),
-        "nn.functional.leaky_relu": lambda input, negative_slope=0.01:
-            nn.leaky_relu(input, negative_slope),
-        "nn.functional.gelu": lambda input, approximate="none":
-            nn.gelu(input, approximate == "tanh"),
-        "nn.functional.logsigmoid": lambda input: tf.math.log_sigmoid(input),
-        "nn.functional.conv2d": conv2d,
-        "nn.functional.max_pool2d": lambda input, kernel_size:
-            nchw(nn.max_pool2d(nhwc(input), kernel_size, kernel_size, "VALID")),
     }  # fmt: skip
-    return table
