@@ -57,7 +57,7 @@ def _cholesky_jvp(F: Any, y: Any, t_x: Any) -> Any:
 
 
 own("_cholesky", lambda xp, x: xp.linalg.cholesky(x), vjp_x=_cholesky_vjp, jvp=_cholesky_jvp,
-    node="LinalgCholeskyExBackward0", **_DEFINITE)  # fmt: skip
+    node="LinalgCholeskyExBackward0")  # fmt: skip
 composite("linalg.cholesky", lambda F, x, *, upper=False: star(F, F._cholesky(x)) if upper
           else F._cholesky(x), methods=(), **_DEFINITE)  # fmt: skip
 composite("cholesky", lambda F, x, upper=False: F.linalg_cholesky(x, upper=upper))

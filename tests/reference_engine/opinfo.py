@@ -40,6 +40,7 @@ ADAPTED: dict[str, Callable[..., Any]] = {
     ),
     "einsum": lambda xs, equation: reference_engine.einsum(equation, xs),
     "__getitem__": lambda x, index: x[index],
+    "zero_": lambda x: x.clone().zero_(),
 }
 #: results that are determined up to a sign or a phase are compared by magnitude
 UP_TO_PHASE = frozenset("linalg.eigh linalg.svd svd linalg.eig".split())
