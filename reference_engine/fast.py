@@ -77,7 +77,7 @@ def binary(op: OpDef) -> Callable[[Any, Any], Any]:
         if (
             kernel is None
             or dtype not in NATIVE_FLOATING
-            or (kind is Tensor and y.dtype is not dtype)
+            or (y.dtype is not dtype if kind is Tensor else not y)  # Python refuses x / 0
         ):
             return apply(run, (a, b), {})
         try:

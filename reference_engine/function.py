@@ -16,7 +16,7 @@ from reference_engine import errors
 from reference_engine.anomaly import note_traceback
 from reference_engine.backends.base import DIFFERENTIABLE, of_array
 from reference_engine.graph import AccumulateGrad, Cotangent, Node, priorities
-from reference_engine.inplace import rebase
+from reference_engine.inplace import bump, rebase
 from reference_engine.modes import MODES, is_grad_enabled, no_grad
 from reference_engine.saved_tensors import Packed, pack, unpack
 from reference_engine.tensor import Tensor, from_graph, from_raw
@@ -217,6 +217,7 @@ class FunctionNode(FunctionCtx, Node):
                 f"{self.name()} modified a view and returns {len(self.metas)} outputs; a modified "
                 "view must be the only one"
             )
+        bump(x)
         if flows:
             rebase(x, self)
             if x._view_info is None:

@@ -25,11 +25,16 @@ class LeafOptions:
         self.hooks: dict[int, Callable[..., None]] = {}
 
     def run_hooks(self, leaf: Tensor) -> None:
-        """Calls the post-accumulate hooks; RuntimeError when one returns something."""
+        """Calls the post-accumulate hooks.
+
+        As in PyTorch, RuntimeError when one returns another tensor, TypeError for anything else.
+        """
+        from reference_engine.tensor import Tensor
+
         for hook in list(self.hooks.values()):
             result: object = hook(leaf)
-            if result is not None:
-                raise RuntimeError(
+            if result is not None and result is not leaf:
+                raise (RuntimeError if isinstance(result, Tensor) else TypeError)(
                     f"a post-accumulate hook must return None, got {result!r}; it may assign .grad"
                 )
 

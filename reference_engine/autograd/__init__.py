@@ -7,9 +7,11 @@ from reference_engine.anomaly import detect_anomaly, set_detect_anomaly
 from reference_engine.autograd import graph
 from reference_engine.backward import backward, grad
 from reference_engine.function import Function
+from reference_engine.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from reference_engine.modes import enable_grad, inference_mode, no_grad, set_grad_enabled
 
 __all__ = [
-    "Function", "backward", "detect_anomaly", "enable_grad", "function", "grad", "graph",
-    "inference_mode", "no_grad", "set_detect_anomaly", "set_grad_enabled",
+    "Function", "GradcheckError", "backward", "detect_anomaly", "enable_grad", "function", "grad",
+    "gradcheck", "gradgradcheck", "graph", "inference_mode", "no_grad", "set_detect_anomaly",
+    "set_grad_enabled",
 ]  # fmt: skip

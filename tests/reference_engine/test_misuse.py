@@ -10,11 +10,18 @@ from typing import Any
 import pytest
 import torch as pytorch
 
-from tests.reference_engine import misuse_of_graphs, misuse_of_tensors
+from tests.reference_engine import (
+    misuse_of_functions,
+    misuse_of_graphs,
+    misuse_of_hooks,
+    misuse_of_tensors,
+)
 from tests.reference_engine.misuse import ROWS
 from tests.reference_engine.outcome import assert_as_in_torch, outcome
 
+assert misuse_of_functions
 assert misuse_of_graphs
+assert misuse_of_hooks
 assert misuse_of_tensors
 
 
