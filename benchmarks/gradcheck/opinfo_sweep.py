@@ -54,7 +54,7 @@ def samples(every: int) -> Iterator[tuple[str, Any, tuple[torch.Tensor, ...]]]:
                     values[place] = tensor
                 first, args, kwargs = tree_unflatten(values, spec)
                 wrapped = op.gradcheck_wrapper or (lambda f, *a, **k: f(*a, **k))
-                return sample.output_process_fn_grad(wrapped(op, first, *args, **kwargs))
+                return sample.output_process_fn_grad(wrapped(op.op, first, *args, **kwargs))
 
             yield op.formatted_name, function, tuple(flat[i] for i in places)
 
