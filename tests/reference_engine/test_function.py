@@ -210,6 +210,45 @@ def vjp_is_backward(lib: Any) -> Any:
 
 
 @SCENARIOS
+def a_dirty_input_among_two_outputs(lib: Any) -> Any:
+    def forward(ctx: Any, x: Any) -> Any:
+        x.mul_(2)
+        ctx.mark_dirty(x)
+        return x * 3, x
+
+    x = leaf(lib)
+    y = x * 1
+    u, v = function(lib, forward, lambda ctx, g, h: 6 * g + 2 * h).apply(y)
+    (u + v).sum().backward()
+    return v is y, v.output_nr, x.grad
+
+
+@SCENARIOS
+def an_input_returned_twice(lib: Any) -> Any:
+    x = leaf(lib) * 1
+    a, b = function(lib, lambda ctx, x: (x, x), lambda ctx, g, h: g + 2 * h).apply(x)
+    return a is b, lib.autograd.grad((a + b * 3).sum(), x)
+
+
+@SCENARIOS
+def the_context_is_the_node(lib: Any) -> Any:
+    def forward(ctx: Any, x: Any) -> Any:
+        ctx.factor = 5
+        ctx.save_for_backward(x)
+        return x * 2
+
+    node = function(lib, forward).apply(leaf(lib)).grad_fn
+    return node.factor, node.saved_tensors, node.needs_input_grad, len(node.next_functions)
+
+
+@SCENARIOS
+def a_gradient_nobody_needs_is_dropped(lib: Any) -> Any:
+    x, n = leaf(lib), lib.ones(2, dtype=lib.float64)
+    function(lib, lambda ctx, x, n: x * n, lambda ctx, g: (g, g)).apply(x, n).sum().backward()
+    return x.grad, n.grad
+
+
+@SCENARIOS
 def a_view_it_made_cannot_follow_its_base(lib: Any) -> Any:
     base = leaf(lib) * 1
     y = function(lib, lambda ctx, x: x[:1]).apply(base)
