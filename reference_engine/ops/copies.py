@@ -104,7 +104,7 @@ def _block_diag(F: Any, *xs: Any) -> Any:
     return F.cat(*rows, dim=0)
 
 
-composite("block_diag", _block_diag, methods=(), samples=_PAIR[:1])
+composite("block_diag", _block_diag, methods=())
 
 
 # parts --------------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ def _tensor_split(F: Any, x: Any, indices_or_sections: Any, dim: int = 0) -> Any
     return tuple(F.slice(x, dim=dim, start=a, end=max(a, b)) for a, b in pairwise(places))
 
 
-composite("tensor_split", _tensor_split, samples=_samples({"indices_or_sections": 2, "dim": 1}))
+composite("tensor_split", _tensor_split)
 composite("hsplit", lambda F, x, indices_or_sections: _tensor_split(
     F, x, indices_or_sections, 0 if x.ndim == 1 else 1))  # fmt: skip
 composite("vsplit", lambda F, x, indices_or_sections: _tensor_split(F, x, indices_or_sections, 0))
@@ -156,7 +156,7 @@ def _combinations(F: Any, x: Any, r: int = 2, with_replacement: bool = False) ->
 
 
 composite("meshgrid", _meshgrid, methods=(), samples=[(((2,), (3,)), {"indexing": "ij"})])
-composite("cartesian_prod", _product_of, methods=(), samples=[(((2,), (3,)), {})])
+composite("cartesian_prod", _product_of, methods=())
 composite("combinations", _combinations, samples=_samples({}, {"r": 3}, shape=(4,)))
 
 

@@ -102,7 +102,8 @@ composite("nn.functional.triplet_margin_with_distance_loss", _triplet_with, **_R
 composite("nn.functional.multi_margin_loss", _multi_margin, **_REAL)
 composite("nn.functional.multilabel_soft_margin_loss", _soft_labels, **_REAL)
 composite("nn.functional.soft_margin_loss", lambda F, x, target, *, reduction="mean": reduce(
-    F, F.softplus(-target * x, threshold=1e300), reduction), **_REAL, samples=_PAIR)  # fmt: skip
+    F, F.softplus(-target * x, threshold=1e300), reduction), **_REAL, samples=_PAIR,
+    fill={"target": "constant"})  # fmt: skip
 
 
 # losses of distributions --------------------------------------------------------------------------

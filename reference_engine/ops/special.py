@@ -146,7 +146,8 @@ def _finite(F: Any, v: Any, x: Any) -> Any:
 
 
 own("nan_to_num", _nan_to_num, vjp_x=lambda F, g, x: _finite(F, g, x),
-    jvp=lambda F, x, t_x: _finite(F, t_x, x), samples=[(((2, 3),), {})], inplace=True)  # fmt: skip
+    jvp=lambda F, x, t_x: _finite(F, t_x, x), samples=[(((2, 3),), {})], inplace=True,
+    complex=False)  # fmt: skip
 own("frexp", lambda xp, x: tuple(xp.frexp(x)), outputs=("mantissa", "exponent"), complex=False,
     vjp_x=lambda F, g_mantissa, exponent: F.ldexp(g_mantissa, -exponent),
     jvp=lambda F, exponent, t_x: F.ldexp(t_x, -exponent), samples=[(((2, 3),), {})])  # fmt: skip

@@ -15,11 +15,12 @@ from reference_engine.ops.scan import argsort, back_to_front, recurrence, shifte
 
 # without nan --------------------------------------------------------------------------------------
 composite("nansum", lambda F, x, dim=None, keepdim=False, *, dtype=None: F.sum(
-    F.where(F.isnan(x), 0, x), dim=dim, keepdim=keepdim, dtype=dtype), samples=ONE_DIM)  # fmt: skip
+    F.where(F.isnan(x), 0, x), dim=dim, keepdim=keepdim, dtype=dtype), complex=False,
+    samples=ONE_DIM)  # fmt: skip
 composite("nanmean", lambda F, x, dim=None, keepdim=False, *, dtype=None: F.nansum(
     x, dim=dim, keepdim=keepdim, dtype=dtype) / F.sum(F.logical_not(F.isnan(x)), dim=dim,
-                                                       keepdim=keepdim), samples=ONE_DIM
-    )  # fmt: skip
+                                                       keepdim=keepdim), complex=False,
+    samples=ONE_DIM)  # fmt: skip
 
 
 def _with_mean(name: str) -> Any:
