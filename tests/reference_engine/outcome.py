@@ -82,3 +82,16 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, (float, complex)) and isinstance(b, (float, complex)):
         return bool(np.isclose(a, b, rtol=1e-6, atol=1e-7, equal_nan=True))
     return type(a) is type(b) and bool(a == b)
+
+
+def node_name(node: Any) -> Any:
+    return None if node is None else node.name().removeprefix("torch::autograd::")
+
+
+def counting_leaf(lib: Any, *shape: int) -> Any:
+    """A tracked float64 leaf that counts 1, 2, 3, … in the given shape."""
+    n = 1
+    for size in shape:
+        n *= size
+    x = lib.arange(1, n + 1, dtype=lib.float64).reshape(shape)
+    return x.requires_grad_()

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.reference_engine.outcome import Scenario, Scenarios, assert_as_in_torch
+from tests.reference_engine.outcome import (
+    Scenario,
+    Scenarios,
+    assert_as_in_torch,
+)
+from tests.reference_engine.outcome import (
+    counting_leaf as leaf,
+)
+from tests.reference_engine.outcome import (
+    node_name as name,
+)
 
 SCENARIOS = Scenarios()
-
-
-def name(node: Any) -> Any:
-    return None if node is None else node.name().removeprefix("torch::autograd::")
-
-
-def leaf(lib: Any, *shape: int) -> Any:
-    n = 1
-    for size in shape:
-        n *= size
-    x = lib.arange(1, n + 1, dtype=lib.float64).reshape(shape)
-    return x.requires_grad_()
 
 
 @SCENARIOS
@@ -318,142 +316,6 @@ def in_place_operators(lib: Any) -> Any:
     y **= 2
     y.sum().backward()
     return z is y, x.grad
-
-
-@SCENARIOS
-def retain_grad_follows_in_place(lib: Any) -> Any:
-    x = leaf(lib, 3)
-    y = x * 2
-    y.retain_grad()
-    y.mul_(3)
-    (y * y).sum().backward()
-    return y.grad, x.grad, y.retains_grad
-
-
-@SCENARIOS
-def requires_grad_on_a_view_of_an_untracked_base(lib: Any) -> Any:
-    b = lib.ones(4)
-    v = b[:2].requires_grad_()
-    (v * 3).sum().backward()
-    return v.grad, v.is_leaf, b.requires_grad
-
-
-@SCENARIOS
-def detach_in_place_on_an_intermediate(lib: Any) -> Any:
-    x = leaf(lib, 2)
-    y = x * 2
-    y.detach_()
-    z = y * x
-    z.sum().backward()
-    return x.grad, y.requires_grad, y.is_leaf, y._version
-
-
-@SCENARIOS
-def detach_in_place_of_a_saved_output(lib: Any) -> Any:
-    x = leaf(lib, 2)
-    y = x.exp()
-    z = y + 1
-    y.detach_()
-    z.sum().backward()
-    return x.grad
-
-
-@SCENARIOS
-def saved_again_after_detach_in_place(lib: Any) -> Any:
-    x = leaf(lib, 2)
-    y = x * 2
-    y.detach_()
-    z = y * x
-    y.requires_grad_()
-    w = y * y
-    (z + w).sum().backward()
-    return x.grad, y.grad, y._version
-
-
-@SCENARIOS
-def detach_in_place_leaves_other_saved_aliases(lib: Any) -> Any:
-    x = leaf(lib, 2)
-    y = x * 2
-    d = y.detach().requires_grad_()
-    z = d.sin()
-    y.detach_()
-    z.sum().backward()
-    return d.grad
-
-
-@SCENARIOS
-def views_keep_their_history_when_their_base_is_detached_in_place(lib: Any) -> Any:
-    x = leaf(lib, 2, 2)
-    y = x * 2
-    v = y[0]
-    y.detach_()
-    v.sum().backward()
-    return v.is_leaf, y.is_leaf, x.grad
-
-
-@SCENARIOS
-def modified_after_detach_in_place(lib: Any) -> Any:
-    y = leaf(lib, 2) * 2
-    y.detach_()
-    z = y * leaf(lib, 2)
-    y.add_(1)
-    z.sum().backward()
-
-
-@SCENARIOS
-def data_can_be_replaced(lib: Any) -> Any:
-    x = leaf(lib, 2)
-    x.data = lib.tensor([5.0, 6.0, 7.0], dtype=lib.float64)
-    (x * x).sum().backward()
-    return x, x.grad, x.requires_grad, x._version
-
-
-@SCENARIOS
-def zero_fill_and_copy(lib: Any) -> Any:
-    x = leaf(lib, 3)
-    y = x * 1
-    y[:1].fill_(4)
-    y[1:2].zero_()
-    y[2:].copy_(x[:1] * 5)
-    y.sum().backward()
-    return y, x.grad
-
-
-@SCENARIOS
-def fill_with_a_tracked_scalar(lib: Any) -> Any:
-    s, y = leaf(lib, 1), lib.zeros(3, dtype=lib.float64)
-    y.fill_(s[0])
-    (y * lib.arange(3)).sum().backward()
-    return s.grad
-
-
-@SCENARIOS
-def overlapping_views_written_twice(lib: Any) -> Any:
-    x = leaf(lib, 4)
-    y = x * 1
-    y[:3].mul_(2)
-    y[1:].mul_(3)
-    y[1:3].mul_(y[1:3].detach())
-    y.sum().backward()
-    return y, x.grad
-
-
-@SCENARIOS
-def copy_between_overlapping_parts(lib: Any) -> Any:
-    x = lib.arange(6, dtype=lib.float64)
-    x[1:] = x[:-1].clone()
-    return x
-
-
-@SCENARIOS
-def hooks_after_in_place(lib: Any) -> Any:
-    x, seen = leaf(lib, 2), []
-    y = x * 2
-    y.register_hook(lambda g: seen.append(("before", g.tolist())))
-    y.mul_(3)
-    y.register_hook(lambda g: seen.append(("after", g.tolist())))
-    y.sum().backward()
-    return seen
 
 
 @SCENARIOS.each()
