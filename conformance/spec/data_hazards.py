@@ -30,6 +30,18 @@ THEME.clause(
             assert grad(x) == [30.0, 54.0]
             """
         ),
+        scenario(
+            """
+            x = leaf([1.0, 2.0], requires_grad=True)
+            y = mul(x, other=2.0)
+            z = mul(y, y)
+            mul_(y, other=3.0)
+            p = add(y, z)
+            s = sum(p)
+            backward(s)
+            grad(x)
+            """
+        ),
     ],
 )
 

@@ -42,6 +42,18 @@ THEME.clause(
             assert grad(w) == [2.0, 4.0]
             """
         ),
+        scenario(
+            """
+            x = leaf([1.0, 2.0], requires_grad=True)
+            y = mul(x, other=2.0)
+            before = add(y, other=0.0)
+            mul_(y, other=3.0)
+            both = add(before, y)
+            s = sum(both)
+            backward(s)
+            assert grad(x) == [8.0, 8.0]
+            """
+        ),
     ],
 )
 

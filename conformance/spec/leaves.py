@@ -89,6 +89,21 @@ THEME.clause(
             """,
             "C1",
         ),
+        scenario(
+            """
+            a = leaf([6.0, 9.0], requires_grad=True)
+            b = leaf([2.0, 1.0], requires_grad=True)
+            c = leaf([4.0, 2.0], requires_grad=True)
+            d = sub(a, b)
+            q = div(d, c)
+            assert value(q) == [1.0, 4.0]
+            s = sum(q)
+            backward(s)
+            assert grad(a) == [0.25, 0.5]
+            assert grad(b) == [-0.25, -0.5]
+            assert grad(c) == [-0.25, -2.0]
+            """
+        ),
     ],
 )
 

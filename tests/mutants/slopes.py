@@ -45,7 +45,7 @@ def slope(
 
 slope(
     "subtraction-adds",
-    "LEAF-1 LEAF-2",
+    "LEAF-1",
     "The second operand of a subtraction gets the gradient with the sign of the first, a slip in"
     " hand-written backward formulas.",
     "sub", 1, torch.neg,
