@@ -26,8 +26,20 @@ def departures(program: Program, dtype: str) -> list[str]:
     """Return a line for every step of the program whose promise PyTorch does not keep."""
     observation = execute(TORCH, program, dtype)
     assert observation.unsupported is None
-    pairs = zip(program.walk(), observation.events, strict=True)
-    return [f"step {event.step}: {event.describe()}" for s, event in pairs if not kept(s, event)]
+    steps = tuple(program.walk())
+    return [
+        f"step {event.step}: {event.describe()}"
+        for step, event in zip(steps, observation.events, strict=True)
+        if not kept(step, event) and not free_to_refuse(steps, event)
+    ]
+
+
+def free_to_refuse(steps: tuple[Step, ...], event: Event) -> bool:
+    """Return whether DAT-1 leaves the choice: an error or, unpromised, the right gradients."""
+    later = steps[event.step :]
+    promised = any(step.expect is not None or step.refused for step in later)
+    written = any(step.verb == "apply_" for step in steps)
+    return written and event.verb == "backward" and not promised
 
 
 def kept(step: Step, event: Event) -> bool:
