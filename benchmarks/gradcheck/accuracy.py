@@ -16,17 +16,17 @@ from conformance import gradcheck
 from conformance.gradient_check.numerics import derivative
 
 SMOOTH: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] = {
-    "exp": (math.exp, math.exp),
-    "sin": (math.sin, math.cos),
-    "tanh": (math.tanh, lambda x: 1 - math.tanh(x) ** 2),
-    "atan": (math.atan, lambda x: 1 / (1 + x * x)),
+    "exp": (np.exp, np.exp),
+    "sin": (np.sin, np.cos),
+    "tanh": (np.tanh, lambda x: 1 - np.tanh(x) ** 2),
+    "atan": (np.arctan, lambda x: 1 / (1 + x * x)),
     "cubic": (lambda x: x**3 - 2 * x, lambda x: 3 * x * x - 2),
-    "log": (lambda x: math.log(3 + x), lambda x: 1 / (3 + x)),
-    "sqrt": (lambda x: math.sqrt(3 + x), lambda x: 0.5 / math.sqrt(3 + x)),
-    "gauss": (lambda x: math.exp(-x * x), lambda x: -2 * x * math.exp(-x * x)),
+    "log": (lambda x: np.log(3 + x), lambda x: 1 / (3 + x)),
+    "sqrt": (lambda x: np.sqrt(3 + x), lambda x: 0.5 / np.sqrt(3 + x)),
+    "gauss": (lambda x: np.exp(-x * x), lambda x: -2 * x * np.exp(-x * x)),
     "logistic": (
-        lambda x: 1 / (1 + math.exp(-x)),
-        lambda x: math.exp(-x) / (1 + math.exp(-x)) ** 2,
+        lambda x: 1 / (1 + np.exp(-x)),
+        lambda x: np.exp(-x) / (1 + np.exp(-x)) ** 2,
     ),
     "reciprocal": (lambda x: 1 / (3 + x), lambda x: -1 / (3 + x) ** 2),
 }
@@ -65,7 +65,7 @@ def numeric(cases: int) -> None:
     for number in range(300):
         f, slope = SMOOTH[names[number % len(names)]]
         x = float(random.uniform(-2, 2))
-        found_by_peer = float(numdifftools.Derivative(np.vectorize(f))(x))
+        found_by_peer = float(numdifftools.Derivative(f)(x))
         errors.append(abs(found_by_peer - slope(x)) / abs(slope(x)))
     median, p95 = np.percentile(errors, [50, 95])
     print(f"numdifftools, 300 cases: median {median:.1e}, p95 {p95:.1e}")
@@ -133,7 +133,8 @@ def cost() -> None:
 
 def main() -> None:
     torch.set_num_threads(1)
-    numeric(100_000)
+    with np.errstate(all="ignore"):
+        numeric(100_000)
     power()
     cost()
 

@@ -86,9 +86,14 @@ class BasePoint:
             drawn = drawn * DIGITS
         return drawn if self._all_finite else np.where(self.finite, drawn, 0.0)
 
-    def direction(self) -> Array:
-        """Return a random direction in proportion to the sizes of the elements."""
+    def direction(self, gradient: Array) -> Array:
+        """Return a random direction in proportion to the sizes of the elements.
+
+        Its signs are the gradient's, random where that is zero: terms of one sign do not cancel, so
+        that an error in proportion to the gradient shows at its full size.
+        """
         drawn = signed(self.random, self.point.size) * self.scales
+        drawn = np.copysign(drawn, np.where(gradient == 0, drawn, gradient))
         return drawn if np.isfinite(drawn).all() else np.where(np.isfinite(drawn), drawn, 0.0)
 
     def line(self, direction: Array) -> Line:

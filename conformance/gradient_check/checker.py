@@ -191,8 +191,9 @@ class Check:
         Returns what probes start from, None where the formula itself is wrong.
         """
         found = self.found
-        weights, direction = base.weights(), base.direction()
+        weights = base.weights()
         gradient = base.pull(weights)
+        direction = base.direction(gradient)
         if base.empty():
             found.notes.append("there is nothing to compare: no elements")
             return None

@@ -17,7 +17,7 @@ from conformance.observation import Array
 
 MARGIN = 4.0
 """Times the bounds of two one-sided slopes that they must lie apart to be two."""
-NEARBY = 24
+NEARBY = 64
 """Points near a kink whose slopes stand for the hull."""
 MET = 3
 """Points of those at which either end of a hull must be met to be trusted."""

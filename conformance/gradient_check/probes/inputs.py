@@ -165,11 +165,12 @@ def _checked(context: Context, target: Target, name: str, circumstance: str) -> 
         return refused
     if base.empty() or not base.finite.any():
         return refused
-    weights, direction = base.weights(), base.direction()
+    weights = base.weights()
     try:
         gradient = base.pull(weights)
     except BackwardRaised as error:
         return name, Departure(name, f"{circumstance}, {error.sentence}")
+    direction = base.direction(gradient)
     usable = np.isfinite(gradient) & np.isfinite(direction)
     if not usable.all():
         return Probe(name, "unclear", "the gradient is not finite there")

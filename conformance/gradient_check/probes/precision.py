@@ -22,7 +22,7 @@ def native(base: BasePoint, target: Target) -> Outcome:
     dtype = target.variables[0].dtype
     name = f"computed in {dtype}"
     own = BasePoint(target, base.random)
-    weights, direction = own.weights(), base.direction()
+    weights = own.weights()
     if own.outputs.shape != base.outputs.shape:
         return Probe(name, "unclear", "the outputs have other shapes there")
     weights = np.where(own.finite, weights, 0.0)
@@ -31,6 +31,7 @@ def native(base: BasePoint, target: Target) -> Outcome:
         found = own.recording.pull(weights)
     except BACKWARD_ERRORS as error:
         return name, Departure(name, f"in {dtype}, {BackwardRaised(error).sentence}")
+    direction = base.direction(exact)
     usable = np.isfinite(exact) & np.isfinite(found)
     direction = np.where(usable, direction, 0.0)
     exact, found = np.where(usable, exact, 0.0), np.where(usable, found, 0.0)
