@@ -46,7 +46,7 @@ def examined(base: BasePoint, line: Line, weights: Array, gradient: Array, found
     fresh = Findings()
     _judge(base, line, weights, gradient, fresh)
     if (fresh.failures or fresh.doubts) and not (fresh.noise and fresh.noise.random):
-        coarse = _coarser(base, line)
+        coarse = coarser(base, line)
         if coarse > base.unit:
             base.unit = coarse
             again = Findings(evaluations=fresh.evaluations)
@@ -110,7 +110,7 @@ def _smooth_here(
     return noise.spread(weights, gradient, line.direction) < comparison.gap / 8
 
 
-def _coarser(base: BasePoint, line: Line) -> float:
+def coarser(base: BasePoint, line: Line) -> float:
     """Return the unit roundoff of the coarsest format that holds all outputs exactly.
 
     Asked at a point without trailing zeros, so that a function that only selects shows its digits.

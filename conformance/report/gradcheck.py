@@ -80,7 +80,7 @@ def picture(item: Mapping[str, Any]) -> Picture:
         if ratio >= worst.get(place, (-1.0, 0))[0]:
             worst[place] = ratio, position
     cells = []
-    for (x, y), (ratio, position) in sorted(worst.items()):
+    for (x, y), (ratio, position) in sorted(worst.items(), key=lambda cell: cell[0][::-1]):
         shade = 0
         if ratio > 1:
             shade = min(_STEPS, 1 + int(math.log10(min(ratio, 1e9))))
