@@ -273,4 +273,3 @@ def _figure(expect: Expect, observed: Observed) -> Observed:
 
 def _array(value: Literal) -> Array:
     return literal_array(value)
-

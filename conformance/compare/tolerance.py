@@ -92,9 +92,7 @@ def allowance(
     return allowed
 
 
-def ulp_error(
-    observed: Array, expected: Array, dtype: str, spread: Array | None = None
-) -> float:
+def ulp_error(observed: Array, expected: Array, dtype: str, spread: Array | None = None) -> float:
     """Return the largest error in units in the last place of the largest entry of either array.
 
     Where a measured spread is larger than that unit, as after cancellation, the unit is twice the

@@ -246,5 +246,3 @@ class InferenceCopied(Inferring):
         copied = op == "clone" and self.outside(tensors[0])
         with torch.inference_mode(copied or torch.is_inference_mode_enabled()):
             return super().apply(op, *tensors, **params)
-
-

@@ -228,5 +228,3 @@ class Interned(OverTorch):
 class LeavesOnly(OverTorch):
     def requires_grad(self, tensor: Any) -> bool:
         return tensor.is_leaf and super().requires_grad(tensor)
-
-
