@@ -74,7 +74,7 @@ class TorchLikeFunctions:
             buffer[..., 0] = array.transpose()
             memory = self._tensor(buffer, dtype)[..., 0]
             tensor = memory.permute(*range(array.ndim - 1, -1, -1)) if array.ndim else memory
-        elif arrangement == "expanded":
+        elif arrangement == "expanded" and array.size:
             tensor = self._tensor(array.reshape(-1)[:1].reshape(()), dtype).expand(array.shape)
         else:
             tensor = self._tensor(array, dtype)
