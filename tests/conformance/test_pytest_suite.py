@@ -144,7 +144,7 @@ def test_what_was_deselected_leaves_the_ledger_incomplete(tmp_path: Path) -> Non
     ("arguments", "message"),
     [
         ([], "conformance.suite needs an engine: add --autograd-engine E"),
-        (["--autograd-engine", "tortch"], "no engine is called 'tortch'; did you mean torch?"),
+        (["--autograd-engine", "tortch"], "no engine is called 'tortch'; did you mean torch"),
         (["--autograd-engine", "tortch", "-n", "2"], "no engine is called 'tortch'"),
         (
             ["--autograd-engine", "torch", "--conformance-profile", "quick"],

@@ -185,7 +185,7 @@ FUTURE = {"schema": 99}
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["run", "--engine", "tortch"], 3, "no engine is called 'tortch'; did you mean torch?"),
+        (["run", "--engine", "tortch"], 3, "no engine is called 'tortch'; did you mean torch"),
         (["run", "--engine", "no.such:E"], 3, "cannot import no.such"),
         (["run", "--engine", "json:loads"], 3, "'json:loads'"),
         (["run", "--engine", "tests.engines.wrong_tapes:Nothing"], 3, "has no attribute 'Nothing'"),
@@ -208,7 +208,7 @@ FUTURE = {"schema": 99}
         (["spec", "ACC-77"], 2, "no clause has the id 'ACC-77'; did you mean "),
         (["replay", "DAMAGED"], 2, "is damaged or is no ledger: at $: 'engine' is a required"),
         (["replay", "FUTURE"], 2, "upgrade autograd-conformance"),
-        (["replay", "SOUND", "--engine", "tortch"], 3, "did you mean torch?"),
+        (["replay", "SOUND", "--engine", "tortch"], 3, "did you mean torch"),
         (["report", "DAMAGED", "--out", "PAGES"], 2, "is damaged or is no ledger"),
         (["report", "SOUND", "--out", "FILE"], 2, "cannot write reports to"),
         (["diff", "SOUND", "MISSING"], 2, "cannot read the ledger"),
