@@ -255,9 +255,7 @@ class Evidence:
 
     def _coarse(self, observed: Array) -> str:
         """Return the least accurate dtype that the result may have passed through."""
-        named = {observed.dtype.name, self._dtype}
-        if self._mixed:
-            named |= {str(s.param("dtype")) for s in self._steps if s.param("dtype") is not None}
+        named = {observed.dtype.name, self._differential.coarse}
         return str(max(sorted(named), key=unit_roundoff))
 
 

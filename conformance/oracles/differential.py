@@ -12,6 +12,7 @@ import numpy as np
 from conformance.adapters.base import Engine
 from conformance.adapters.load import load_engine
 from conformance.compare.arrays import widened
+from conformance.compare.tolerance import unit_roundoff
 from conformance.execute import execute
 from conformance.observation import Array, Event, Observation
 from conformance.oracles.perturbed import Perturbed
@@ -68,6 +69,12 @@ class Differential:
     def _observation(self) -> Observation:
         return execute(self._engine, self.program, self.dtype)
 
+    @cached_property
+    def coarse(self) -> str:
+        """Return the least accurate dtype that results may round to: the run's or a named one."""
+        named = {str(step.param("dtype")) for step in self.program.walk() if step.param("dtype")}
+        return str(max(sorted({self.dtype, *named}), key=unit_roundoff))
+
     @property
     def size(self) -> int:
         """Return the most elements of any tensor of the program."""
@@ -88,7 +95,7 @@ class Differential:
         unperturbed one makes the spread infinite.
         """
         while len(self._samples) < samples and self.unsupported is None:
-            engine = Perturbed(self.oracle, self.dtype, len(self._samples) + 1)
+            engine = Perturbed(self.oracle, self.coarse, len(self._samples) + 1)
             self._samples.append(execute(engine, self.program, self.dtype))
             self._largest = max(self._largest, engine.largest)
         base = _numbers(self.events[step])
