@@ -383,19 +383,3 @@ def test_torch_is_judged_by_the_reference_engine() -> None:
     finding = found(load_engine("torch"), PRODUCT, oracles=ALL)
     assert finding.outcome is Outcome.HOLDS, finding.message
     assert found(load_engine("reference"), PRODUCT, oracles=ALL).outcome is Outcome.HOLDS
-
-
-@pytest.mark.parametrize("name", ["torch", "reference"])
-def test_conditioning_is_measured_in_the_coarsest_dtype_that_the_program_names(name: str) -> None:
-    text = """
-        x = leaf(-0.5625, dtype='float32', requires_grad=True)
-        d = leaf(0.15625, dtype='float32', requires_grad=True)
-        y = mul(x, d)
-        y1 = add(y, d)
-        y2 = mul(y1, x)
-        y3 = sin(y2)
-        d1 = detach(y3)
-        backward(y3, gradient=d1)
-        grad(x)
-    """
-    assert judge(load_engine(name), parse(text), dtype="float64").outcome is Outcome.HOLDS

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from conformance.adapters.load import load_engine
+from conformance.judge import judge
 from conformance.notation import parse
 from conformance.oracles.differential import Differential, oracle_for
 from conformance.program import Program
+from conformance.verdict import Outcome
 from tests.engines.wrong_torch import Sound
 
 TORCH = load_engine("torch")
@@ -174,3 +176,19 @@ def test_gradients_that_cancel_within_one_operation_scatter(second: str) -> None
     spread = ask(program).spread(4, 8)
     assert spread is not None
     assert 0 < spread[0][0] < 1e-14
+
+
+@pytest.mark.parametrize("name", ["torch", "reference"])
+def test_conditioning_is_measured_in_the_coarsest_dtype_that_the_program_names(name: str) -> None:
+    text = """
+        x = leaf(-0.5625, dtype='float32', requires_grad=True)
+        d = leaf(0.15625, dtype='float32', requires_grad=True)
+        y = mul(x, d)
+        y1 = add(y, d)
+        y2 = mul(y1, x)
+        y3 = sin(y2)
+        d1 = detach(y3)
+        backward(y3, gradient=d1)
+        grad(x)
+    """
+    assert judge(load_engine(name), parse(text), dtype="float64").outcome is Outcome.HOLDS
