@@ -15,6 +15,7 @@ from conformance.report import write_reports
 from tests.sample_ledgers import ALL, EMPTY, FAULTY, GOOD, HOSTILE, SCRIPT, SILENT
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra `browser`")
+expect = playwright.expect
 CHROMIUM = os.environ.get("CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
@@ -152,7 +153,7 @@ def test_chips_show_only_what_they_name(window: Window) -> None:
     assert window.shown() == ["ACC-2", "RET-6", "DAT-1", "MOD-4"]
     page.get_by_role("button", name="SHOULD", exact=True).click()
     assert window.shown() == []
-    assert page.get_by_text("No clause matches.").is_visible()
+    expect(page.get_by_text("No clause matches.")).to_be_visible()
     page.get_by_role("button", name="Clear the filters").click()
     assert len(window.shown()) == len(FAULTY.clauses)
 
@@ -184,7 +185,7 @@ def test_a_clause_opens_by_keyboard(window: Window) -> None:
     summary = page.locator("#ACC-2 summary")
     summary.focus()
     page.keyboard.press("Enter")
-    assert page.locator("#ACC-2 .departure").first.is_visible()
+    expect(page.locator("#ACC-2 .departure").first).to_be_visible()
 
 
 def test_a_filtered_view_has_an_address(window: Window) -> None:
@@ -199,9 +200,9 @@ def test_a_filtered_view_has_an_address(window: Window) -> None:
 
 def test_a_permanent_link_opens_its_clause(window: Window) -> None:
     page = window.open("tinytape", "#RET-6")
-    assert page.locator("#RET-6 .departure").is_visible()
+    expect(page.locator("#RET-6 .departure")).to_be_visible()
     assert page.locator("#RET-6 summary").bounding_box()["y"] < 200
-    assert page.locator("#RET-6 .line.marked").is_visible()
+    expect(page.locator("#RET-6 .line.marked")).to_be_visible()
 
 
 def test_a_link_to_a_hidden_clause_shows_it(window: Window) -> None:
@@ -209,7 +210,7 @@ def test_a_link_to_a_hidden_clause_shows_it(window: Window) -> None:
     page.get_by_role("searchbox").fill("ret-3")
     page.locator(".worst a").first.click()
     assert "ACC-2" in window.shown()
-    assert page.locator("#ACC-2 .departure").first.is_visible()
+    expect(page.locator("#ACC-2 .departure").first).to_be_visible()
 
 
 def test_copying_gives_the_script_byte_for_byte(window: Window) -> None:
@@ -250,7 +251,7 @@ def test_the_theme_can_be_chosen_and_is_remembered(window: Window) -> None:
     assert dark != light
     window.open("index")
     assert background() == dark
-    assert page.get_by_role("button", name="Theme: dark").is_visible()
+    expect(page.get_by_role("button", name="Theme: dark")).to_be_visible()
 
 
 def test_the_index_leads_to_the_clause_of_an_engine(window: Window) -> None:
@@ -258,10 +259,10 @@ def test_the_index_leads_to_the_clause_of_an_engine(window: Window) -> None:
     page.get_by_role("button", name="silently wrong 3").click()
     assert window.shown() == ["ACC-2", "RET-6", "MOD-4"]
     page.get_by_role("link", name="silently wrong").first.click()
-    assert page.url.endswith("tinytape.html#ACC-2")
-    assert page.locator("#ACC-2 .departure").first.is_visible()
+    page.wait_for_url("**/tinytape.html#ACC-2")
+    expect(page.locator("#ACC-2 .departure").first).to_be_visible()
     page.get_by_role("link", name="All engines").click()
-    assert page.url.endswith("index.html")
+    page.wait_for_url("**/index.html")
 
 
 def test_clauses_on_which_engines_differ_can_be_picked(window: Window) -> None:
@@ -278,7 +279,7 @@ def test_everything_is_there_without_a_script(browser: Any, folder: Path) -> Non
     assert page.locator(".clause:visible").count() == len(FAULTY.clauses)
     assert page.get_by_role("button").count() == 0
     page.locator("#ACC-2 summary").click()
-    assert page.locator("#ACC-2 .departure").first.is_visible()
+    expect(page.locator("#ACC-2 .departure").first).to_be_visible()
     context.close()
 
 
