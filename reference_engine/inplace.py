@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from reference_engine import errors
 from reference_engine.backends.base import DIFFERENTIABLE, Backend, of_array
 from reference_engine.backends.dtypes import dtype
+from reference_engine.forward import keep_tangents, of_write, overwrite_tangent
 from reference_engine.graph import (
     AccumulateGrad,
     Cotangent,
@@ -44,6 +45,7 @@ def apply_in_place(run: Operator, inputs: Sequence[Any], params: Mapping[str, An
     name = run.op.name.split(".")[-1] + "_"
     edges = input_edges(run, inputs) if MODES.recording else None
     check_writable(target, name, recording=edges is not None)
+    inputs, tangents = of_write(run, inputs, params) if MODES.forward else (inputs, ())
     raws, backend = bring_together(run, inputs)
     result = backend.wrap(compute(run, backend, raws, params))
     _check_fits(target, result, backend, name)
@@ -64,6 +66,10 @@ def apply_in_place(run: Operator, inputs: Sequence[Any], params: Mapping[str, An
             saved = _output_as_written(saved, target)
         node._saved = pack(saved)
         rebase(target, node)
+    for level, tangent in tangents:
+        overwrite_tangent(target, level, tangent)
+    if tangents:
+        keep_tangents(node, inputs, [target])
     return target
 
 
@@ -74,6 +80,15 @@ def _output_as_written(written: tuple[Any, ...], target: Tensor) -> tuple[Any, .
         if saved[i] is target._raw:
             saved[i + 2] = target._storage.version
     return tuple(saved)
+
+
+def add_raw(target: Tensor, addend: Any) -> None:
+    """Adds a raw array to a tensor in place, unrecorded; RuntimeError as ``apply_in_place``."""
+    check_writable(target, "add_", recording=False)
+    if MODES.mutation is not None:
+        MODES.mutation.before_write(target._storage)
+    target._raw += addend
+    bump(target)
 
 
 def bump(target: Tensor) -> None:

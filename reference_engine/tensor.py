@@ -23,6 +23,7 @@ from reference_engine.size import Size
 from reference_engine.storage import Detached, InferenceStorage, Storage, new_storage
 
 if TYPE_CHECKING:
+    from reference_engine.forward import Tangents
     from reference_engine.hooks import RemovableHandle
     from reference_engine.leaves import LeafOptions
 
@@ -60,7 +61,7 @@ class Rare:
     """What most tensors do not have."""
 
     __slots__ = (
-        "accumulator", "grad", "hooks", "leaf", "retains_grad", "view",
+        "accumulator", "grad", "hooks", "leaf", "retains_grad", "tangents", "view",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -69,6 +70,7 @@ class Rare:
         self.view: View | None = None
         self.retains_grad = False
         self.leaf: LeafOptions | None = None
+        self.tangents: Tangents | None = None
         self.hooks: dict[int, Callable[..., Any]] = {}
 
 
@@ -237,11 +239,10 @@ class Tensor:
         if grad is None:
             # what arrives may be shared with other leaves, or with the caller's gradient=
             rare.grad = from_raw(of_array(g).copy(g))
-        elif isinstance(grad._storage, InferenceStorage):
-            rare.grad = from_raw(grad._raw + g)
         else:
-            grad._raw += g
-            grad._storage.version += 1
+            from reference_engine.inplace import add_raw
+
+            add_raw(grad, g)
 
     def retain_grad(self) -> None:
         """Makes backward fill ``.grad`` of this non-leaf; RuntimeError if it requires no grad."""
@@ -298,7 +299,7 @@ class Tensor:
             self._storage.version = Detached(self._storage.version, self._grad_fn, self._nr)
         self._grad_fn, self._nr, self._tracked = None, 0, False
         if self._rare is not None:
-            self._rare.retains_grad = False
+            self._rare.retains_grad, self._rare.tangents = False, None
         return self
 
     @property
