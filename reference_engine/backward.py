@@ -222,10 +222,11 @@ def _run(
     task, outer = Task(scope), MODES.task
     metas = [node.metas[nr] for node, nr in roots]
     nodes = [node for node, _ in roots]
-    F: Any = TENSORS if create_graph else raw_namespace(type(grads[0]._raw))
+    # saved values and cotangents may have tangents in a level of forward mode
+    F: Any = TENSORS if create_graph or MODES.forward else raw_namespace(type(grads[0]._raw))
     # nobody has asked NumPy for warnings about overflow or 0/0: torch gives none
     with set_grad_enabled(create_graph), np.errstate(all="ignore"):
-        given = grads if create_graph else [g._raw for g in grads]
+        given = grads if F is TENSORS else [g._raw for g in grads]
         fitted = [F.fit(g, *m, n) for g, m, n in zip(given, metas, nodes, strict=True)]
         MODES.task = task
         try:

@@ -19,6 +19,7 @@ from reference_engine.backends.dtypes import (
     of_python,
     result_type,
 )
+from reference_engine.forward import push_forward
 from reference_engine.graph import CONSTANT, Node, OpNode, new_node, node_type
 from reference_engine.modes import MODES
 from reference_engine.ops.opdef import OpDef
@@ -87,11 +88,12 @@ def apply(run: Operator, inputs: Sequence[Any], params: Mapping[str, Any]) -> An
     """
     raws, backend = bring_together(run, inputs)
     array_type = backend.array_type
-    out = compute(run, backend, raws, params)
+    out: Any = compute(run, backend, raws, params)
+    y: Any
     edges = input_edges(run, inputs) if MODES.recording else None
     if run.op.view:
-        return make_view(run, inputs[0], params, out, edges)
-    if run.single:
+        y = make_view(run, inputs[0], params, out, edges)
+    elif run.single:
         if type(out) is not array_type:
             out = backend.wrap(out)
         elif any(out is raw for raw in raws):  # positive(x): an alias that is no view
@@ -99,11 +101,13 @@ def apply(run: Operator, inputs: Sequence[Any], params: Mapping[str, Any]) -> An
         y = from_raw(out)
         if edges is not None and y._raw.dtype in DIFFERENTIABLE:
             record(run, inputs, raws, params, (y,), edges)
-        return y
-    outputs = run.collect(from_raw(backend.wrap(raw)) for raw in out)
-    if edges is not None and any(y._raw.dtype in DIFFERENTIABLE for y in outputs):
-        record(run, inputs, raws, params, outputs, edges)
-    return outputs
+    else:
+        y = run.collect(from_raw(backend.wrap(raw)) for raw in out)
+        if edges is not None and any(x._raw.dtype in DIFFERENTIABLE for x in y):
+            record(run, inputs, raws, params, y, edges)
+    if MODES.forward:
+        push_forward(run, inputs, raws, params, (y,) if run.single else y)
+    return y
 
 
 def compute(run: Operator, backend: Backend, raws: Sequence[Any], params: Mapping[str, Any]) -> Any:

@@ -18,8 +18,9 @@ from reference_engine.ops.plan import Plan
 from reference_engine.storage import Detached, Storage, new_storage
 
 if TYPE_CHECKING:
+    from reference_engine.forward import Tangents
     from reference_engine.hooks import RemovableHandle
-    from reference_engine.saved_tensors import Packed
+    from reference_engine.saved_tensors import Dual, Packed
     from reference_engine.tensor import Tensor
 
 #: shape and raw dtype of a node's output
@@ -142,7 +143,7 @@ class OpNode(Node):
     __slots__ = ("_facts", "_plan", "_saved")
 
     _plan: Plan
-    _saved: tuple[Any, ...] | Packed | None
+    _saved: tuple[Any, ...] | Packed | Dual | None
     _facts: tuple[Any, ...]
 
     def run(
@@ -223,12 +224,14 @@ class OpNode(Node):
     def _rebuild(self, saved: tuple[Any, ...], output: Tensor | None = None) -> list[Any]:
         """Saved values as tensors with their place in the graph."""
         sources = self._saved_sources()
-        return [
+        values = [
             self._tensor(source, value, storage)
             if output is None or source < len(self.next)
             else output
             for source, value, storage in zip(sources, saved[::3], saved[1::3], strict=True)
         ]
+        tangents = getattr(self._saved, "tangents", None)
+        return values if tangents is None else list(map(with_tangents, values, tangents))
 
     def _saved_sources(self) -> tuple[int, ...]:
         if self._plan.variadic and self._plan.sources:
@@ -278,6 +281,17 @@ class OpNode(Node):
         saved = self._unpacked()
         self._check_versions(saved)
         return self._rebuild(saved)[plan.sources.index(place[name])]
+
+
+def with_tangents(x: Any, tangents: Tangents | None) -> Any:
+    """A saved tensor with the tangents that it had."""
+    if tangents is None:
+        return x
+    from reference_engine.tensor import from_graph
+
+    made = from_graph(x._raw, x._storage, *x._edge())
+    made._extras().tangents = tangents
+    return made
 
 
 def _holds_array(fact: Any) -> bool:

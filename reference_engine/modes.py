@@ -12,9 +12,12 @@ from contextvars import copy_context
 from functools import wraps
 from threading import local
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from reference_engine.forward import Level
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -34,6 +37,10 @@ class Modes(local):
         self.recording = True
         #: ``run`` while recording; None sends ops the general way
         self.fast: Callable[..., Any] | None = self.run
+        #: the levels of forward mode, outermost first; those of them that operations heed
+        self.levels: tuple[Level, ...] = ()
+        self.forward: tuple[Level, ...] = ()
+        self.forward_enabled = True
         #: (pack, unpack) hooks of saved tensors, innermost last; why there may be none, if so
         self.saved_hooks: list[tuple[Callable[..., Any], Callable[..., Any]]] = []
         self.saved_hooks_refusal: str | None = None
@@ -47,7 +54,8 @@ class Modes(local):
     def refresh(self) -> None:
         """Recomputes what follows from the modes after one has changed."""
         self.recording = self.grad and not self.inference
-        special = self.saved_hooks or self.anomaly
+        self.forward = self.levels if self.forward_enabled and not self.inference else ()
+        special = self.saved_hooks or self.anomaly or self.forward
         self.fast = self.run if self.recording and not special else None
 
 

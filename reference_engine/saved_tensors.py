@@ -6,9 +6,9 @@ array, storage, version). The arrays are then the hooks' business, and no versio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from reference_engine.backends.base import of_array
@@ -16,6 +16,9 @@ from reference_engine.graph import CONSTANT
 from reference_engine.modes import MODES, no_grad
 from reference_engine.storage import Storage
 from reference_engine.tensor import Tensor, from_raw
+
+if TYPE_CHECKING:
+    from reference_engine.forward import Tangents
 
 PackHook = Callable[[Tensor], Any]
 UnpackHook = Callable[[Any], Tensor]
@@ -60,14 +63,34 @@ class Packed:
         return tuple(flat)
 
 
+class Dual:
+    """The saved values of one node, and the tangents that they had."""
+
+    __slots__ = ("saved", "tangents")
+
+    def __init__(
+        self, saved: tuple[Any, ...] | Packed, tangents: Sequence[Tangents | None]
+    ) -> None:
+        self.saved, self.tangents = saved, tangents
+
+    @classmethod
+    def of(cls, saved: Any, tangents: Sequence[Tangents | None]) -> Any:
+        """``saved`` itself when there are no tangents."""
+        return cls(saved, tangents) if any(t is not None for t in tangents) else saved
+
+    def unpack(self) -> tuple[Any, ...]:
+        """The saved values."""
+        return unpack(self.saved)
+
+
 def pack(saved: tuple[Any, ...]) -> tuple[Any, ...] | Packed:
     """The flat triples of saved values, packed if hooks are on."""
     return Packed(saved, MODES.saved_hooks[-1]) if saved and MODES.saved_hooks else saved
 
 
-def unpack(saved: tuple[Any, ...] | Packed) -> tuple[Any, ...]:
+def unpack(saved: tuple[Any, ...] | Packed | Dual) -> tuple[Any, ...]:
     """The flat triples of saved values."""
-    return saved.unpack() if isinstance(saved, Packed) else saved
+    return saved if isinstance(saved, tuple) else saved.unpack()
 
 
 class saved_tensors_hooks:  # noqa: N801

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from reference_engine import function
 from reference_engine.anomaly import detect_anomaly, set_detect_anomaly
-from reference_engine.autograd import graph
+from reference_engine.autograd import forward_ad, graph
 from reference_engine.backward import backward, grad
 from reference_engine.function import Function
 from reference_engine.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from reference_engine.modes import enable_grad, inference_mode, no_grad, set_grad_enabled
 
 __all__ = [
-    "Function", "GradcheckError", "backward", "detect_anomaly", "enable_grad", "function", "grad",
+    "Function", "GradcheckError", "backward", "detect_anomaly", "enable_grad", "forward_ad", "function", "grad",
     "gradcheck", "gradgradcheck", "graph", "inference_mode", "no_grad", "set_detect_anomaly",
     "set_grad_enabled",
 ]  # fmt: skip

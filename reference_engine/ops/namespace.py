@@ -12,6 +12,7 @@ from typing import Any
 
 from reference_engine.backends.base import BACKENDS, Backend, Shape, of_array
 from reference_engine.graph import Node
+from reference_engine.modes import MODES
 from reference_engine.ops.call import function_of
 from reference_engine.ops.opdef import ALIASES, REGISTRY, OpDef
 from reference_engine.tensor import Tensor, from_raw
@@ -124,6 +125,9 @@ class TensorNamespace:
 
     def accumulate(self, leaf: Tensor, g: Tensor) -> None:
         """Adds a cotangent to ``leaf.grad`` out of place, so that the sum is part of the graph."""
+        if not MODES.grad:  # a run in a level of forward mode: .grad gets no tangent, as in PyTorch
+            leaf._accumulate_raw(g._raw)
+            return
         rare = leaf._extras()
         rare.grad = self.clone(g) if rare.grad is None else self.add(rare.grad, g)
 

@@ -56,7 +56,7 @@ class Plan:
         """
         if not self.fact_names:
             return ()
-        return tuple(_fact(self.op, name, inputs, params) for name in self.fact_names)
+        return tuple(fact(self.op, name, inputs, params) for name in self.fact_names)
 
     def default_facts(self) -> tuple[Any, ...] | None:
         """The facts with all parameters at their defaults; None if they depend on the inputs."""
@@ -70,16 +70,17 @@ def _picks(pool: list[str], names: tuple[str, ...]) -> tuple[int, ...] | None:
     return None if places == tuple(range(len(pool))) else places
 
 
-def _fact(op: OpDef, name: str, inputs: Sequence[Any], params: Mapping[str, Any]) -> Any:
+def fact(op: OpDef, name: str, inputs: Sequence[Any], params: Mapping[str, Any]) -> Any:
+    """A parameter, or ``<input>_shape``, ``_dtype`` or ``_device``, of one call of an op."""
     if name in op.params:
         return params[name] if name in params else op.params[name]
-    stem, _, fact = name.rpartition("_")
+    stem, _, what = name.rpartition("_")
     if op.variadic:
-        return tuple(getattr(x, fact) for x in inputs)
+        return tuple(getattr(x, what) for x in inputs)
     x = inputs[op.inputs.index(stem)]
     if isinstance(x, (bool, int, float, complex)):
-        return () if fact == "shape" else None
-    return getattr(x, fact, None)
+        return () if what == "shape" else None
+    return getattr(x, what, None)
 
 
 def _vjp(op: OpDef, rule: Partial, is_complex: bool) -> tuple[Rule, tuple[str, ...]]:

@@ -1,0 +1,343 @@
+"""Forward mode: tangents, which travel with their tensors through every operation.
+
+A *level* is one differentiation that is going on. A tensor has at most one tangent per level; an
+operation whose inputs have tangents gives its outputs theirs, level by level from the outermost.
+While the tangent of a level is computed, that level and those inside it are out of sight: a tangent
+carries tangents of outer levels only. So nested levels cannot be confused with one another
+(Siskind & Pearlmutter 2005, "Perturbation confusion and referential transparency").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from reference_engine.backends.base import DIFFERENTIABLE
+from reference_engine.graph import Node, OpNode
+from reference_engine.modes import MODES
+from reference_engine.ops.opdef import needs
+from reference_engine.ops.plan import fact
+from reference_engine.saved_tensors import Dual
+from reference_engine.tensor import Tensor, from_raw
+from reference_engine.views import replay
+
+if TYPE_CHECKING:
+    from reference_engine.dispatch import Operator
+
+
+class Level:
+    """One differentiation in forward mode, going on while it is entered; its tangents end with it.
+
+    Levels nest: tangents of the inner one are differentiated by the outer.
+    """
+
+    def __init__(self) -> None:
+        self._held: WeakSet[Tangents] = WeakSet()
+
+    def __enter__(self) -> Level:
+        self._outer = MODES.levels
+        MODES.levels = (*self._outer, self)
+        MODES.refresh()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        MODES.levels = self._outer
+        MODES.refresh()
+        # a tangent may be the history of one that its own tensor's node has saved: break the cycle
+        for tangents in list(self._held):
+            tangents.pop(self, None)
+
+
+class Tangents(dict[Level, "Tensor | None"]):
+    """The tangents of one tensor; None hides the one that its base has."""
+
+    __slots__ = ("__weakref__",)
+    __hash__ = object.__hash__  # type: ignore[assignment]
+    __eq__ = object.__eq__
+
+    def put(self, level: Level, tangent: Tensor | None) -> None:
+        """Sets the tangent at a level, until that ends."""
+        self[level] = tangent
+        level._held.add(self)
+
+
+@contextmanager
+def below(level: Level) -> Iterator[None]:
+    """Inside, a level and those inside it are out of sight."""
+    before = MODES.levels
+    MODES.levels = before[: before.index(level)] if level in before else before
+    MODES.refresh()
+    try:
+        yield
+    finally:
+        MODES.levels = before
+        MODES.refresh()
+
+
+# one tensor ---------------------------------------------------------------------------------------
+def make_dual(primal: Tensor, tangent: Tensor, level: Level) -> Tensor:
+    """A view of ``primal`` that has a tangent at a level.
+
+    RuntimeError when ``primal`` has one there already, or when the shapes differ.
+    """
+    if tangent_of(primal, level) is not None:
+        raise RuntimeError(
+            "this tensor has a tangent at this level already; take its primal with unpack_dual"
+        )
+    if tangent.shape != primal.shape:
+        raise RuntimeError(
+            f"a tangent of shape {list(tangent.shape)} was given for a tensor of shape "
+            f"{list(primal.shape)}; they must be equal"
+        )
+    dual: Tensor = primal.view(primal.shape)
+    if tangent.stride() != primal.stride():  # an expanded tangent could not be written to
+        tangent = tangent.clone()
+    set_tangent(dual, level, tangent)
+    return dual
+
+
+def unpack(x: Tensor, level: Level) -> tuple[Tensor, Tensor | None]:
+    """A view of ``x`` without its tangent at a level, and that tangent."""
+    primal = x.view(x.shape)
+    set_tangent(primal, level, None)
+    return primal, tangent_of(x, level)
+
+
+def tangent_of(x: object, level: Level) -> Tensor | None:
+    """The tangent at a level, for a view the view of its base's; None when there is none."""
+    if not isinstance(x, Tensor) or x._rare is None:
+        return None
+    held, view = x._rare.tangents, x._rare.view
+    if held is not None and level in held:
+        return held[level]
+    whole = None if view is None else tangent_of(view.base, level)
+    if view is None or whole is None:
+        return None
+    with below(level):
+        part = replay(whole, view.chain)
+    set_tangent(x, level, part)
+    return part
+
+
+def set_tangent(x: Tensor, level: Level, tangent: Tensor | None) -> None:
+    """Sets a tensor's tangent at a level; None means that it has none, even if its base has."""
+    rare = x._extras()
+    if rare.tangents is None:
+        rare.tangents = Tangents()
+    rare.tangents.put(level, tangent)
+
+
+def overwrite_tangent(x: Tensor, level: Level, tangent: Tensor) -> None:
+    """Updates a tangent in place after its tensor was, and so that of a base and its other views."""
+    rare = x._extras()
+    hidden = rare.tangents is not None and level in rare.tangents
+    before = tangent_of(x, level)
+    with below(level):
+        if before is not None:
+            before.copy_(tangent)
+            return
+        if rare.view is not None and not hidden:
+            base = rare.view.base
+            whole = base.new_zeros(tuple(base.shape))
+            set_tangent(base, level, whole)
+            part = replay(whole, rare.view.chain)
+            part.copy_(tangent)
+            tangent = part
+        set_tangent(x, level, tangent)
+
+
+# one operation ------------------------------------------------------------------------------------
+def push_forward(
+    run: Operator,
+    inputs: Sequence[Any],
+    raws: Sequence[Any],
+    params: Mapping[str, Any],
+    outputs: Sequence[Tensor],
+) -> None:
+    """Gives the outputs of an op that has run the tangents that follow from its inputs'.
+
+    ``raws`` are the inputs as the op saw them, promoted. NotImplementedError for an op without a
+    forward rule.
+    """
+    follows = run.follows * len(inputs) if run.variadic else run.follows
+    if not any(y._raw.dtype in DIFFERENTIABLE for y in outputs):
+        return
+    for level in MODES.forward:
+        tangents = [
+            tangent_of(x, level) if follow else None
+            for x, follow in zip(inputs, follows, strict=False)
+        ]
+        if any(t is not None for t in tangents):
+            with below(level):
+                rule = _Pushing(run, inputs, raws, params, outputs, tangents)
+                made = rule.fitted()
+            for y, t in zip(outputs, made, strict=True):
+                if t is not None:
+                    set_tangent(y, level, t)
+    node = next((y._grad_fn for y in outputs if y._grad_fn is not None), None)
+    keep_tangents(node, inputs, outputs)
+
+
+class _Pushing:
+    """The tangents of one op's outputs, at one level."""
+
+    def __init__(
+        self,
+        run: Operator,
+        inputs: Sequence[Any],
+        raws: Sequence[Any],
+        params: Mapping[str, Any],
+        outputs: Sequence[Tensor],
+        tangents: Sequence[Tensor | None],
+    ) -> None:
+        from reference_engine.ops.namespace import TENSORS
+
+        self.F: Any = TENSORS
+        self.run, self.op, self.params = run, run.op, params
+        self.inputs, self.raws, self.outputs, self.tangents = inputs, raws, outputs, tangents
+        self.names = [n.lstrip("*") for n in run.op.inputs]
+
+    def fitted(self) -> list[Tensor | None]:
+        """For each output its tangent, in its shape and dtype, or None where it has none."""
+        made = getattr(self, f"_{self.op.kind}")()
+        if not isinstance(made, tuple):
+            first = next(i for i, y in enumerate(self.outputs) if y._raw.dtype in DIFFERENTIABLE)
+            made = tuple(made if i == first else None for i in range(len(self.outputs)))
+        return [
+            None if t is None or y._raw.dtype not in DIFFERENTIABLE else self._fit(t, y)
+            for t, y in zip(made, self.outputs, strict=True)
+        ]
+
+    def _fit(self, t: Tensor, y: Tensor) -> Tensor:
+        if t.dtype is not y.dtype:
+            t = self.F._to_copy(t, dtype=y.dtype)
+        expands = t.shape != y.shape
+        if expands:
+            t = self.F.expand(t, size=tuple(y.shape))
+        # an op that passes its input's tangent on: the output's must be written separately
+        shared = not self.op.view and any(
+            x is not None and x._storage is t._storage for x in self.tangents
+        )
+        return self.F.clone(t) if expands or shared else t
+
+    def value(self, place: int) -> Any:
+        """An input as the op saw it."""
+        x, raw = self.inputs[place], self.raws[place]
+        if x is None:
+            return None
+        if not isinstance(x, Tensor):
+            return from_raw(raw) if hasattr(raw, "shape") else raw
+        if x._raw is raw or x._raw.dtype == raw.dtype:
+            return x
+        return self.F._to_copy(x, dtype=from_raw(raw).dtype)
+
+    def tangent(self, place: int) -> Any:
+        """An input's tangent, zero where it has none."""
+        found, x = self.tangents[place], self.inputs[place]
+        if found is not None or x is None:
+            return found
+        return self.F.zeros_like(x.detach()) if isinstance(x, Tensor) else 0
+
+    def named(self, name: str) -> Any:
+        """What a rule's parameter asks for."""
+        outputs = [n.lstrip("*") for n in self.op.outputs]
+        if name in self.names:
+            return self._collected(self.names.index(name), self.value)
+        if name in outputs:
+            several = self.op.outputs[0].startswith("*")
+            return tuple(self.outputs) if several else self.outputs[outputs.index(name)]
+        if name.startswith("t_") and name[2:] in self.names:
+            return self._collected(self.names.index(name[2:]), self.tangent)
+        return fact(self.op, name, self.inputs, self.params)
+
+    def _collected(self, place: int, of: Any) -> Any:
+        return tuple(map(of, range(len(self.inputs)))) if self.run.variadic else of(place)
+
+    # by kind --------------------------------------------------------------------------------------
+    def _elementwise(self) -> Any:
+        total = None
+        for place, t in enumerate(self.tangents):
+            if t is None:
+                continue
+            d: Any = self.op.rules[self.names[place]]
+            if callable(d):
+                d = d(self.F, *map(self.named, needs(d)))
+            if d.__class__ in (int, float) and d == 0:
+                t = self.F.zeros_like(t)  # 0 · inf is not 0
+            elif d.__class__ is not int or d != 1:
+                t = t * d
+            total = t if total is None else total + t
+        return total
+
+    def _linear(self) -> Any:
+        follows = self.run.follows * (len(self.inputs) if self.run.variadic else 1)
+        return self._again(
+            [
+                self.tangent(i) if follow else self.inputs[i]
+                for i, follow in zip(range(len(self.inputs)), follows, strict=False)
+            ]
+        )
+
+    def _bilinear(self) -> Any:
+        parts = [
+            self._again([t if i == place else self.value(i) for i in range(len(self.inputs))])
+            for place, t in enumerate(self.tangents)
+            if t is not None
+        ]
+        return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+
+    def _own(self) -> Any:
+        if self.op.jvp is None:
+            raise NotImplementedError(
+                f"{self.op.name} has no forward-mode rule; use backward, or other operations"
+            )
+        return self.op.jvp(self.F, *map(self.named, needs(self.op.jvp)))
+
+    def _again(self, inputs: Sequence[Any]) -> Any:
+        from reference_engine.dispatch import apply
+
+        return apply(self.run, inputs, self.params)
+
+
+# writes, and what backward needs ------------------------------------------------------------------
+def of_write(
+    run: Operator, inputs: Sequence[Any], params: Mapping[str, Any]
+) -> tuple[list[Any], list[tuple[Level, Tensor]]]:
+    """Before an op writes its result into its first input: the inputs with a copy of that one, and
+    the tangents that it will have.
+    """
+    from reference_engine.dispatch import apply
+    from reference_engine.ops.namespace import TENSORS
+
+    target = inputs[0]
+    if not any(tangent_of(x, level) is not None for x in inputs for level in MODES.forward):
+        return list(inputs), []
+    kept = TENSORS.clone(target)
+    inputs = [kept if x is target else x for x in inputs]
+    out = apply(run, inputs, params)
+    found = [(level, tangent_of(out, level)) for level in MODES.forward]
+    return inputs, [(level, t) for level, t in found if t is not None]
+
+
+def keep_tangents(node: Node | None, inputs: Sequence[Any], outputs: Sequence[Tensor]) -> None:
+    """Keeps in an op's node the tangents of what it saved: its gradient depends on them."""
+    if not isinstance(node, OpNode) or not node._saved:
+        return
+    count = len(inputs) if node._plan.variadic else len(node._plan.op.inputs)
+    saved = [
+        outputs[place - count] if place >= count else inputs[place] if place < len(inputs) else None
+        for place in node._saved_sources()
+    ]
+    node._saved = Dual.of(node._saved, list(map(all_tangents, saved)))
+
+
+def all_tangents(x: object) -> Tangents | None:
+    """A tensor's tangents at the levels in sight."""
+    found = Tangents()
+    for level in MODES.forward:
+        t = tangent_of(x, level)
+        if t is not None:
+            found.put(level, t)
+    return found or None
