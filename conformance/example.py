@@ -5,6 +5,9 @@ The code runs as it stands, on PyTorch and on any module with PyTorch's names.
 
 from __future__ import annotations
 
+import ast
+
+from conformance.custom import COTANGENTS, INPUTS, RESULTS, TANGENTS, Rule, expressions
 from conformance.leaves import literal_array
 from conformance.notation import literal_text
 from conformance.observation import Array
@@ -19,7 +22,9 @@ _DTYPE = "float32"
 _INDENT = "    "
 _EXACT = 2.0**12
 """Figures that are multiples of 1/_EXACT are compared as they are, others up to rounding."""
-_SILENT = frozenset("value requires_grad is_leaf grad_fn version is_grad_enabled hook_log".split())
+_SILENT = frozenset(
+    "value requires_grad is_leaf grad_fn version is_grad_enabled hook_log tangent alive".split()
+)
 """Observations that, without a figure, leave no trace in an example."""
 
 
@@ -45,8 +50,12 @@ def code(program: Program) -> str:
     head = ["import torch"]
     if "suppress(" in text:
         head.insert(0, "from contextlib import suppress")
+    if "StorageWeakRef(" in text:
+        head.append("from torch.multiprocessing.reductions import StorageWeakRef")
+    if "Thread(" in text:
+        head.insert(0, "from threading import Thread")
     if "raises(" in text:
-        head.insert(len(head) - 1, "from pytest import raises")
+        head.insert(head.index("import torch"), "from pytest import raises")
     if "log.append(" in text or " in log]" in text:
         lines.insert(0, "log = []")
     return "\n".join([*head, "", *lines]) + "\n"
@@ -87,6 +96,13 @@ def _lines(steps: tuple[Step, ...], spelling: _Spelling, indent: str) -> list[st
     for step in steps:
         if step.verb in BLOCKS:
             found += _block(step, spelling, indent)
+        elif step.verb == "custom_function":
+            called = f"Custom.apply({', '.join(step.args)})"
+            called = f"{', '.join(step.out)} = {called}" if step.out else called
+            refusing = [f"{indent}with raises(RuntimeError):"] if step.refused else []
+            deeper = indent + _INDENT if step.refused else indent
+            defined = [indent + line for line in _function(step)]
+            found += ["", *defined, "", *refusing, deeper + called]
         elif step.verb == "raise":
             found.append(f"{indent}raise KeyError")
         elif step.refused:
@@ -99,7 +115,63 @@ def _lines(steps: tuple[Step, ...], spelling: _Spelling, indent: str) -> list[st
     return found
 
 
+def _function(step: Step) -> list[str]:
+    """Return the class that a custom function is in PyTorch."""
+    params = dict(step.params)
+    rule, inputs = Rule(params, []), INPUTS[: len(step.args)]
+    results = expressions(str(params["forward"]))
+    forward = [f"{y} = {_spelt(part)}" for y, part in zip(RESULTS, results, strict=False)]
+    if params.get("dirty"):
+        forward.append("ctx.mark_dirty(a)")
+    for number in params.get("non_differentiable", ()):  # type: ignore[union-attr]
+        forward.append(f"ctx.mark_non_differentiable({RESULTS[int(str(number))]})")
+    if params.get("materialize") is False:
+        forward.append("ctx.set_materialize_grads(False)")
+    if rule.kept:
+        forward.append(f"ctx.save_for_backward({', '.join(rule.kept)})")
+    forward.append(f"return {', '.join(RESULTS[: len(results)])}")
+    backward = [f"{', '.join(rule.kept)}, = ctx.saved_tensors"] if rule.kept else []
+    if params.get("logs") == "needs":
+        backward.append("log.append(torch.tensor(ctx.needs_input_grad, dtype=torch.float))")
+    elif params.get("logs") == "backward":
+        logged = COTANGENTS[: len(results)]
+        backward += [
+            f"log.append({g}.clone() if {g} is not None else torch.tensor([]))" for g in logged
+        ]
+    backward.append(f"return {', '.join(map(_spelt, expressions(str(params['backward']))))}")
+    if params.get("logs") == "forward":
+        forward[:0] = [f"log.append({name}.clone())" for name in inputs]
+    parts = [("forward", inputs, forward), ("backward", COTANGENTS[: len(results)], backward)]
+    if rule.forward_mode:
+        forward.insert(-1, f"ctx.given = {', '.join(inputs)},")
+        tangents = ", ".join(map(_spelt, expressions(str(params["jvp"]))))
+        pushed = [f"{', '.join(inputs)}, = ctx.given", f"return {tangents}"]
+        parts.append(("jvp", TANGENTS[: len(inputs)], pushed))
+    lines = ["class Custom(torch.autograd.Function):"]
+    for name, given, body in parts:
+        once = params.get("once_differentiable") and name == "backward"
+        lines += [f"{_INDENT}@staticmethod"]
+        lines += [f"{_INDENT}@torch.autograd.function.once_differentiable"] if once else []
+        lines += [f"{_INDENT}def {name}(ctx, {', '.join(given)}):"]
+        lines += [2 * _INDENT + line for line in body]
+    return lines
+
+
+def _spelt(node: ast.expr) -> str:
+    """Return an expression of a rule in PyTorch's spelling."""
+    if not isinstance(node, ast.Call):
+        return ast.unparse(node)
+    given = [_spelt(argument) for argument in node.args]
+    words = [ast.unparse(word) for word in node.keywords]
+    name = ast.unparse(node.func)
+    if name.endswith("_") or name == "expand":
+        return f"{given[0]}.{name}({', '.join([*given[1:], *words])})"
+    return f"torch.{name}({', '.join([*given, *words])})"
+
+
 def _block(step: Step, spelling: _Spelling, indent: str) -> list[str]:
+    if step.verb == "thread":
+        return _thread(step, spelling, indent)
     manager, inner = spelling.manager(step), _lines(step.body, spelling, indent + _INDENT)
     leaves = bool(step.body) and step.body[-1].verb == "raise"
     inner = inner or [f"{indent}{_INDENT}pass"]
@@ -113,6 +185,14 @@ def _block(step: Step, spelling: _Spelling, indent: str) -> list[str]:
     return [f"{indent}@{manager}", f"{indent}def function():", *shared, *inner, *calls]
 
 
+def _thread(step: Step, spelling: _Spelling, indent: str) -> list[str]:
+    inner = _lines(step.body, spelling, indent + _INDENT) or [f"{indent}{_INDENT}pass"]
+    names = sorted({name for inside in step.body for name in inside.out})
+    shared = [f"{indent}{_INDENT}global {', '.join(names)}"] if names else []
+    calls = [f"{indent}thread = Thread(target=work)", f"{indent}thread.start()"]
+    return [f"{indent}def work():", *shared, *inner, *calls, f"{indent}thread.join()"]
+
+
 def _assertion(step: Step, spelling: _Spelling) -> str:
     assert step.expect is not None
     figure = step.expect.value
@@ -120,7 +200,9 @@ def _assertion(step: Step, spelling: _Spelling) -> str:
     read = f"{name}.grad" if step.verb == "grad" else name
     if step.verb == "hook_log":
         return f"assert [g.tolist() for g in log] == {literal_text(_plain(figure))}"
-    if step.verb in ("value", "grad"):
+    if step.verb in ("value", "grad", "tangent"):
+        if step.verb == "tangent":
+            read = spelling.call(step)
         if isinstance(figure, Ref):
             return f"torch.testing.assert_close({read}, {figure.name})"
         return _numbers(read, figure)
@@ -130,6 +212,8 @@ def _assertion(step: Step, spelling: _Spelling) -> str:
             if figure is None
             else f"assert {name}.grad_fn.name() == {figure!r}"
         )
+    if step.verb == "alive":
+        return f"assert {'not ' if figure else ''}{name}.expired()"
     shown = spelling.reading(step)
     if isinstance(figure, bool):
         return f"assert {'' if figure else 'not '}{shown}"

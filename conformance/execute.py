@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, TypeVar
 
-from conformance.adapters.base import Engine, mode
+from conformance.adapters.base import Engine
 from conformance.adapters.remote import RemoteEngine
+from conformance.blocks import in_a_thread, manager, without_collector
 from conformance.errors import ConformanceError, Unsupported
 from conformance.observation import Array, Event, Observation, Observed, Refusal
 from conformance.program import BLOCKS, Program, Ref, Step, step_needs
 from conformance.scope import Scope
 from conformance.verbs import HANDLERS, UNSEEN, Unseen
 
+Result = TypeVar("Result")
 _NO_LEAVES: Mapping[str, Array] = MappingProxyType({})
 
 
@@ -43,7 +45,7 @@ def execute(
     session = engine.session()
     scope = Scope(session, dtype or engine.dtypes[0], leaves)
     run = _Run(scope, program.needs - session.capabilities)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), without_collector("watch" in program.needs):
         warnings.simplefilter("ignore")  # a warning is advice; under -W error it would be a refusal
         session.reset()
         try:
@@ -52,6 +54,14 @@ def execute(
             if any(step.verb in BLOCKS for step in program.steps):
                 session.reset()
     return Observation(engine.name, scope.dtype, tuple(run.events))
+
+
+def unless_raised(run: Callable[[], Result]) -> Result | None:
+    """Return what `run` returns, or None where the engine that it asks raises anything."""
+    try:
+        return run()
+    except Exception:  # noqa: BLE001  (whatever an engine raises: the caller runs it step by step)
+        return None
 
 
 class _BlockLeft(Exception):
@@ -110,17 +120,17 @@ class _Run:
         return Event(number, step.verb, value, seen=True, expected=expected)
 
     def _enter(self, step: Step) -> Observed | Unseen:
-        """Run the body of a block inside the engine's context manager, or decorated by it."""
-        enabled, engine = step.param("enabled"), self.scope.engine
-        manager = mode(engine, step.verb, *([] if enabled is None else [bool(enabled)]))
+        """Run the body of a block inside the context manager of its verb, or decorated by it."""
         try:
-            if not step.param("decorator", False):
-                with manager:
+            if step.verb == "thread":
+                in_a_thread(lambda: self.steps(step.body))
+            elif not step.param("decorator", False):
+                with manager(self.scope, step):
                     self.steps(step.body)
-            elif callable(manager):
-                manager(lambda: self.steps(step.body))()
+            elif callable(decorator := manager(self.scope, step)):
+                decorator(lambda: self.steps(step.body))()
             else:
-                raise Unsupported(f"{step.verb} of {engine.name} is no decorator")
+                raise Unsupported(f"{step.verb} of {self.scope.engine.name} is no decorator")
         except _BlockLeft:
             pass
         return UNSEEN

@@ -95,6 +95,11 @@ MANY = 64
 MODES = ("no_grad", "enable_grad", "inference_mode", "set_grad_enabled")
 HOOKS = ("record", "double", "zero", "none")
 """What a hook of a program may do: log the gradient it sees; return twice it; zeros; or None."""
+LEAF_HOOKS = ("record", "clear")
+"""What a hook on an accumulated gradient may do: log it; log it and set it to None."""
+PACKS = ("keep", "record", "copy", "double", "array", "raise")
+"""What a saved-tensor hook may do with a tensor: return it; log and return it; return a detached
+copy; return twice it; turn it into a NumPy array (pack) and back (unpack); raise."""
 
 
 def _verb(
@@ -112,6 +117,9 @@ _NONE, _ONE, _OPT, _MANY = (0, 0), (1, 1), (0, 1), (1, MANY)
 _LEAF = "value shape seed low high dtype requires_grad"
 _BACKWARD = "gradient retain_graph create_graph inputs"
 _GRAD_OF = "outputs inputs grad_outputs retain_graph create_graph allow_unused"
+_CUSTOM = "forward backward jvp logs dirty non_differentiable materialize once_differentiable"
+CHOICES = frozenset("jvp dirty non_differentiable materialize once_differentiable".split())
+"""Parameters of `custom_function` that an engine may lack."""
 VERBS: Mapping[str, Verb] = {
     row.name: row
     for row in (
@@ -131,6 +139,18 @@ VERBS: Mapping[str, Verb] = {
         _verb("set_grad", _NONE, _ONE, "value", "set_grad"),
         _verb("hook", _OPT, _ONE, "action", "register_hook"),
         _verb("remove_hook", _NONE, _ONE, "", "register_hook"),
+        _verb("post_hook", _OPT, _ONE, "action", "register_post_accumulate_hook"),
+        # an operation with rules of its own: `conformance.custom` says what the texts mean
+        _verb("custom_function", _MANY, _MANY, _CUSTOM, "custom_function"),
+        # forward mode: tensors that carry tangents, inside a level
+        _verb("forward_ad", _NONE, _NONE, "", "make_dual"),
+        _verb("make_dual", _ONE, _ONE, "tangent", "make_dual"),
+        # other blocks: hooks on what is saved; a thread of its own, waited for
+        _verb("saved_tensors_hooks", _NONE, _NONE, "pack unpack", "saved_tensors_hooks"),
+        _verb("thread", _NONE, _NONE, "", "threads"),
+        # lifetime: a name for a tensor's memory that does not keep it; forgetting names
+        _verb("watch", _ONE, _ONE, "", "watch"),
+        _verb("drop", _NONE, _MANY, ""),
         # grad-mode blocks; `raise` ends a block by an exception that the block's surroundings catch
         *(_verb(mode, _NONE, _NONE, "enabled decorator", mode) for mode in MODES),
         _verb("raise", _NONE, _NONE),
@@ -142,10 +162,12 @@ VERBS: Mapping[str, Verb] = {
         _verb("grad_fn", _NONE, _ONE, "", "grad_fn", observes=True),
         _verb("version", _NONE, _ONE, "", "version", observes=True),
         _verb("is_grad_enabled", _NONE, _NONE, "", "is_grad_enabled", observes=True),
-        _verb("hook_log", _NONE, _NONE, "", "register_hook", observes=True),
+        _verb("hook_log", _NONE, _NONE, observes=True),
+        _verb("tangent", _OPT, _ONE, "", "make_dual", observes=True),
+        _verb("alive", _NONE, _ONE, "", "watch", observes=True),
     )
 }
-BLOCKS = frozenset(MODES)
+BLOCKS = frozenset((*MODES, "forward_ad", "saved_tensors_hooks", "thread"))
 
 
 @dataclass(frozen=True)
@@ -184,6 +206,8 @@ def step_needs(step: Step) -> Iterator[str]:
         yield f"dtype:{step.param('dtype')}"
     if step.verb == "backward" and len(step.args) > 1:
         yield "backward_many"
+    elif step.verb == "custom_function":
+        yield from (f"custom_function.{name}" for name, _ in step.params if name in CHOICES)
     elif step.verb in ("backward", "grad_of"):
         for name in ("gradient", "inputs", "grad_outputs", "allow_unused"):
             if step.param(name) is not None and (step.verb, name) != ("grad_of", "inputs"):
@@ -239,15 +263,27 @@ def _check_shape(step: Step, row: Verb, where: str) -> None:
     if (step.op is not None) != (step.verb in ("apply", "apply_")):
         raise InvalidProgram(f"{where}: an operation name belongs to apply and apply_")
     if step.body and step.verb not in BLOCKS:
-        raise InvalidProgram(f"{where}: has a body; only {', '.join(MODES)} do")
+        raise InvalidProgram(f"{where}: has a body; only {', '.join(sorted(BLOCKS))} do")
     if any(inner.verb == "raise" for inner in step.body[:-1]):
         raise InvalidProgram(f"{where}: `raise` must be the last step of its block")
     if step.expect is not None and (step.refused or not row.observes):
         raise InvalidProgram(f"{where}: a figure belongs to an observing step, not a refused one")
-    if step.verb == "hook" and step.param("action") not in HOOKS:
-        raise InvalidProgram(f"{where}: action {step.param('action')!r}; expected {HOOKS}")
+    for name, known in _WORDS.get(step.verb, {}).items():
+        if step.param(name, known[0] if step.verb not in _REQUIRED else None) not in known:
+            raise InvalidProgram(f"{where}: {name} {step.param(name)!r}; expected {known}")
+    if step.verb == "custom_function" and not isinstance(step.param("forward"), str):
+        raise InvalidProgram(f"{where}: give forward and backward as texts")
     if step.verb == "leaf" and (step.param("value") is None) == (step.param("shape") is None):
         raise InvalidProgram(f"{where}: give either a value or a shape (with a seed)")
+
+
+_WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "hook": {"action": HOOKS},
+    "post_hook": {"action": LEAF_HOOKS},
+    "saved_tensors_hooks": {"pack": PACKS, "unpack": PACKS},
+}
+"""Parameters that are one of a few words; the first is the default of those not required."""
+_REQUIRED = ("hook", "post_hook")
 
 
 Json = Union[None, bool, int, float, str, list["Json"], dict[str, "Json"]]  # noqa: UP007

@@ -50,7 +50,7 @@ from conformance.wire import (  # noqa: E402
     encode_line,
 )
 
-TAKE_FUNCTIONS = frozenset("vjp jvp custom_function saved_tensors_hooks".split())
+TAKE_FUNCTIONS = frozenset("vjp jvp".split())
 """Capabilities that are given Python functions, which cannot cross."""
 
 

@@ -11,7 +11,7 @@ from conformance.adapters.torch_like import TAKES_A_SEQUENCE
 from conformance.leaves import leaf_array, literal_array
 from conformance.notation import literal_text
 from conformance.observation import Array
-from conformance.program import Literal, Param, Ref, Step
+from conformance.program import MODES, Literal, Param, Ref, Step
 
 MOST_ELEMENTS = 96
 """Seeded leaves of more elements are not written out."""
@@ -131,6 +131,8 @@ class TorchSpelling(Spelling):
         name = step.args[0]
         if step.verb == "hook":
             return f"{name}.register_hook(lambda g: {_hook(step, 'g.clone()', 'g + g', 'g * 0')})"
+        if step.verb in ("post_hook", "make_dual", "watch", "drop"):
+            return self._unusual(step)
         tracked = bool(step.param("requires_grad"))
         return {
             "reload": f"{name}.detach().clone().requires_grad_({tracked})",
@@ -142,7 +144,22 @@ class TorchSpelling(Spelling):
             "set_grad": f"{name}.grad = {self.cotangent(step.param('value'), name)}",
             "remove_hook": f"{name}.remove()",
             "grad": f"{name}.grad",
-        }[step.verb]
+            "tangent": f"torch.autograd.forward_ad.unpack_dual({name}).tangent",
+        }.get(step.verb) or _plainly(step)
+
+    def _unusual(self, step: Step) -> str:
+        name = step.args[0]
+        if step.verb == "drop":
+            return f"del {', '.join(step.args)}"
+        if step.verb == "watch":
+            return f"StorageWeakRef({name}.untyped_storage())"
+        if step.verb == "make_dual":
+            tangent = self.cotangent(step.param("tangent"), name)
+            return f"torch.autograd.forward_ad.make_dual({name}, {tangent})"
+        logged = "log.append(t.grad.clone())"
+        cleared = f"{logged} or setattr(t, 'grad', None)"
+        action = cleared if step.param("action") == "clear" else logged
+        return f"{name}.register_post_accumulate_grad_hook(lambda t: {action})"
 
     def argument(self, value: Param) -> str:
         """Return a parameter; dtypes are the module's."""
@@ -187,6 +204,13 @@ class TorchSpelling(Spelling):
     def manager(self, step: Step) -> str:
         """Return `torch.no_grad()` and its kind."""
         enabled = step.param("enabled")
+        if step.verb == "forward_ad":
+            return "torch.autograd.forward_ad.dual_level()"
+        if step.verb == "saved_tensors_hooks":
+            pack, unpack = (_packing(str(step.param(p, "keep")), p) for p in ("pack", "unpack"))
+            return f"torch.autograd.graph.saved_tensors_hooks({pack}, {unpack})"
+        if step.verb == "thread":
+            raise TooLong("a thread")
         return f"torch.{step.verb}({'' if enabled is None else bool(enabled)})"
 
     def reading(self, step: Step) -> str:
@@ -203,6 +227,8 @@ class TorchSpelling(Spelling):
             "is_leaf": f"{name}.is_leaf",
             "grad_fn": f"({name}.grad_fn and {name}.grad_fn.name())",
             "version": f"{name}._version",
+            "tangent": self.numbers(f"torch.autograd.forward_ad.unpack_dual({name}).tangent"),
+            "alive": f"(not {name}.expired())",
         }[step.verb]
 
 
@@ -240,6 +266,8 @@ class AdapterSpelling(Spelling):
         if step.verb == "backward":
             return self._backward(step)
         name = step.args[0]
+        if step.verb in _DATA or step.verb in ("custom_function", "post_hook", "drop"):
+            return _plainly(step)
         if step.verb == "hook":
             seen, twice = "engine.numpy(g).copy()", "engine.apply('add', g, g)"
             zero = "engine.tensor(engine.numpy(g) * 0)"
@@ -276,6 +304,8 @@ class AdapterSpelling(Spelling):
     def manager(self, step: Step) -> str:
         """Return `engine.no_grad()` and its kind."""
         enabled = step.param("enabled")
+        if step.verb not in MODES:
+            _plainly(step)
         return f"engine.{step.verb}({'' if enabled is None else bool(enabled)})"
 
     def reading(self, step: Step) -> str:
@@ -287,7 +317,31 @@ class AdapterSpelling(Spelling):
             "value": self.numbers(name),
             "grad": self.numbers(f"engine.grad({name})"),
             "version": f"engine.version_of({name})",
+            "tangent": self.numbers(f"engine.tangent_of({name})"),
+            "alive": f"{name}()",
         }.get(step.verb) or f"engine.{step.verb}({name})"
+
+
+_DATA = ("make_dual", "tangent")
+_PACKED = {
+    "keep": "t",
+    "record": "(log.append(t.detach().clone()), t)[1]",
+    "copy": "t.detach().clone()",
+    "double": "2 * t.detach()",
+    "raise": "1 / 0",
+}
+
+
+def _packing(action: str, which: str) -> str:
+    """Return the hook on saved tensors that a word stands for, in PyTorch's spelling."""
+    if action == "array":
+        return "lambda t: t.detach().numpy()" if which == "pack" else "torch.tensor"
+    return f"lambda t: {_PACKED[action]}"
+
+
+def _plainly(step: Step) -> str:
+    """Raise `TooLong` for a step that no plain line stands for; its text form is judged instead."""
+    raise TooLong(step.verb)
 
 
 def _hook(step: Step, seen: str, twice: str, zero: str) -> str:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from conformance.adapters.base import Tensor
+from conformance.custom import Rule
 from conformance.errors import InvalidProgram
 from conformance.observation import Observed
-from conformance.program import Param, Step
+from conformance.program import CHOICES, Param, Step
 from conformance.scope import Scope
 
 
@@ -152,6 +153,52 @@ def _hook(scope: Scope, step: Step) -> Unseen:
     return UNSEEN
 
 
+def _post_hook(scope: Scope, step: Step) -> Unseen:
+    def hook(leaf: Tensor) -> None:
+        gradient = scope.optional.grad(leaf)
+        scope.log.append(np.empty(0) if gradient is None else scope.array(gradient))
+        if step.param("action") == "clear":
+            scope.optional.set_grad(leaf, None)
+
+    handle = scope.optional.register_post_accumulate_hook(scope.first(step), hook)
+    if step.out:
+        scope.names[step.out[0]] = handle
+    return UNSEEN
+
+
+def _custom_function(scope: Scope, step: Step) -> Unseen:
+    tensors = [scope.names[name] for name in step.args]
+    rule = Rule(dict(step.params), scope.log)
+    choices = {key: value for key, value in step.params if key in CHOICES - {"jvp"}}
+    results = tuple(scope.optional.custom_function(rule, *tensors, **choices))
+    scope.bind(step, results)
+    return UNSEEN
+
+
+def _make_dual(scope: Scope, step: Step) -> Unseen:
+    tensor = scope.first(step)
+    tangent = scope.like(step.param("tangent"), tensor)
+    scope.names[step.out[0]] = scope.optional.make_dual(tensor, tangent)
+    return UNSEEN
+
+
+def _tangent(scope: Scope, step: Step) -> Observed:
+    """Observe a tangent; one that is absent is zeros, as engines have it one way or the other."""
+    tensor = scope.first(step)
+    tangent = scope.optional.tangent_of(tensor)
+    if tangent is None:
+        tangent = scope.engine.tensor(np.zeros_like(scope.array(tensor)))
+    if step.out:
+        scope.names[step.out[0]] = tangent
+    return scope.array(tangent)
+
+
+def _drop(scope: Scope, step: Step) -> Unseen:
+    for name in step.args:
+        del scope.names[name]
+    return UNSEEN
+
+
 def _remove_hook(scope: Scope, step: Step) -> Unseen:
     scope.first(step).remove()
     return UNSEEN
@@ -192,7 +239,14 @@ HANDLERS: Mapping[str, Handler] = {
     "retain_grad": _command("retain_grad"),
     "set_grad": _set_grad,
     "hook": _hook,
+    "post_hook": _post_hook,
     "remove_hook": _remove_hook,
+    "custom_function": _custom_function,
+    "make_dual": _make_dual,
+    "tangent": _tangent,
+    "watch": _unary("watch"),
+    "drop": _drop,
+    "alive": lambda scope, step: bool(scope.first(step)()),
     "value": _value,
     "grad": _grad,
     "requires_grad": _flag("requires_grad"),

@@ -227,7 +227,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "hook_log": (tuple,),
     "grad_fn": (str, type(None)),
     "version": (int,),
-    **dict.fromkeys(("requires_grad", "is_leaf", "is_grad_enabled"), (bool,)),
+    **dict.fromkeys(("requires_grad", "is_leaf", "is_grad_enabled", "alive"), (bool,)),
 }
 """What the verbs observe that observe no array."""
 

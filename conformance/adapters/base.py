@@ -17,6 +17,7 @@ from typing import Any, ClassVar, NoReturn
 
 from conformance.errors import Unsupported
 from conformance.observation import Array
+from conformance.program import CHOICES
 
 Tensor = Any
 """An engine's own tensor: opaque to everything but its adapter."""
@@ -117,10 +118,10 @@ class Engine:
             found.update(["version"] if "version_of" in vars(base) else [])
         for name in _BEHAVIOURS:
             (found.add if getattr(self, name, False) else found.discard)(name)
-        for name in ("backward", "grad_of"):
+        for name in ("backward", "grad_of", "custom_function"):
             if name in found:
                 parameters = inspect.signature(getattr(self, name)).parameters
-                declared = _CHOICES - {"inputs"} if name == "grad_of" else _CHOICES
+                declared = _CHOICES - {"inputs"} if name == "grad_of" else _CHOICES | CHOICES
                 found.update(f"{name}.{p}" for p in parameters if p in declared)
         return found
 
@@ -137,11 +138,12 @@ _signature = lru_cache(maxsize=None)(inspect.signature)
 OPTIONAL = frozenset(
     "backward backward_many grad set_grad requires_grad set_requires_grad is_leaf grad_fn detach"
     " detach_ data apply_ no_grad enable_grad set_grad_enabled inference_mode is_grad_enabled"
-    " retain_grad register_hook grad_of custom_function saved_tensors_hooks vjp jvp"
-    " stop_gradient accumulates frees_graph".split()
+    " retain_grad register_hook register_post_accumulate_hook grad_of custom_function"
+    " saved_tensors_hooks make_dual watch threads vjp jvp stop_gradient accumulates"
+    " frees_graph".split()
 )
 """Every optional method of the contract; `accumulates` and `frees_graph` come with `TapeEngine`."""
-_BEHAVIOURS = ("accumulates", "frees_graph")
+_BEHAVIOURS = ("accumulates", "frees_graph", "threads")
 _CHOICES = frozenset("gradient retain_graph create_graph inputs grad_outputs allow_unused".split())
 """Parameters that an engine may lack."""
 
@@ -165,6 +167,16 @@ class TapeEngine(Engine):
                 allow_unused=False) -> list of tensors or None
         version(tensor) -> int                  the count of in-place writes to its memory; named
                                                 `version_of` where `version` is the engine's own
+        register_post_accumulate_hook(leaf, hook) -> handle with remove(); hook(leaf) -> None
+        custom_function(rule, *tensors[, dirty, non_differentiable, materialize,
+                        once_differentiable, jvp]) -> tuple of results; see conformance.custom:
+                                                rule.forward(engine, tensors), rule.keep(...),
+                                                rule.backward(engine, kept, cotangents, needs)
+        saved_tensors_hooks(pack, unpack) -> context manager
+        forward_ad() -> context manager, a level of forward mode; in it
+        make_dual(tensor, tangent) -> tensor    tangent_of(tensor) -> tensor or None
+        watch(tensor) -> function               of no arguments: is the tensor's memory in use?
+        threads = True                          where graphs may be used from several threads
 
     Leave a parameter out of `backward` or `grad_of` where the engine has no such choice.
     """
@@ -175,6 +187,8 @@ class TapeEngine(Engine):
     """Whether a second backward adds to `.grad`; set it to False only where that is documented."""
     frees_graph: ClassVar[bool] = True
     """Whether backward frees the graph, so that a second one through it owes an error."""
+    threads: ClassVar[bool] = False
+    """Whether the engine documents that threads may record and run backward."""
 
     def backward(self, tensor: Tensor, gradient: Tensor | None = None) -> None:
         """Run backward from `tensor`, seeded by `gradient` (ones for a scalar)."""
@@ -222,6 +236,8 @@ class FunctionalEngine(Engine):
     def _defined(self) -> set[str]:
         found = super()._defined()
         found.update(DIFFERENTIATING)
+        if "jvp" in found:
+            found.add("make_dual")
         if "stop_gradient" in found:
             found.update(("detach", "no_grad", "enable_grad", "set_grad_enabled"))
         return found

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
+from conformance.adapters.base import Tensor
 from conformance.adapters.torch_like import TorchLikeEngine
 from conformance.errors import EngineLoadError
 
@@ -47,3 +50,13 @@ class ReferenceEngine(TorchLikeEngine):
         )
         if self.device is not None:
             self.prelude += f"; torch.set_default_device({device!r})"
+
+    def watch(self, tensor: Tensor) -> Callable[[], bool]:
+        """Return whether anyone still holds the array that owns the tensor's memory."""
+        owner = tensor._raw
+        while getattr(owner, "base", None) is not None:
+            owner = owner.base
+        if self.device is not None:
+            owner = owner.untyped_storage()
+        held = weakref.ref(owner)
+        return lambda: held() is not None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from conformance.adapters.base import Tensor
@@ -54,3 +57,11 @@ class TorchEngine(TorchLikeEngine):
             return bits.view(ml_dtypes.bfloat16)
         array: Array = tensor.numpy(force=True)
         return array
+
+    def watch(self, tensor: Tensor) -> Callable[[], bool]:
+        """Return whether anyone still holds the storage of the tensor."""
+        from torch.multiprocessing import reductions
+
+        weak: Any = reductions.StorageWeakRef
+        storage = weak(tensor.untyped_storage())
+        return lambda: not storage.expired()

@@ -8,6 +8,8 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from conformance.adapters.base import Hook, TapeEngine, Tensor
+from conformance.adapters.torch_custom import function_of
+from conformance.custom import Rule
 from conformance.errors import Unsupported
 from conformance.observation import Array
 
@@ -32,6 +34,7 @@ _NEEDS_OF_TENSOR = {  # capability: attribute of the Tensor class
     "data": "data",
     "retain_grad": "retain_grad",
     "register_hook": "register_hook",
+    "register_post_accumulate_hook": "register_post_accumulate_grad_hook",
     "version": "_version",
 }
 
@@ -70,6 +73,7 @@ class TorchLikeEngine(TapeEngine):
     makes the module available as `torch` in a reproduction script.
     """
 
+    threads = True
     dtypes: tuple[str, ...] = ("float64", "float32", "complex128", "complex64", "int64", "bool")
 
     def __init__(
@@ -100,7 +104,12 @@ class TorchLikeEngine(TapeEngine):
         autograd = getattr(module, "autograd", None)
         missing += [] if hasattr(autograd, "grad") else ["grad_of"]
         missing += [] if hasattr(autograd, "backward") else ["backward_many"]
+        forward = getattr(autograd, "forward_ad", None)
         missing += [] if hasattr(getattr(module, "func", None), "jvp") else ["jvp"]
+        missing += [] if hasattr(forward, "make_dual") else ["make_dual", "custom_function.jvp"]
+        missing += [] if hasattr(autograd, "Function") else ["custom_function"]
+        graph = getattr(autograd, "graph", None)
+        missing += [] if hasattr(graph, "saved_tensors_hooks") else ["saved_tensors_hooks"]
         return missing
 
     def tensor(self, array: Array, requires_grad: bool = False) -> Tensor:
@@ -240,6 +249,48 @@ class TorchLikeEngine(TapeEngine):
     def register_hook(self, tensor: Tensor, hook: Hook) -> Any:
         """Return the handle of `tensor.register_hook(hook)`."""
         return tensor.register_hook(hook)
+
+    def register_post_accumulate_hook(self, leaf: Tensor, hook: Callable[[Tensor], None]) -> Any:
+        """Return the handle of `leaf.register_post_accumulate_grad_hook(hook)`."""
+        return leaf.register_post_accumulate_grad_hook(hook)
+
+    def custom_function(
+        self,
+        rule: Rule,
+        *tensors: Tensor,
+        dirty: bool = False,
+        non_differentiable: Sequence[int] = (),
+        materialize: bool = True,
+        once_differentiable: bool = False,
+        jvp: bool = True,
+    ) -> tuple[Tensor, ...]:
+        """Call a subclass of `autograd.Function` that does what `rule` says."""
+        del jvp  # that the parameter is there says that rules may have one; `rule` has it
+        marks = {"dirty": dirty, "constant": non_differentiable, "materialize": materialize}
+        made = function_of(self, rule, marks, once_differentiable)
+        found = made.apply(*tensors)
+        return found if isinstance(found, tuple) else (found,)
+
+    def saved_tensors_hooks(
+        self, pack: Callable[[Tensor], Any], unpack: Callable[[Any], Tensor]
+    ) -> AbstractContextManager[Any]:
+        """Return `autograd.graph.saved_tensors_hooks(pack, unpack)`."""
+        manager: AbstractContextManager[Any]
+        manager = self.module.autograd.graph.saved_tensors_hooks(pack, unpack)
+        return manager
+
+    def forward_ad(self) -> AbstractContextManager[Any]:
+        """Return `autograd.forward_ad.dual_level()`."""
+        manager: AbstractContextManager[Any] = self.module.autograd.forward_ad.dual_level()
+        return manager
+
+    def make_dual(self, tensor: Tensor, tangent: Tensor) -> Tensor:
+        """Return `autograd.forward_ad.make_dual(tensor, tangent)`."""
+        return self.module.autograd.forward_ad.make_dual(tensor, tangent)
+
+    def tangent_of(self, tensor: Tensor) -> Tensor | None:
+        """Return the tangent of `autograd.forward_ad.unpack_dual(tensor)`."""
+        return self.module.autograd.forward_ad.unpack_dual(tensor).tangent
 
     def version_of(self, tensor: Tensor) -> int:
         """Return `tensor._version`."""

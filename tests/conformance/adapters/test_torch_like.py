@@ -50,7 +50,7 @@ def test_torch_has_every_capability_that_a_verb_needs() -> None:
 
 def test_what_a_module_lacks_is_no_capability(small: ModuleType) -> None:
     found = {name for name in TorchLikeEngine(small).capabilities if not name.startswith("dtype:")}
-    assert found == {"no_grad", "apply_", "accumulates", "frees_graph"}
+    assert found == {"no_grad", "apply_", "accumulates", "frees_graph", "threads"}
 
 
 def test_functions_come_before_methods_and_types_are_no_operations(small: ModuleType) -> None:
