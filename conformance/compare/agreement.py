@@ -23,12 +23,12 @@ def agreed(mine: Sequence[Event], theirs: Sequence[Event]) -> bool:
     for one, other in zip(mine, theirs, strict=True):
         if one.skipped is not other.skipped or (one.refusal is None) is not (other.refusal is None):
             return False
-        if one.seen and not _same(one.value, other.value):
+        if one.seen and not same(one.value, other.value):
             return False
     return True
 
 
-def _same(mine: object, theirs: object) -> bool:
+def same(mine: object, theirs: object) -> bool:
     if isinstance(mine, np.ndarray):
         return isinstance(theirs, np.ndarray) and _close(mine, theirs)
     if isinstance(mine, tuple):

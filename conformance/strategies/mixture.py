@@ -27,6 +27,11 @@ LENGTH = WIDTH * (SLOTS + 1)
 
 def decode(data: bytes, facts: Facts) -> Program:
     """Return the program that the bytes stand for, observations at its end included."""
+    return Program(compose(data, facts))
+
+
+def compose(data: bytes, facts: Facts) -> tuple[Step, ...]:
+    """Return the steps of that program, not validated."""
     composer = Composer(facts)
     kinds = kinds_for(facts)
     begin(composer, data[:WIDTH].ljust(WIDTH, b"\0"))
@@ -35,7 +40,8 @@ def decode(data: bytes, facts: Facts) -> Program:
         if slot[0]:
             kinds[slot[0] - 1](composer, slot)
             composer.passed()
-    return finish(composer)
+    finish(composer)
+    return composer.steps()
 
 
 def common_facts(engine: Engine, oracle: Engine) -> Facts:
@@ -58,8 +64,8 @@ def begin(composer: Composer, slot: bytes) -> None:
     composer.leaf(shape, slot[2], slot[3], tracked=True)
 
 
-def finish(composer: Composer) -> Program:
-    """Close all blocks, run backward where none ran, observe what there is, and return it all."""
+def finish(composer: Composer) -> None:
+    """Close all blocks, run backward where none ran, and observe what there is."""
     composer.steps()
     if not composer.ran_backward:
         slots.backward(composer, bytes(WIDTH))
@@ -76,7 +82,6 @@ def finish(composer: Composer) -> Program:
             slots.look(composer, "grad", variable)
     if composer.hooked:
         composer.write(Step("hook_log"))
-    return composer.program()
 
 
 KINDS: tuple[tuple[str, int, str, slots.Slot], ...] = (

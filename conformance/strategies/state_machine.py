@@ -146,7 +146,8 @@ class ConformanceMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Judge the program."""
-        checked = self._check.check(finish(self._composer))
+        finish(self._composer)
+        checked = self._check.check(self._composer.program())
         finding = checked.finding
         if finding.outcome is Outcome.VIOLATED:
             raise AssertionError(
