@@ -13,8 +13,9 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
-from conformance.adapters.base import Engine, mode
+from conformance.adapters.base import Engine
 from conformance.adapters.remote import RemoteEngine
+from conformance.blocks import in_a_thread, manager, without_collector
 from conformance.errors import ConformanceError, Unsupported
 from conformance.observation import Array, Event, Observation, Observed, Refusal
 from conformance.program import BLOCKS, Program, Ref, Step, step_needs
@@ -44,7 +45,7 @@ def execute(
     session = engine.session()
     scope = Scope(session, dtype or engine.dtypes[0], leaves)
     run = _Run(scope, program.needs - session.capabilities)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), without_collector("watch" in program.needs):
         warnings.simplefilter("ignore")  # a warning is advice; under -W error it would be a refusal
         session.reset()
         try:
@@ -119,17 +120,17 @@ class _Run:
         return Event(number, step.verb, value, seen=True, expected=expected)
 
     def _enter(self, step: Step) -> Observed | Unseen:
-        """Run the body of a block inside the engine's context manager, or decorated by it."""
-        enabled, engine = step.param("enabled"), self.scope.engine
-        manager = mode(engine, step.verb, *([] if enabled is None else [bool(enabled)]))
+        """Run the body of a block inside the context manager of its verb, or decorated by it."""
         try:
-            if not step.param("decorator", False):
-                with manager:
+            if step.verb == "thread":
+                in_a_thread(lambda: self.steps(step.body))
+            elif not step.param("decorator", False):
+                with manager(self.scope, step):
                     self.steps(step.body)
-            elif callable(manager):
-                manager(lambda: self.steps(step.body))()
+            elif callable(decorator := manager(self.scope, step)):
+                decorator(lambda: self.steps(step.body))()
             else:
-                raise Unsupported(f"{step.verb} of {engine.name} is no decorator")
+                raise Unsupported(f"{step.verb} of {self.scope.engine.name} is no decorator")
         except _BlockLeft:
             pass
         return UNSEEN
