@@ -1,0 +1,125 @@
+"""Chainer (https://docs.chainer.org): an eager tape over NumPy arrays; run it out of process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from conformance.adapters.base import TapeEngine, Tensor
+from conformance.adapters.chainer_table import chainer_table
+from conformance.observation import Array
+
+
+class ChainerEngine(TapeEngine):
+    """Chainer on the CPU. `create_graph` is `enable_double_backprop`, `no_grad` no_backprop_mode.
+
+    It needs `numpy<1.24`: name it `chainer[python=PATH]`.
+    """
+
+    dtypes = ("float64", "float32", "float16", "int64", "int32", "bool")
+    frees_graph = False  # backward has no such choice: what nodes retained stays (Variable)
+    conventions: Mapping[str, str] = {
+        "refuses_mixed_dtypes": "a function checks that the types of its arguments agree"
+        " (Define your own function, Type checking)",
+        "untracked_roots": "backward of a variable that no function made has no effect"
+        " (chainer.no_backprop_mode, example)",
+        "seeds_in_grad": "the initial error is the gradient that the variable has already"
+        " (Variable.backward)",
+        "fills_ones": "where a gradient of an output is None an array filled with 1 is used"
+        " (chainer.grad)",
+        "no_default_seed": "chainer.backward does not set a default gradient (its warning)",
+        "requires_by_default": "a variable requires gradients unless its constructor is told"
+        " otherwise; one made without backprop holds no function (Variable, no_backprop_mode)",
+        "own_node_names": "nodes are labelled by their functions, such as '_ + _' (Variable.label)",
+    }
+
+    def __init__(self) -> None:
+        self.chainer: Any = import_module("chainer")
+        self.version = str(self.chainer.__version__)
+        self._leaves: dict[int, Tensor] = {}
+        self.table = chainer_table(self.chainer.functions)
+        self.operations = frozenset(self.table)
+
+    def reset(self) -> None:
+        """Enable recording, and forget the leaves of the program before."""
+        self._leaves.clear()
+        self.chainer.global_config.enable_backprop = True
+
+    def tensor(self, array: Array, requires_grad: bool = False) -> Tensor:
+        """Make a variable of a copy."""
+        made = self.chainer.Variable(array.copy(), requires_grad=requires_grad)
+        self._leaves[id(made)] = made
+        return made
+
+    def numpy(self, tensor: Tensor) -> Array:
+        """Return the array behind a variable."""
+        array: Array = tensor.array
+        return array
+
+    def backward(
+        self, tensor: Tensor, gradient: Tensor | None = None, create_graph: bool = False
+    ) -> None:
+        """Call `tensor.backward`, after the assignment of its gradient where one is given."""
+        if tensor.creator_node is None:
+            self.departs("untracked_roots")
+        if gradient is None and tensor.grad_var is not None:
+            self.departs("seeds_in_grad")
+        if gradient is not None:
+            tensor.grad_var = gradient
+        tensor.backward(enable_double_backprop=create_graph)
+
+    def backward_many(
+        self, tensors: Sequence[Tensor], gradients: Sequence[Tensor | None]
+    ) -> None:
+        """Call `chainer.backward`."""
+        for tensor, gradient in zip(tensors, gradients, strict=True):
+            if tensor.creator_node is None:
+                self.departs("untracked_roots")
+            if gradient is None:
+                self.departs("no_default_seed")
+        self.chainer.backward(list(tensors), list(gradients))
+
+    def grad_of(
+        self,
+        outputs: Sequence[Tensor],
+        inputs: Sequence[Tensor],
+        grad_outputs: Sequence[Tensor | None] | None = None,
+        create_graph: bool = False,
+    ) -> Sequence[Tensor | None]:
+        """Call `chainer.grad`."""
+        if grad_outputs is None and any(output.size != 1 for output in outputs):
+            self.departs("fills_ones")
+        found: list[Tensor | None] = self.chainer.grad(
+            list(outputs), list(inputs), grad_outputs, enable_double_backprop=create_graph
+        )
+        return found
+
+    def grad(self, tensor: Tensor) -> Tensor | None:
+        """Return `tensor.grad_var`."""
+        return tensor.grad_var
+
+    def set_grad(self, tensor: Tensor, gradient: Tensor | None) -> None:
+        """Assign `grad_var`, or call `cleargrad`."""
+        if gradient is None:
+            tensor.cleargrad()
+        else:
+            tensor.grad_var = gradient
+
+    def requires_grad(self, tensor: Tensor) -> bool:
+        """Return `tensor.requires_grad`, which cannot be assigned."""
+        if tensor.creator_node is None and id(tensor) not in self._leaves:
+            self.departs("requires_by_default")
+        return bool(tensor.requires_grad)
+
+    def no_grad(self) -> Any:
+        """Return `chainer.no_backprop_mode()`."""
+        return self.chainer.no_backprop_mode()
+
+    def enable_grad(self) -> Any:
+        """Return `chainer.force_backprop_mode()`."""
+        return self.chainer.force_backprop_mode()
+
+    def is_grad_enabled(self) -> bool:
+        """Return the configuration's `enable_backprop`."""
+        return bool(self.chainer.config.enable_backprop)

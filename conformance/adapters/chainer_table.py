@@ -1,0 +1,77 @@
+"""Chainer's operations, by PyTorch's names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+from conformance.adapters.numpy_names import Table, indexing, lengths, numpy_table, unary_table
+
+
+def chainer_table(F: Any) -> Table:  # noqa: N803  (as Chainer's own documentation calls it)
+    """Return the operations of the module `chainer.functions`."""
+    table = {**numpy_table(F), **indexing()}
+    table |= unary_table(F, "relu relu6 selu softplus")
+    rows: Table = {
+        "add": lambda input, other: input + other,
+        "sub": lambda input, other: input - other,
+        "mul": lambda input, other: input * other,
+        "div": lambda input, other: input / other,
+        "pow": lambda input, exponent: input**exponent,
+        "neg": lambda input: -input,
+        "floor_divide": lambda input, other: input // other,
+        "relu": lambda input: F.relu(input),
+        "lgamma": lambda input: F.lgamma(input),
+        "digamma": lambda input: F.digamma(input),
+        "erfc": lambda input: F.erfc(input),
+        "clone": lambda input: F.copy(input, -1),
+        "mm": lambda input, other: F.matmul(input, other),
+        "reshape": lambda input, shape: F.reshape(input, shape),
+        "view": lambda input, size: F.reshape(input, size),
+        "flatten": lambda input: F.flatten(input),
+        "ravel": lambda input: F.flatten(input),
+        "permute": lambda input, dims: F.transpose(input, dims),
+        "t": lambda input: F.transpose(input),
+        "movedim": lambda input, source, destination: F.moveaxis(input, source, destination),
+        "expand": lambda input, size: F.broadcast_to(input, lengths(input, size)),
+        "cat": lambda *tensors, dim=0: F.concat(tensors, dim),
+        "stack": lambda *tensors, dim=0: F.stack(tensors, dim),
+        "clamp": lambda input, min, max: F.clip(input, min, max),
+        "repeat": lambda input, repeats: F.tile(input, repeats),
+        "split": lambda input, split_size_or_sections, dim=0:
+            F.split_axis(input, _edges(split_size_or_sections, input.shape[dim]), dim),
+        "unbind": lambda input, dim=0: tuple(F.separate(input, dim)),
+        "logsumexp": lambda input, dim: F.logsumexp(input, dim),
+        "softmax": lambda input, dim: F.softmax(input, dim),
+        "log_softmax": lambda input, dim: F.log_softmax(input, dim),
+        "diagonal": lambda input, offset=0, dim1=0, dim2=1: F.diagonal(input, offset, dim1, dim2),
+        "einsum": lambda *tensors, equation: F.einsum(equation, *tensors),
+        "linalg.inv": lambda input: F.inv(input),
+        "linalg.det": lambda input: F.det(input),
+        "linalg.cholesky": lambda input: F.cholesky(input),
+        "nn.functional.linear": lambda input, weight, bias=None: F.linear(input, weight, bias),
+        "nn.functional.leaky_relu": lambda input, negative_slope=0.01:
+            F.leaky_relu(input, negative_slope),
+        "nn.functional.elu": lambda input, alpha=1.0: F.elu(input, alpha),
+        "nn.functional.conv2d": lambda input, weight, bias=None, stride=1, padding=0:
+            F.convolution_2d(input, weight, bias, stride, padding),
+        "nn.functional.conv_transpose2d": lambda input, weight, bias=None, stride=1, padding=0:
+            F.deconvolution_2d(input, weight, bias, stride, padding),
+        "nn.functional.max_pool2d": lambda input, kernel_size:
+            F.max_pooling_2d(input, kernel_size, cover_all=False),
+        "nn.functional.avg_pool2d": lambda input, kernel_size:
+            F.average_pooling_2d(input, kernel_size),
+        "nn.functional.mse_loss": lambda input, target: F.mean_squared_error(input, target),
+        "nn.functional.l1_loss": lambda input, target: F.mean_absolute_error(input, target),
+        "nn.functional.cross_entropy": lambda input, target:
+            F.softmax_cross_entropy(input, target),
+        "nn.functional.huber_loss": lambda input, target, delta=1.0:
+            F.sum(F.huber_loss(input, target, delta, "no")) / input.size,
+    }  # fmt: skip
+    return table | rows
+
+
+def _edges(sizes: int | Sequence[int], length: int) -> list[int]:
+    """Return where parts of these sizes (or of this one) begin, without the first."""
+    return list(range(sizes, length, sizes) if isinstance(sizes, int) else accumulate(sizes[:-1]))

@@ -1,0 +1,121 @@
+"""DeZero (https://github.com/oreilly-japan/deep-learning-from-scratch-3): an eager tape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from conformance.adapters.base import TapeEngine, Tensor
+from conformance.adapters.numpy_names import Table, indexing
+from conformance.observation import Array
+
+
+class DezeroEngine(TapeEngine):
+    """DeZero on NumPy arrays. There are no flags: every variable gets a gradient.
+
+    It needs `numpy<1.24`: name it `dezero[python=PATH]`.
+    """
+
+    dtypes = ("float64", "float32")
+    frees_graph = False  # a function keeps its inputs and outputs as long as it lives
+    conventions: Mapping[str, str] = {
+        "implicit_cotangent": "backward of an array starts from ones (Deep Learning from Scratch 3,"
+        " steps 9 and 18)",
+        "gradients_everywhere": "a variable has no flag: backward gives every input a gradient"
+        " (Deep Learning from Scratch 3, step 14)",
+        "seeds_in_grad": "backward starts from the gradient that the variable has already"
+        " (Deep Learning from Scratch 3, step 9)",
+    }
+
+    def __init__(self) -> None:
+        self.dezero: Any = import_module("dezero")
+        self.version = "0.0.13"  # the package does not say
+        self._constants: dict[int, Tensor] = {}
+        self.table = _table(self.dezero.functions)
+        self.operations = frozenset(self.table)
+
+    def reset(self) -> None:
+        """Enable recording, and forget the constants of the program before."""
+        self._constants.clear()
+        self.dezero.Config.enable_backprop = True
+
+    def tensor(self, array: Array, requires_grad: bool = False) -> Tensor:
+        """Make a variable of a copy."""
+        made = self.dezero.Variable(array.copy())
+        if not requires_grad:
+            self._constants[id(made)] = made
+        return made
+
+    def numpy(self, tensor: Tensor) -> Array:
+        """Return the array behind a variable."""
+        array: Array = tensor.data
+        return array
+
+    def backward(
+        self, tensor: Tensor, gradient: Tensor | None = None, create_graph: bool = False
+    ) -> None:
+        """Call `tensor.backward`, after the assignment of its gradient where one is given."""
+        if gradient is None and tensor.grad is not None:
+            self.departs("seeds_in_grad")
+        if gradient is None and tensor.size != 1:
+            self.departs("implicit_cotangent")
+        if gradient is not None:
+            tensor.grad = gradient
+        tensor.backward(create_graph=create_graph)
+
+    def grad(self, tensor: Tensor) -> Tensor | None:
+        """Return `tensor.grad`."""
+        if id(tensor) in self._constants:
+            self.departs("gradients_everywhere")
+        return tensor.grad
+
+    def set_grad(self, tensor: Tensor, gradient: Tensor | None) -> None:
+        """Assign `tensor.grad`, or call `cleargrad`."""
+        if gradient is None:
+            tensor.cleargrad()
+        else:
+            tensor.grad = gradient
+
+    def no_grad(self) -> Any:
+        """Return `dezero.no_grad()`."""
+        return self.dezero.no_grad()
+
+
+def _table(F: Any) -> Table:  # noqa: N803  (as DeZero's own code calls it)
+    return {
+        **indexing(),
+        "add": lambda input, other: input + other,
+        "sub": lambda input, other: input - other,
+        "mul": lambda input, other: input * other,
+        "div": lambda input, other: input / other,
+        "pow": lambda input, exponent: input**exponent,
+        "neg": lambda input: -input,
+        "sin": lambda input: F.sin(input),
+        "cos": lambda input: F.cos(input),
+        "tanh": lambda input: F.tanh(input),
+        "exp": lambda input: F.exp(input),
+        "log": lambda input: F.log(input),
+        "sigmoid": lambda input: F.sigmoid(input),
+        "relu": lambda input: F.relu(input),
+        "softmax": lambda input, dim: F.softmax(input, dim),
+        "log_softmax": lambda input, dim: F.log_softmax(input, dim),
+        "sum": lambda input, dim=None, keepdim=False: F.sum(input, dim, keepdim),
+        "amax": lambda input, dim=None, keepdim=False: F.max(input, dim, keepdim),
+        "amin": lambda input, dim=None, keepdim=False: F.min(input, dim, keepdim),
+        "clamp": lambda input, min, max: F.clip(input, min, max),
+        "matmul": lambda input, other: F.matmul(input, other),
+        "mm": lambda input, other: F.matmul(input, other),
+        "reshape": lambda input, shape: F.reshape(input, shape),
+        "view": lambda input, size: F.reshape(input, size),
+        "permute": lambda input, dims: F.transpose(input, dims),
+        "t": lambda input: F.transpose(input),
+        "expand": lambda input, size: F.broadcast_to(input, tuple(size)),
+        "broadcast_to": lambda input, size: F.broadcast_to(input, tuple(size)),
+        "unsqueeze": lambda input, dim: F.expand_dims(input, dim),
+        "flatten": lambda input: F.reshape(input, (input.size,)),
+        "nn.functional.linear": lambda input, weight, bias=None: F.linear(input, weight.T, bias),
+        "nn.functional.leaky_relu": lambda input, negative_slope=0.01:
+            F.leaky_relu(input, negative_slope),
+        "nn.functional.mse_loss": lambda input, target: F.mean_squared_error(input, target),
+    }  # fmt: skip
