@@ -64,7 +64,10 @@ class Operator:
         """The function that computes the op on raw arrays of a type."""
         found = self.kernels.get(array_type)
         if found is None:
-            found = self.kernels[array_type] = BACKENDS[array_type].kernel(self.op.forward)
+            backend = BACKENDS[array_type]
+            found = backend.kernel(self.op.forward)
+            if not backend.batched:  # ``fast`` must not find it
+                self.kernels[array_type] = found
         return found
 
 
@@ -88,6 +91,10 @@ def apply(run: Operator, inputs: Sequence[Any], params: Mapping[str, Any]) -> An
     """
     raws, backend = bring_together(run, inputs)
     array_type = backend.array_type
+    if backend.batched:
+        from reference_engine.ops.batching import align
+
+        inputs, raws = align(inputs, raws, params)
     out: Any = compute(run, backend, raws, params)
     y: Any
     edges = input_edges(run, inputs) if MODES.recording else None
@@ -134,8 +141,8 @@ def bring_together(run: Operator, inputs: Sequence[Any]) -> tuple[list[Any], Bac
             continue
         raw = x._raw
         raws.append(raw)
-        if type(raw) is not array_type:
-            if array_type is not None:
+        if type(raw) is not array_type and not (array_type and BACKENDS[array_type].batched):
+            if array_type is not None and not BACKENDS[type(raw)].batched:
                 devices = sorted({str(t.device) for t in inputs if isinstance(t, Tensor)})
                 raise RuntimeError(
                     f"{run.op.name} got tensors on different devices, {' and '.join(devices)}; "
@@ -210,7 +217,7 @@ def record(
 ) -> None:
     """Makes the node of an op that has run, and the differentiable outputs its children."""
     node = make_node(run, inputs, params, outputs, edges)
-    node._saved = pack(save(node, inputs, raws, outputs))
+    node._saved = pack(save(node, inputs, raws, outputs), inputs)
     for nr, out in enumerate(outputs):
         if out._raw.dtype in DIFFERENTIABLE:
             out._grad_fn, out._nr, out._tracked = node, nr, True

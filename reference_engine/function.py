@@ -237,7 +237,7 @@ class FunctionNode(FunctionCtx, Node):
             node, nr = x._edge()
             # None, -1 - n: output n of this node, which must not refer to itself
             places.append((None, -1 - nr) if node is self else (node, nr))
-        self._saved, self._places = pack(tuple(flat)), tuple(places)
+        self._saved, self._places = pack(tuple(flat), self._to_save), tuple(places)
         self._to_save = self._dirty = self._non_differentiable = ()
 
     @property

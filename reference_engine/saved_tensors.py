@@ -29,8 +29,16 @@ class Packed:
 
     __slots__ = ("_saved", "_unpack")
 
-    def __init__(self, saved: tuple[Any, ...], hooks: tuple[PackHook, UnpackHook]) -> None:
+    def __init__(
+        self,
+        saved: tuple[Any, ...],
+        hooks: tuple[PackHook, UnpackHook],
+        inputs: Sequence[Any],
+    ) -> None:
         pack_hook, self._unpack = hooks
+        # a hook may want to know parameters; results it gets without history, or keeping one
+        # would close a cycle
+        leaves = {id(x._raw): x for x in inputs if isinstance(x, Tensor) and x.is_leaf}
         flat: list[Any] = []
         for value, storage, version in zip(saved[::3], saved[1::3], saved[2::3], strict=True):
             if storage is None or storage is CONSTANT:
@@ -38,7 +46,8 @@ class Packed:
                 continue
             before = storage.version
             with no_grad():
-                flat += (pack_hook(from_raw(value, storage)), True, 0)
+                x = leaves.get(id(value))
+                flat += (pack_hook(from_raw(value, storage) if x is None else x), True, 0)
             if storage.version != before:
                 raise RuntimeError(
                     f"a pack hook modified the saved tensor of shape {list(value.shape)} in place; "
@@ -83,9 +92,9 @@ class Dual:
         return unpack(self.saved)
 
 
-def pack(saved: tuple[Any, ...]) -> tuple[Any, ...] | Packed:
-    """The flat triples of saved values, packed if hooks are on."""
-    return Packed(saved, MODES.saved_hooks[-1]) if saved and MODES.saved_hooks else saved
+def pack(saved: tuple[Any, ...], inputs: Sequence[Any] = ()) -> tuple[Any, ...] | Packed:
+    """The flat triples of saved values, some of them of ``inputs``, packed if hooks are on."""
+    return Packed(saved, MODES.saved_hooks[-1], inputs) if saved and MODES.saved_hooks else saved
 
 
 def unpack(saved: tuple[Any, ...] | Packed | Dual) -> tuple[Any, ...]:
