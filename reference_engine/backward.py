@@ -57,7 +57,9 @@ def run(
         node = heappop(ready)[1]
         grads_in = buffers.pop(node, None) or [None] * len(node.metas)
         first = grads_in[0]
-        if not creates_graph and type(first) is not F.array_type and first is not None:
+        if first is None and len(grads_in) > 1:
+            first = next((g for g in grads_in if g is not None), None)
+        if not (creates_graph or first is None or type(first) is F.array_type or F.batched):
             F = raw_namespace(type(first))  # the graph goes on on another backend
         if plain and node.hooks is None:
             outs = node.run(grads_in, F, None)
@@ -223,7 +225,9 @@ def _run(
     metas = [node.metas[nr] for node, nr in roots]
     nodes = [node for node, _ in roots]
     # saved values and cotangents may have tangents in a level of forward mode
-    F: Any = TENSORS if create_graph or MODES.forward else raw_namespace(type(grads[0]._raw))
+    kinds = [type(g._raw) for g in grads]
+    kind = next((k for k in kinds if BACKENDS[k].batched), kinds[0])
+    F: Any = TENSORS if create_graph or MODES.forward else raw_namespace(kind)
     # nobody has asked NumPy for warnings about overflow or 0/0: torch gives none
     with set_grad_enabled(create_graph), np.errstate(all="ignore"):
         given = grads if F is TENSORS else [g._raw for g in grads]

@@ -82,7 +82,7 @@ def binary(op: OpDef) -> Callable[[Any, Any], Any]:
             return apply(run, (a, b), {})
         try:
             out = _output(fast(kernel, x, y), x)
-        except ValueError:
+        except (ValueError, TypeError):  # shapes, or a batch of vmap
             return apply(run, (a, b), {})  # which says it in PyTorch's way
         wanted = nr_a = nr_b = 0
         parent_a = parent_b = None

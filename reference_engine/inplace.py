@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reference_engine import errors
-from reference_engine.backends.base import DIFFERENTIABLE, Backend, of_array
+from reference_engine.backends.base import BACKENDS, DIFFERENTIABLE, Backend, of_array
 from reference_engine.backends.dtypes import dtype
 from reference_engine.forward import keep_tangents, of_write, overwrite_tangent
 from reference_engine.graph import (
@@ -43,6 +43,10 @@ def apply_in_place(run: Operator, inputs: Sequence[Any], params: Mapping[str, An
 
     target: Tensor = inputs[0]
     name = run.op.name.split(".")[-1] + "_"
+    if any(BACKENDS[type(x._raw)].batched for x in inputs if isinstance(x, Tensor)):
+        from reference_engine.ops.batching import aligned_for_write
+
+        inputs = aligned_for_write(inputs, name)
     edges = input_edges(run, inputs) if MODES.recording else None
     check_writable(target, name, recording=edges is not None)
     inputs, tangents = of_write(run, inputs, params) if MODES.forward else (inputs, ())
@@ -101,6 +105,8 @@ def check_writable(target: Any, name: str, *, recording: bool) -> None:
     """Refuses a write that autograd could not follow, or that would hit an element twice."""
     if not isinstance(target, Tensor):
         raise TypeError(f"{name} writes into a Tensor, got {type(target).__name__}")
+    if MODES.transforms:
+        MODES.transforms[-1].check_writable(target, name)
     if target.is_inference() and not MODES.inference:
         raise RuntimeError(
             f"{name} would modify an inference tensor outside inference_mode; use its clone()"

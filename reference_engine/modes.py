@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from reference_engine.storage import InferenceStorage, Storage, new_storage
+
 if TYPE_CHECKING:
     from reference_engine.forward import Level
 
@@ -50,16 +52,33 @@ class Modes(local):
         #: the node that anomaly mode is running, and the backward run that is going on
         self.evaluating: Any = None
         self.task: Any = None
+        #: the func transforms that are going on, outermost first, and the ``vmap`` calls
+        self.transforms: tuple[Any, ...] = ()
+        self.vmaps: tuple[Any, ...] = ()
+        #: makes the storage of a new tensor
+        self.storage: Callable[[], Storage] = new_storage
 
     def refresh(self) -> None:
         """Recomputes what follows from the modes after one has changed."""
         self.recording = self.grad and not self.inference
         self.forward = self.levels if self.forward_enabled and not self.inference else ()
-        special = self.saved_hooks or self.anomaly or self.forward
+        special = self.saved_hooks or self.anomaly or self.forward or self.transforms
         self.fast = self.run if self.recording and not special else None
+        self.storage = InferenceStorage if self.inference else new_storage
+        if self.transforms and not self.inference:
+            self.storage = self.transforms[-1].storage
 
 
 MODES = Modes()
+
+
+def check_randomness() -> None:
+    """RuntimeError where random numbers are drawn inside ``vmap(randomness="error")``."""
+    if any(call.randomness == "error" for call in MODES.vmaps):
+        raise RuntimeError(
+            "vmap got a function that draws random numbers; say randomness='same' or 'different', "
+            "or draw them outside"
+        )
 
 
 def is_grad_enabled() -> bool:

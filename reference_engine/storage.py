@@ -19,6 +19,15 @@ class Storage:
     version: int
 
 
+class TransformedStorage(Storage):
+    """Memory made while a func transform runs a function: ``transform`` is its number."""
+
+    __slots__ = ("transform",)
+
+    def __init__(self, transform: int) -> None:
+        self.version, self.transform = 0, transform
+
+
 class InferenceStorage(Storage):
     """Memory made in inference mode: it counts no versions, so nothing may rely on it staying
     unchanged.

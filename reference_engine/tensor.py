@@ -379,9 +379,7 @@ def from_raw(raw: Any, storage: Storage | None = None, cls: type[Tensor] = Tenso
     """A tensor outside the graph over a raw array; over new memory unless a storage is given."""
     made = _new(cls)
     made._raw = raw
-    made._storage = (
-        storage if storage is not None else InferenceStorage() if MODES.inference else new_storage()
-    )
+    made._storage = MODES.storage() if storage is None else storage
     made._grad_fn = None
     made._nr = 0
     made._tracked = False

@@ -56,6 +56,10 @@ class Backend(ABC):
 
     name: str
     array_type: type
+    #: whether the arrays are batches of ``vmap``, see ``batch``
+    batched = False
+    #: of batches, whose arrays their items are
+    inner: Backend
     #: what the library's 0-d results decay to
     scalar_types: tuple[type, ...] = ()
 
@@ -199,6 +203,14 @@ class Backend(ABC):
     @abstractmethod
     def seed(self, seed: int) -> None:
         """Restarts the generator."""
+
+    @abstractmethod
+    def rng_state(self) -> Any:
+        """What ``set_rng_state`` needs to have the generator draw the same numbers again."""
+
+    @abstractmethod
+    def set_rng_state(self, state: Any) -> None:
+        """Puts the generator back to where it was."""
 
 
 BACKENDS: dict[type, Backend] = {}

@@ -89,7 +89,7 @@ def set_default_device(name: str | device) -> None:
 def device_of(x: Any) -> device:
     """The device of a raw array."""
     backend = of_array(x)
-    if backend is NUMPY:
+    if (backend.inner if backend.batched else backend) is NUMPY:
         return CPU
     raw = str(x.device)
     return device("torch" if raw == "cpu" else raw)

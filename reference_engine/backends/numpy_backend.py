@@ -12,6 +12,7 @@ import numpy as np
 from reference_engine.backends import dtypes
 from reference_engine.backends.base import BACKENDS, DIFFERENTIABLE, Backend, Shape, register
 from reference_engine.backends.dtypes import dtype
+from reference_engine.modes import check_randomness
 
 _RAW: dict[dtype, np.dtype[Any]] = {
     d: np.dtype(d.name) for d in dtypes.ALL if d is not dtypes.bfloat16
@@ -185,6 +186,7 @@ class NumpyBackend(Backend):
         return np.lib.stride_tricks.as_strided(x, (*batch, *counts, *size), strides)
 
     def random(self, kind: str, shape: Shape, d: dtype, device: str) -> Any:
+        check_randomness()
         draw = self._generator.random if kind == "uniform" else self._generator.standard_normal
         if d.is_complex:
             # the variance of a complex normal is shared by its two parts, as torch.randn documents
@@ -194,10 +196,17 @@ class NumpyBackend(Backend):
         return np.asarray(draw(shape)).astype(self.raw_dtype(d))
 
     def permutation(self, n: int, device: str) -> Any:
+        check_randomness()
         return self._generator.permutation(n)
 
     def seed(self, seed: int) -> None:
         self._generator = np.random.default_rng(seed)
+
+    def rng_state(self) -> Any:
+        return self._generator.bit_generator.state
+
+    def set_rng_state(self, state: Any) -> None:
+        self._generator.bit_generator.state = state
 
 
 def _root(x: Any) -> Any:

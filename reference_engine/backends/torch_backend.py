@@ -15,6 +15,7 @@ import numpy as np
 from reference_engine.backends import dtypes
 from reference_engine.backends.base import BACKENDS, Backend, Kernel, Shape, register
 from reference_engine.backends.dtypes import dtype
+from reference_engine.modes import check_randomness
 
 if TYPE_CHECKING:
     import torch
@@ -188,15 +189,25 @@ class TorchBackend(Backend):
         return x.as_strided((*batch, *counts, *size), strides)
 
     def random(self, kind: str, shape: Shape, d: dtype, device: str) -> Any:
+        check_randomness()
         draw = self._torch.rand if kind == "uniform" else self._torch.randn
         return draw(shape, dtype=self._raw[d], device=device, generator=self._generator(device))
 
     def permutation(self, n: int, device: str) -> Any:
+        check_randomness()
         return self._torch.randperm(n, device=device, generator=self._generator(device))
 
     def seed(self, seed: int) -> None:
         self._seed = seed
         self._generators.clear()
+
+    def rng_state(self) -> Any:
+        self._generator("cpu")
+        return {device: found.get_state() for device, found in self._generators.items()}
+
+    def set_rng_state(self, state: Any) -> None:
+        for device, held in state.items():
+            self._generator(device).set_state(held)
 
     def _generator(self, device: str) -> torch.Generator:
         """The engine's own generator for a device: torch's global one is never touched."""

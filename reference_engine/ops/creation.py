@@ -8,9 +8,20 @@ from typing import Any
 import numpy as np
 
 from reference_engine.backends import dtypes
+from reference_engine.backends.base import Backend, of_array
 from reference_engine.backends.device import device, get_default_device
 from reference_engine.backends.dtypes import dtype
+from reference_engine.modes import MODES
 from reference_engine.tensor import Tensor, from_raw
+
+
+def _drawn(backend: Backend, kind: str, *about: Any) -> Any:
+    """Random numbers, inside ``vmap`` as it asks for: one array, or one for each entry."""
+    if MODES.vmaps:
+        from reference_engine.backends.batch import drawn
+
+        return drawn(backend.random, kind, *about)
+    return backend.random(kind, *about)
 
 
 def _place(where: str | device | None) -> device:
@@ -126,12 +137,12 @@ empty = _factory(
 )
 rand = _factory(
     "rand",
-    lambda b, shape, d, where: b.random("uniform", shape, d, where),
+    lambda b, shape, d, where: _drawn(b, "uniform", shape, d, where),
     "Uniform random numbers in [0, 1).",
 )
 randn = _factory(
     "randn",
-    lambda b, shape, d, where: b.random("normal", shape, d, where),
+    lambda b, shape, d, where: _drawn(b, "normal", shape, d, where),
     "Standard normal random numbers.",
 )
 
@@ -212,8 +223,9 @@ def randint(
     if high is None:
         low, high = 0, low
     where = _place(device)
-    uniform = where.backend.random("uniform", _shape((size,)), dtypes.float64, where.raw)
-    return from_raw(where.backend.cast(where.backend.floor(uniform * (high - low)) + low, dtype))
+    uniform = _drawn(where.backend, "uniform", _shape((size,)), dtypes.float64, where.raw)
+    backend = of_array(uniform)
+    return from_raw(backend.cast(backend.floor(uniform * (high - low)) + low, dtype))
 
 
 def randperm(n: int, *, device: str | device | None = None) -> Tensor:
@@ -242,7 +254,7 @@ def like(factory: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     def make(input: Tensor, **options: Any) -> Tensor:
         options = {"dtype": input.dtype, "device": input.device, **_given(options)}
-        return factory(tuple(input.shape), **options)
+        return _batched_like(input, factory(tuple(input.shape), **options))
 
     make.__name__ = make.__qualname__ = factory.__name__ + "_like"
     make.__doc__ = f"{factory.__name__} of the size, dtype and device of ``input``."
@@ -254,11 +266,20 @@ def new(factory: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     def make(self: Tensor, *size: Any, **options: Any) -> Tensor:
         options = {"dtype": self.dtype, "device": self.device, **_given(options)}
-        return factory(*size, **options)
+        return _batched_like(self, factory(*size, **options))
 
     make.__name__ = make.__qualname__ = "new_" + factory.__name__
     make.__doc__ = f"{factory.__name__} of this tensor's dtype and device."
     return make
+
+
+def _batched_like(x: Tensor, made: Tensor) -> Tensor:
+    """What a factory made for a tensor: a batch, each entry with memory of its own, for a batch."""
+    if not of_array(x._raw).batched:
+        return made
+    from reference_engine.ops.batching import levels_of, lift
+
+    return lift(made, levels_of(x)).clone()
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
@@ -268,7 +289,7 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 def full_like(input: Tensor, fill_value: complex, **options: Any) -> Tensor:
     """A tensor of one value, of the size, dtype and device of ``input``."""
     options = {"dtype": input.dtype, "device": input.device, **_given(options)}
-    return full(tuple(input.shape), fill_value, **options)
+    return _batched_like(input, full(tuple(input.shape), fill_value, **options))
 
 
 _ALL: list[Callable[..., Tensor]] = [

@@ -13,6 +13,7 @@ import numpy as np
 
 from reference_engine.backends.base import of_array
 from reference_engine.backends.dtypes import Category
+from reference_engine.modes import MODES
 from reference_engine.ops.call import function_of, in_place_of
 from reference_engine.ops.memory import copy_, fill_
 from reference_engine.ops.opdef import REGISTRY, composite, linear
@@ -72,7 +73,12 @@ def getitem(self: Tensor, index: Any) -> Tensor:
     parts = _parts(self, index)
     if all(map(_is_basic, parts)):
         return _view(self, parts)
-    result: Tensor = function_of(REGISTRY["_index"])(self, index=_raw_index(self, parts))
+    index = _raw_index(self, parts)
+    if MODES.vmaps:
+        from reference_engine.ops.batching import levels_of, lift
+
+        self = lift(self, levels_of(index))
+    result: Tensor = function_of(REGISTRY["_index"])(self, index=index)
     return result
 
 
@@ -95,7 +101,8 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
 def _is_basic(part: Any) -> bool:
     """Whether a part of an index selects a view."""
     if isinstance(part, Tensor):
-        return part.ndim == 0 and part.dtype.category is Category.INTEGER
+        basic = part.ndim == 0 and part.dtype.category is Category.INTEGER
+        return basic and not of_array(part._raw).batched
     return isinstance(part, _BASIC) and not isinstance(part, bool)
 
 
@@ -161,12 +168,19 @@ def _raw_index(x: Tensor, parts: list[Any]) -> tuple[Any, ...]:
     for part in parts:
         if isinstance(part, (Tensor, np.ndarray, list, tuple)):
             array = part._raw if isinstance(part, Tensor) else np.asarray(part)
+            batched = isinstance(part, Tensor) and of_array(array).batched
             if not isinstance(part, Tensor) and array.size == 0:
                 array = array.astype(np.int64)
             kind = str(array.dtype)
             if "int" not in kind and "bool" not in kind:
                 raise IndexError(f"an index must be of integers or booleans, got dtype {kind}")
-            raws.append(backend.asarray(array, device=str(x._raw.device)))
+            if batched and "bool" in kind:
+                raise RuntimeError(
+                    "vmap cannot index with a batched mask: how many elements it selects depends "
+                    "on its values; use where()"
+                )
+            holder = of_array(array) if batched else backend
+            raws.append(holder.asarray(array, device=str(x._raw.device)))
         elif isinstance(part, slice):
             if part.step is not None and part.step < 1:
                 raise ValueError(f"a slice needs a step of at least 1, got {part.step}; use flip")

@@ -14,7 +14,7 @@ from reference_engine.backends.base import BACKENDS, Backend, Shape, of_array
 from reference_engine.graph import Node
 from reference_engine.modes import MODES
 from reference_engine.ops.call import function_of
-from reference_engine.ops.opdef import ALIASES, REGISTRY, OpDef
+from reference_engine.ops.opdef import ALIASES, INTERNAL, REGISTRY, OpDef
 from reference_engine.tensor import Tensor, from_raw
 
 _PREFIXES = ("nn.functional.", "linalg.", "fft.", "special.")
@@ -26,7 +26,7 @@ def lookup(name: str) -> OpDef:
     Raises AttributeError when there is no such row.
     """
     for candidate in _spellings(name):
-        found = REGISTRY.get(ALIASES.get(candidate, candidate))
+        found = REGISTRY.get(ALIASES.get(candidate, candidate)) or INTERNAL.get(candidate)
         if found is not None:
             return found
     raise AttributeError(f"no operation is called {name!r}; see reference_engine.ops.table.TABLE")
@@ -49,6 +49,7 @@ class RawNamespace:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self.array_type = backend.array_type
+        self.batched = backend.batched
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         op = lookup(name)

@@ -124,6 +124,8 @@ class OpDef:
 
 REGISTRY: dict[str, OpDef] = {}
 ALIASES: dict[str, str] = {}
+#: rows that the engine alone uses, and that mean nothing outside a func transform
+INTERNAL: dict[str, OpDef] = {}
 _ROW_WORDS = ("domain", "kinks", "samples", "complex", "fill")
 
 
