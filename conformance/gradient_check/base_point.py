@@ -40,12 +40,13 @@ class BasePoint:
     """A target at a point, one tracked call made and kept.
 
     random: the generator of directions. known: another point of the function, from which it is
-    known whether that draws random numbers.
+    known whether that draws random numbers. steps: a step scale per element, where it is known.
     """
 
     def __init__(
-        self, target: Target, random: np.random.Generator, known: BasePoint | None = None
-    ) -> None:
+        self, target: Target, random: np.random.Generator, known: BasePoint | None = None,
+        steps: Array | None = None,
+    ) -> None:  # fmt: skip
         self.target, self.random = target, random
         self.point = target.point
         state = None
@@ -57,7 +58,7 @@ class BasePoint:
             self.recording = target.record(self.point)
         self.outputs = self.recording.outputs
         self.unit = target.output_unit(self.recording)
-        self.scales = scales(self.point, target.spans)
+        self.scales = scales(self.point, target.spans) if steps is None else steps
         self.finite = np.isfinite(self.outputs)
         self._all_finite = bool(self.finite.all())
 

@@ -29,7 +29,7 @@ class Recording:
         self, target: Target, variables: Sequence[Variable], leaves: Sequence[Tensor],
         outputs: Sequence[Tensor], values: Array,
     ) -> None:  # fmt: skip
-        self._target, self.leaves, self.tensors, self.outputs = target, leaves, outputs, values
+        self.target, self.leaves, self.tensors, self.outputs = target, leaves, outputs, values
         self.variables = variables
         self.received: Sequence[Tensor | None] = ()
         self.cotangents: list[Tensor | None] = []
@@ -42,31 +42,43 @@ class Recording:
 
         None stands for undefined cotangents; omit: the number of an output to leave out.
         """
-        target = self._target
+        roots, seeds = self.seeded(cotangent, arrangement, omit)
+        return self.took(self.target.pull(self.leaves, roots, seeds))
+
+    def seeded(
+        self, cotangent: Array | None, arrangement: str = "plain", omit: int | None = None
+    ) -> tuple[Sequence[Tensor], Sequence[Tensor | None]]:
+        """Return the tensors to pull from and their cotangents, as `pull` describes them."""
+        target = self.target
         self.given = cotangent
-        cotangent = None if cotangent is None else cotangent.copy()  # a backward may write into it
+        seeds: list[Tensor | None] = []
         if cotangent is None:
             roots: Sequence[Tensor] = target.bridge.undefined(self.tensors) or ()
-            seeds = [target.like(t, np.ones(target.numbers(t)), "plain") for t in roots]
+            seeds.extend(target.like(t, np.ones(target.numbers(t)), "plain") for t in roots)
         else:
-            roots, seeds, start = self.tensors, [], 0
+            cotangent = cotangent.copy()  # a backward may write into it
+            roots, start = self.tensors, 0
             for number, tensor in enumerate(roots):
                 stop = start + target.numbers(tensor)
                 part = cotangent[start:stop]
                 seeds.append(None if number == omit else target.like(tensor, part, arrangement))
                 start = stop
         self.cotangents = seeds
-        self.received = target.pull(self.leaves, roots, seeds)
-        return target.gathered(self.received, self.variables)
+        return roots, seeds
+
+    def took(self, gradients: Sequence[Tensor | None]) -> Array:
+        """Keep the tensors that a pull returned, and return them as one real vector."""
+        self.received = gradients
+        return self.target.gathered(gradients, self.variables)
 
     def cotangents_now(self) -> Array:
         """Return the values of the cotangents that the last pull was given."""
-        values = [flat(self._target.bridge.values(c)) for c in self.cotangents if c is not None]
+        values = [flat(self.target.bridge.values(c)) for c in self.cotangents if c is not None]
         return np.concatenate(values) if values else np.zeros(0)
 
     def point_now(self) -> Array:
         """Return the values of the leaves."""
-        return np.concatenate([flat(self._target.bridge.values(leaf)) for leaf in self.leaves])
+        return np.concatenate([flat(self.target.bridge.values(leaf)) for leaf in self.leaves])
 
 
 class Target:
@@ -100,6 +112,11 @@ class Target:
         self.spans = [variable.span for variable in self.variables]
         self._fill = self.arguments.fill(dtype)
         self.unit = max(unit_roundoff(variable.dtype) for variable in self.variables)
+
+    @property
+    def joins(self) -> bool:
+        """Whether gradients of several graphs can be asked for in one call of the engine."""
+        return bool(self.bridge.arrangements) and not isinstance(self.engine, FunctionalEngine)
 
     @property
     def calls(self) -> int:

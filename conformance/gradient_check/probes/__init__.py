@@ -3,23 +3,45 @@
 from __future__ import annotations
 
 from conformance.gradient_check.examination import Findings
+from conformance.gradient_check.probes.asking import Answer, Ask, Outcome, Probing, together
 from conformance.gradient_check.probes.calls import CALLS, received
 from conformance.gradient_check.probes.context import Context
-from conformance.gradient_check.probes.cotangents import COTANGENTS
+from conformance.gradient_check.probes.cotangents import COTANGENTS, unharmed
 from conformance.gradient_check.probes.inputs import INPUTS
 from conformance.gradient_check.result import Probe
 
-PROBES = (received, *COTANGENTS, *CALLS, *INPUTS)
+LOOKS = (received, unharmed)
+PROBES = (*COTANGENTS, *CALLS, *INPUTS)
 
 
 def probed(context: Context, found: Findings) -> tuple[Probe, ...]:
     """Ask every probe; add failures to what was found."""
-    asked = []
-    for probe in PROBES:
-        outcome = probe(context)
-        if not isinstance(outcome, Probe):
-            name, departure = outcome
-            found.failures.append(departure)
-            outcome = Probe(name, "failed", departure.sentence)
-        asked.append(outcome)
-    return tuple(asked)
+    outcomes: list[Outcome] = [look(context) for look in LOOKS]
+    asking = [probe(context) for probe in PROBES]
+    waiting = [_stepped(probing, None) for probing in asking]
+    asks = [step for step in waiting if isinstance(step, Ask)]
+    answers = iter(together(asks))
+    for probing, step in zip(asking, waiting, strict=True):
+        answer = next(answers) if isinstance(step, Ask) else None
+        while isinstance(step, Ask):
+            step = _stepped(probing, answer if answer is not None else step.answer())
+            answer = None
+        outcomes.append(step)
+    return tuple(_reported(outcome, found) for outcome in outcomes)
+
+
+def _stepped(probing: Probing, answer: Answer | None) -> Ask | Outcome:
+    """Return what a probe asks next, or its outcome."""
+    try:
+        return next(probing) if answer is None else probing.send(answer)
+    except StopIteration as done:
+        outcome: Outcome = done.value
+        return outcome
+
+
+def _reported(outcome: Outcome, found: Findings) -> Probe:
+    if isinstance(outcome, Probe):
+        return outcome
+    name, departure = outcome
+    found.failures.append(departure)
+    return Probe(name, "failed", departure.sentence)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 
 import numpy as np
 
 from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaised
 from conformance.gradient_check.examination import coarser
-from conformance.gradient_check.probes.context import Context, Outcome, attempted
+from conformance.gradient_check.probes.asking import Ask, Outcome, Probing
+from conformance.gradient_check.probes.context import Context
 from conformance.gradient_check.result import Departure, Probe
 from conformance.observation import Array
 
@@ -39,7 +40,7 @@ def received(context: Context) -> Outcome:
     return Probe(name, "passed")
 
 
-def one_at_a_time(context: Context) -> Outcome:
+def one_at_a_time(context: Context) -> Probing:
     """Track one input only: a backward may ask which gradients are needed, and get it wrong."""
     base, name = context.base, "one tracked input"
     variables = base.target.variables
@@ -47,7 +48,7 @@ def one_at_a_time(context: Context) -> Outcome:
         return Probe(name, "skipped")
     for number, variable in enumerate(variables[:MOST_VARIABLES]):
         recording = base.target.record(base.point, only=number)
-        found = attempted(partial(recording.pull, context.weights))
+        found = yield Ask(recording, context.weights)
         circumstance = f"where only {variable.name} requires grad"
         if isinstance(found, BackwardRaised):
             return name, Departure(name, f"{circumstance}, {found.sentence}")
@@ -58,7 +59,7 @@ def one_at_a_time(context: Context) -> Outcome:
     return Probe(name, "passed")
 
 
-def same_tensor_twice(context: Context) -> Outcome:
+def same_tensor_twice(context: Context) -> Probing:
     """Give one tensor as two inputs: its gradient is the sum of theirs."""
     base, name = context.base, "same tensor twice"
     pair = _pair(context)
@@ -75,12 +76,14 @@ def same_tensor_twice(context: Context) -> Outcome:
     if apart.outputs.shape != context.weights.shape or not np.isfinite(apart.outputs).all():
         return Probe(name, "skipped", "undefined for equal inputs")
     weights = context.weights
-    expected = apart.pull(weights)
+    expected = yield Ask(apart, weights)
+    if isinstance(expected, BackwardRaised):
+        return name, Departure(name, f"for equal inputs, {expected.sentence}")
     summed = expected.copy()
     summed[first.span] += expected[second.span]
     kept = np.ones(base.point.size, dtype=bool)
     kept[second.span] = False
-    found = attempted(lambda: together.pull(weights))
+    found = yield Ask(together, weights)
     circumstance = f"where {first.name} and {second.name} are one tensor"
     if isinstance(found, BackwardRaised):
         return name, Departure(name, f"{circumstance}, {found.sentence}")
@@ -102,8 +105,9 @@ def _pair(context: Context) -> tuple[int, int] | None:
     return None
 
 
-def forward_mode(context: Context) -> Outcome:
+def forward_mode(context: Context) -> Probing:
     """Compare J·v of forward mode with the slopes of the outputs along v."""
+    yield from ()
     base, name, line = context.base, "forward mode", context.line
     if not base.target.bridge.pushes:
         return Probe(name, "skipped", "the engine has none")
@@ -152,4 +156,6 @@ def _against_slopes(context: Context, pushed: Array) -> Outcome:
     return name, departure
 
 
-CALLS = (one_at_a_time, same_tensor_twice, forward_mode)
+CALLS: tuple[Callable[[Context], Probing], ...] = (
+    one_at_a_time, same_tensor_twice, forward_mode,
+)  # fmt: skip

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaised, BasePoint
+from conformance.gradient_check.base_point import BasePoint
 from conformance.gradient_check.line import Line
-from conformance.gradient_check.result import Departure, Probe
+from conformance.gradient_check.result import Departure
 from conformance.observation import Array
 
 EQUAL = 4096.0
 """Units of roundoff, of the largest entry, within which gradients are the same at first sight."""
 SPREADS = 8.0
 """Times what a few roundoffs in the input do to a gradient that two of them may lie apart."""
-
-Outcome = Probe | tuple[str, Departure]
 
 
 @dataclass
@@ -56,14 +53,23 @@ class Context:
         return int(np.argmax(apart))
 
     def _sensitivity(self) -> float:
-        """Return how far a few roundoffs in the input move the gradient."""
+        """Return how far a few roundoffs in the input move the gradient.
+
+        Zero where a repetition does not confirm it: what state left behind excuses nothing.
+        """
         base = self.base
         step = 8 * base.unit * self.line.direction
-        up, down = (
-            base.target.record(base.point + sign * step).pull(self.weights) for sign in (1.0, -1.0)
+        up, down, again = (
+            base.target.record(base.point + sign * step).pull(self.weights)
+            for sign in (1.0, -1.0, 1.0)
         )
-        apart = np.abs(up - down)
-        return float(np.max(apart, initial=0.0, where=np.isfinite(apart)))
+        moved, repeated = np.abs(up - down), np.abs(again - up)
+        usable = np.isfinite(moved) & np.isfinite(repeated)
+        if 2 * np.max(repeated, initial=0.0, where=usable) > np.max(
+            moved, initial=0.0, where=usable
+        ):
+            return 0.0
+        return float(np.max(moved, initial=0.0, where=usable))
 
     def wrong(self, cause: str, found: Array, circumstance: str, expected: Array) -> Departure:
         """Return the failure that a gradient is another one under some circumstance."""
@@ -77,11 +83,3 @@ class Context:
             f"{circumstance}, the gradient of {where} is {got:.6g} instead of {want:.6g}",
             None, where, got, want, abs(got - want), limit,
         )  # fmt: skip
-
-
-def attempted(action: Callable[[], Array]) -> Array | BackwardRaised:
-    """Return a gradient, or what the backward raised."""
-    try:
-        return action()
-    except BACKWARD_ERRORS as error:
-        return BackwardRaised(error)

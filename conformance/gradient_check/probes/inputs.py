@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from time import thread_time
 
 import numpy as np
 
@@ -15,17 +14,16 @@ from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaise
 from conformance.gradient_check.comparison import compare
 from conformance.gradient_check.examination import Findings, examined
 from conformance.gradient_check.line import Line
-from conformance.gradient_check.probes.context import Context, Outcome
+from conformance.gradient_check.probes.asking import Ask, Outcome, Probing
+from conformance.gradient_check.probes.context import Context
 from conformance.gradient_check.result import Departure, Probe
 from conformance.gradient_check.targets import Target
+from conformance.observation import Array
 
 CONSTANTS = "constant tensors would have to change with them"
 LARGE = 2.0**7
-"""Factor for functions whose series and recurrences are as long as their arguments are large."""
-PATIENCE = 3.0
-"""Times the usual duration that a call at large inputs may take before huge ones are given up."""
-REPEATS = 5
-"""Calls of which the fastest counts."""
+"""Factor beyond FEW numbers, for what takes a step of a series per unit of its argument."""
+FEW = 1024
 TINY, HUGE = 2.0**-30, 2.0**18
 """Factors on the inputs."""
 ENOUGH = 4096
@@ -38,49 +36,36 @@ GLANCE = 2.0**-24
 """Fraction of the scale by which gradient and slope may differ at first sight."""
 
 
-def tiny(context: Context) -> Outcome:
+def tiny(context: Context) -> Probing:
     """Check where all inputs are tiny."""
     return _scaled(context, "tiny inputs", TINY)
 
 
-def huge(context: Context) -> Outcome:
-    """Check where all inputs are huge, or large where a backward's time grows with their size."""
-    return _scaled(context, "huge inputs", HUGE if _quick(context) else LARGE)
+def huge(context: Context) -> Probing:
+    """Check where all inputs are huge, or large where they are many."""
+    return _scaled(context, "huge inputs", HUGE if context.base.point.size <= FEW else LARGE)
 
 
-def _quick(context: Context) -> bool:
-    """Tell whether a backward at large inputs takes about the time that it takes at the point.
-
-    Processor time, the least of several: what else the machine does must not change a verdict.
-    """
-    target = context.base.target
-    times = []
-    for point in (target.point, target.point * LARGE):
-        durations = []
-        for _ in range(REPEATS):
-            start = thread_time()
-            try:
-                target.record(point).pull(context.weights)
-            except BACKWARD_ERRORS:
-                return False
-            durations.append(thread_time() - start)
-        times.append(min(durations))
-    return times[1] < PATIENCE * times[0]
-
-
-def _scaled(context: Context, name: str, factor: float) -> Outcome:
-    target = context.base.target
-    if context.base.unit > 2.0**-30:
+def _scaled(context: Context, name: str, factor: float) -> Probing:
+    yield from ()
+    base, target = context.base, context.base.target
+    if base.unit > 2.0**-30:
         return Probe(name, "skipped", "the dtype has no room for them")
-    point = target.point.copy()
-    for variable in target.variables:
-        if variable.name.startswith("input"):
-            point[variable.span] *= factor
-    return _checked(context, target.at(point), name, f"for inputs {factor:.1g} times as large")
+    if not any(v.name.startswith("parameter") for v in target.variables):
+        point, scales = base.point * factor, base.scales * factor
+    else:
+        point, scales = base.point.copy(), base.scales.copy()
+        for variable in target.variables:
+            if variable.name.startswith("input"):
+                point[variable.span] *= factor
+                scales[variable.span] *= factor
+    circumstance = f"for inputs {factor:.1g} times as large"
+    return (yield from _checked(context, target.at(point), name, circumstance, scales))
 
 
-def larger(context: Context) -> Outcome:
+def larger(context: Context) -> Probing:
     """Check larger inputs of the same kind: the first dimensions repeated, or else all of them."""
+    yield from ()
     name, target = "larger inputs", context.base.target
     shapes = [variable.shape for variable in target.variables]
     total = sum(math.prod(shape) for shape in shapes if shape)
@@ -95,7 +80,7 @@ def larger(context: Context) -> Outcome:
         other = _tiled(context, *repeats)
         if other is not None:
             size = "×".join(map(str, other.variables[0].shape))
-            outcome = _checked(context, other, name, f"for larger inputs ({size})")
+            outcome = yield from _checked(context, other, name, f"for larger inputs ({size})")
             if not (isinstance(outcome, Probe) and outcome.outcome == "skipped"):
                 break
     return outcome
@@ -122,7 +107,7 @@ def _tiled(context: Context, first: int, others: int) -> Target | None:
     return target.reshaped(shapes, np.concatenate(parts))
 
 
-def zero_dimensional(context: Context) -> Outcome:
+def zero_dimensional(context: Context) -> Probing:
     """Check 0-d inputs made of the first elements."""
     name, target = "0-d inputs", context.base.target
     if any(v.name.startswith("parameter") for v in target.variables):
@@ -135,10 +120,10 @@ def zero_dimensional(context: Context) -> Outcome:
         return Probe(name, "skipped")
     parts = [target.point[v.span][: 2 if v.is_complex else 1] for v in target.variables]
     other = target.reshaped([()] * len(parts), np.concatenate(parts))
-    return _checked(context, other, name, "for 0-d inputs")
+    return (yield from _checked(context, other, name, "for 0-d inputs"))
 
 
-def empty(context: Context) -> Outcome:
+def empty(context: Context) -> Probing:
     """Check inputs without elements: the gradient has their shape."""
     name, target = "empty inputs", context.base.target
     if any(v.name.startswith("parameter") for v in target.variables):
@@ -155,29 +140,29 @@ def empty(context: Context) -> Outcome:
         recording = other.record(point)
     except BACKWARD_ERRORS:
         return Probe(name, "skipped", "the function refuses them")
-    try:
-        recording.pull(np.ones(recording.outputs.size))
-    except BACKWARD_ERRORS as error:
-        return name, Departure(name, f"for empty inputs, {BackwardRaised(error).sentence}")
+    found = yield Ask(recording, np.ones(recording.outputs.size))
+    if isinstance(found, BackwardRaised):
+        return name, Departure(name, f"for empty inputs, {found.sentence}")
     return Probe(name, "passed")
 
 
-def _checked(context: Context, target: Target, name: str, circumstance: str) -> Outcome:
+def _checked(
+    context: Context, target: Target, name: str, circumstance: str, scales: Array | None = None
+) -> Probing:
     """Check at another point: one difference first, everything where that is not enough."""
     refused = Probe(name, "skipped", "the function refuses them")
     before = context.base.target.kept
     target.kept = before
     try:
-        base = BasePoint(target, context.base.random, context.base)
+        base = BasePoint(target, context.base.random, context.base, scales)
     except (*BACKWARD_ERRORS,):
         return refused
     if base.empty() or not base.finite.any():
         return refused
     weights = base.weights()
-    try:
-        gradient = base.pull(weights)
-    except BackwardRaised as error:
-        return name, Departure(name, f"{circumstance}, {error.sentence}")
+    gradient = yield Ask(base.recording, weights)
+    if isinstance(gradient, BackwardRaised):
+        return name, Departure(name, f"{circumstance}, {gradient.sentence}")
     direction = base.direction(gradient)
     usable = np.isfinite(gradient) & np.isfinite(direction)
     if not usable.all():
@@ -211,7 +196,7 @@ def _moves(line: Line) -> bool:
     return any((side != line.outputs).any() for pair in samples for side in pair)
 
 
-def _right_at_a_glance(line: Line, weights: np.ndarray, gradient: np.ndarray) -> bool:
+def _right_at_a_glance(line: Line, weights: Array, gradient: Array) -> bool:
     """Tell whether one difference, or another at a much smaller step, agrees with the gradient."""
     slope = float(gradient @ line.direction)
     scale = float(np.abs(gradient) @ np.abs(line.direction))
@@ -225,4 +210,4 @@ def _right_at_a_glance(line: Line, weights: np.ndarray, gradient: np.ndarray) ->
     return False
 
 
-INPUTS: tuple[Callable[[Context], Outcome], ...] = (tiny, huge, larger, zero_dimensional, empty)
+INPUTS: tuple[Callable[[Context], Probing], ...] = (tiny, huge, larger, zero_dimensional, empty)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaised, BasePoint
-from conformance.gradient_check.probes.context import Outcome
+from conformance.gradient_check.probes.asking import Outcome
 from conformance.gradient_check.randomness import SPREADS
 from conformance.gradient_check.result import Departure, Probe
 from conformance.gradient_check.targets import Target
