@@ -69,9 +69,7 @@ class ChainerEngine(TapeEngine):
             tensor.grad_var = gradient
         tensor.backward(enable_double_backprop=create_graph)
 
-    def backward_many(
-        self, tensors: Sequence[Tensor], gradients: Sequence[Tensor | None]
-    ) -> None:
+    def backward_many(self, tensors: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
         """Call `chainer.backward`."""
         for tensor, gradient in zip(tensors, gradients, strict=True):
             if tensor.creator_node is None:

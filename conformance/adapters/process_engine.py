@@ -2,7 +2,8 @@
 
 `process:COMMAND`, with `process[timeout=SECONDS]:COMMAND`, names the server of any engine in any
 language. `ENGINE[python=PATH]` serves one of this package's engines, or an adapter
-`package.module:attribute`, by another Python, which needs NumPy and the engine, not this package.
+`package.module:attribute`, by another Python, which needs NumPy and the engine, not this package;
+`AUTOGRAD_PYTHONS=ENGINE=PATH` in the environment does the same for a name without the option.
 
 A command is started without a shell, once per process of a run; it answers programs with
 observations until this side ends. One that dies or hangs is started anew for the next adapter.
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from conformance.adapters.remote import EngineLost, RemoteEngine
-from conformance.adapters.server_process import NoAnswer, ServerProcess
+from conformance.adapters.server_process import PYTHONS, NoAnswer, ServerProcess
 from conformance.errors import EngineLoadError, InvalidProgram
 from conformance.leaves import dtype_named
 from conformance.observation import Event, Observation, Refusal
@@ -42,7 +43,7 @@ _servers: dict[tuple[str, ...], ServerProcess] = {}
 """The servers of this process by their commands. They stay: importing a library takes seconds."""
 
 _COMMAND = re.compile(r"process(?:\[(?P<options>[^\[\]]*)\])?:(?P<command>.*)", re.DOTALL)
-_PYTHON = re.compile(r"(?P<base>[^\[\]\s]+)\[(?P<options>[^\[\]]*)\]")
+_PYTHON = re.compile(r"(?P<base>[^\[\]\s]+)(?:\[(?P<options>[^\[\]]*)\])?")
 _SERVER = Path(__file__).parents[1] / "serve.py"
 
 
@@ -56,8 +57,10 @@ def connect(name: str) -> ProcessEngine | None:
             options = _options(match["options"] or "")
             return ProcessEngine(match["command"], **_timeout(options))
         match = _PYTHON.fullmatch(name.strip())
-        options = _options(match["options"]) if match else {}
-        if match is None or "python" not in options:
+        if match is None:
+            return None
+        options = _pythons(match["base"]) | _options(match["options"] or "")
+        if "python" not in options:
             return None
         command = [options.pop("python"), str(_SERVER)]
         timeout = _timeout({key: options.pop(key) for key in ("timeout",) if key in options})
@@ -65,6 +68,12 @@ def connect(name: str) -> ProcessEngine | None:
         return ProcessEngine([*command, match["base"] + (f"[{rest}]" if rest else "")], **timeout)
     except EngineLoadError as error:
         raise EngineLoadError(f"{name!r}: {error}") from error
+
+
+def _pythons(engine: str) -> dict[str, str]:
+    """Return the option `python` that the environment gives to an engine, if it does."""
+    pairs = _options(os.environ.get(PYTHONS, ""))
+    return {"python": pairs[engine]} if engine in pairs else {}
 
 
 def _options(text: str) -> dict[str, str]:

@@ -23,6 +23,11 @@ _LAST_WORDS = 2000
 _GRACE = 0.5
 """Seconds that a process has to end once its standard input or output is closed."""
 
+PYTHONS = "AUTOGRAD_PYTHONS"
+"""An environment variable: `ENGINE=PATH,ENGINE=PATH`. It stands for the option `python`, so that
+ledgers and reproductions name the engine and no path of one machine. Servers do not inherit it:
+they are that Python."""
+
 
 class NoAnswer(Exception):
     """The process ended, stayed silent or said too much; it does not run any more."""
@@ -46,6 +51,7 @@ class ServerProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
+            env={name: value for name, value in os.environ.items() if name != PYTHONS},
             start_new_session=True,  # an interrupt is the tool's to handle; a group can be ended
         )
         assert process.stdin is not None

@@ -263,9 +263,10 @@ class TorchLikeEngine(TapeEngine):
         materialize: bool = True,
         once_differentiable: bool = False,
         jvp: bool = True,
+        needs: bool = True,
     ) -> tuple[Tensor, ...]:
         """Call a subclass of `autograd.Function` that does what `rule` says."""
-        del jvp  # that the parameter is there says that rules may have one; `rule` has it
+        del jvp, needs  # that they are here says that the engine has them; `rule` does the rest
         marks = {"dirty": dirty, "constant": non_differentiable, "materialize": materialize}
         made = function_of(self, rule, marks, once_differentiable)
         found = made.apply(*tensors)

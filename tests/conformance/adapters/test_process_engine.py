@@ -37,6 +37,15 @@ def _from_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
 
 
+def test_the_environment_names_the_python_of_an_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTOGRAD_PYTHONS", f"other=/no/such,reference={sys.executable}")
+    engine = load_engine("reference")
+    assert isinstance(engine, process_engine.ProcessEngine)
+    assert engine.name == "reference"
+    assert execute(engine, ONE).events[-1].value == 1.0
+    assert not isinstance(load_engine("torch"), process_engine.ProcessEngine)
+
+
 def wayward(mode: str, timeout: float = 5.0) -> str:
     command = shlex.join([sys.executable, "-S", "tests/engines/wayward_server.py", mode])
     return f"process[timeout={timeout:g}]:{command}"
