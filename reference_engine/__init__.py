@@ -59,7 +59,7 @@ def is_tensor(value: object) -> bool:  # type: ignore[valid-type]
 
 #: packages, imported when first used, and namespaces made of the table's rows
 _PACKAGES = ("nn", "optim")
-_NAMESPACES = ("fft", "linalg", "special")
+_NAMESPACES = ("fft", "linalg", "masked", "special")
 
 
 def __getattr__(name: str) -> Any:

@@ -40,7 +40,7 @@ composite("unsafe_split", lambda F, x, split_size, dim=0: tuple(F.clone(y) for y
 
 
 # a tensor with a part replaced --------------------------------------------------------------------
-def _with_part(part: str) -> Any:
+def with_part(part: str) -> Any:
     """A copy of x in which the part that the view ``part`` shows is ``src``."""
 
     def forward(F: Any, x: Any, src: Any, **where: Any) -> Any:
@@ -51,9 +51,9 @@ def _with_part(part: str) -> Any:
     return forward
 
 
-composite("diagonal_scatter", _with_part("diagonal"), order=("x", "src", "offset", "dim1", "dim2"))
-composite("select_scatter", _with_part("select"), order=("x", "src", "dim", "index"))
-composite("slice_scatter", _with_part("slice"), order=("x", "src", "dim", "start", "end", "step"))
+composite("diagonal_scatter", with_part("diagonal"), order=("x", "src", "offset", "dim1", "dim2"))
+composite("select_scatter", with_part("select"), order=("x", "src", "dim", "index"))
+composite("slice_scatter", with_part("slice"), order=("x", "src", "dim", "start", "end", "step"))
 
 
 # at least so many dimensions, side by side --------------------------------------------------------

@@ -10,7 +10,7 @@ from reference_engine.ops.dims import axis, broadcast_shapes
 from reference_engine.ops.opdef import linear
 
 
-def _rows(ndim: int, dim: int, index: Any) -> Any:
+def rows_at(ndim: int, dim: int, index: Any) -> Any:
     """The index that picks ``index`` along one dimension and everything along the others."""
     return (*(slice(None),) * axis(dim, ndim), index)
 
@@ -44,7 +44,7 @@ def _index_add(xp: Any, x: Any, index: Any, source: Any, *, dim: int, alpha: Any
     source = source if alpha == 1 else source * alpha
     if x.ndim == 0:
         return x + xp.sum(source)
-    return xp.index_put(x, _rows(x.ndim, dim, index), source, accumulate=True)
+    return xp.index_put(x, rows_at(x.ndim, dim, index), source, accumulate=True)
 
 
 def _gather(xp: Any, x: Any, index: Any, *, dim: int) -> Any:

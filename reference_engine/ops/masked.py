@@ -1,0 +1,121 @@
+"""Reductions and normalisations of the elements that a mask keeps: ``masked.sum`` and its kin.
+
+What is masked out becomes the identity of the operation, as documented at
+https://pytorch.org/docs/stable/masked.html; a slice without elements gives what that identity
+gives.
+"""
+
+from __future__ import annotations
+
+from math import inf, nan
+from typing import Any
+
+from reference_engine.ops.dims import axes, count
+from reference_engine.ops.opdef import composite
+
+
+def _filled(F: Any, x: Any, mask: Any, value: float) -> Any:
+    return x if mask is None else F.where(mask, x, value)
+
+
+def _count(F: Any, x: Any, mask: Any, dim: Any, keepdim: bool) -> Any:
+    """How many elements of each slice take part."""
+    if mask is None:
+        return count(x.shape, dim)
+    return F.sum(F.expand(mask, size=tuple(x.shape)), dim=dim, keepdim=keepdim)
+
+
+def _typed(x: Any, dtype: Any) -> Any:
+    return x if dtype is None else x.to(dtype)
+
+
+def _reduced(verb: str, identity: float) -> Any:
+    def forward(F: Any, x: Any, mask: Any = None, *, dim: Any = None, keepdim: bool = False,
+                dtype: Any = None) -> Any:  # fmt: skip
+        x = _filled(F, _typed(x, dtype), mask, identity)
+        return getattr(F, verb)(x, dim=axes(dim, x.ndim), keepdim=keepdim)
+
+    return forward
+
+
+def _prod(F: Any, x: Any, mask: Any = None, *, dim: Any = None, keepdim: bool = False,
+          dtype: Any = None) -> Any:  # fmt: skip
+    x, gone = _filled(F, _typed(x, dtype), mask, 1), axes(dim, x.ndim)
+    for d in gone:
+        x = F.prod(x, dim=d, keepdim=True)
+    return x if keepdim or not gone else F.squeeze(x, dim=gone)
+
+
+def _mean(F: Any, x: Any, mask: Any = None, *, dim: Any = None, keepdim: bool = False,
+          dtype: Any = None) -> Any:  # fmt: skip
+    total = F.sum(_filled(F, _typed(x, dtype), mask, 0), dim=axes(dim, x.ndim), keepdim=keepdim)
+    n = _count(F, x, mask, dim, keepdim)
+    return total * (1 / n if n else nan) if isinstance(n, int) else total / n
+
+
+def _var(F: Any, x: Any, mask: Any = None, *, dim: Any = None, unbiased: bool | None = None,
+         keepdim: bool = False, correction: int | None = None, dtype: Any = None
+         ) -> Any:  # fmt: skip
+    x = _typed(x, dtype)
+    correction = int(unbiased is not False) if correction is None else correction
+    centred = _filled(F, x - _mean(F, x, mask, dim=dim, keepdim=True), mask, 0)
+    # of complex numbers a complex one, unlike var's, as in PyTorch
+    total = F.sum(centred * F.conj(centred), dim=axes(dim, x.ndim), keepdim=keepdim)
+    freedom = _count(F, x, mask, dim, keepdim) - correction
+    return total / (F.clamp_min(freedom, 0) if mask is not None else max(freedom, 0))
+
+
+def _norm(F: Any, x: Any, ord: float = 2.0, mask: Any = None, *, dim: Any = None,
+          keepdim: bool = False, dtype: Any = None) -> Any:  # fmt: skip
+    x = _filled(F, _typed(x, dtype), mask, inf if ord == -inf else 0)
+    return F.linalg_vector_norm(x, ord=float(ord), dim=axes(dim, x.ndim), keepdim=keepdim)
+
+
+def _normalize(F: Any, x: Any, ord: float, dim: int, mask: Any = None, *, eps: float = 1e-12,
+               dtype: Any = None) -> Any:  # fmt: skip
+    size = _norm(F, x, ord, mask, dim=dim, keepdim=True, dtype=dtype)
+    return _filled(F, _typed(x, dtype), mask, 0) / F.clamp_min(size, eps)
+
+
+def _along(verb: str, identity: float) -> Any:
+    def forward(F: Any, x: Any, dim: int, mask: Any = None, *, dtype: Any = None) -> Any:
+        return getattr(F, verb)(_filled(F, _typed(x, dtype), mask, identity), dim=dim)
+
+    return forward
+
+
+def _median(F: Any, x: Any, dim: int = -1, mask: Any = None, *, keepdim: bool = False,
+            dtype: Any = None) -> Any:  # fmt: skip
+    x = _filled(F, _typed(x, dtype), mask, nan)
+    return (F.median if mask is None else F.nanmedian)(x, dim=dim, keepdim=keepdim)[0]
+
+
+_ROW: dict[str, Any] = {"methods": (), "fill": {"mask": "bool"}}
+_MASKED: Any = [(((2, 5),), {}), (((2, 5), (2, 5)), {"dim": 1}),
+                (((2, 3, 2), (3, 1)), {"dim": (0, -1), "keepdim": True})]  # fmt: skip
+for _name, _verb, _identity in (("sum", "sum", 0), ("amax", "amax", -inf), ("amin", "amin", inf),
+                                ("logsumexp", "logsumexp", -inf)):  # fmt: skip
+    composite(f"masked.{_name}", _reduced(_verb, _identity), order=("x", "dim"), samples=_MASKED,
+              complex=_name[0] != "a", **_ROW)  # fmt: skip
+for _name, _forward in (("prod", _prod), ("mean", _mean), ("var", _var)):
+    composite(f"masked.{_name}", _forward, order=("x", "dim", "unbiased")[: 2 + (_name == "var")],
+              samples=_MASKED, **_ROW)  # fmt: skip
+composite("masked.std", lambda F, x, mask=None, *, dim=None, unbiased=None, keepdim=False,
+          correction=None, dtype=None: F.sqrt(_var(F, x, mask, dim=dim, unbiased=unbiased,
+                                                   keepdim=keepdim, correction=correction,
+                                                   dtype=dtype)),
+          order=("x", "dim", "unbiased"), samples=_MASKED[:1], **_ROW)  # fmt: skip
+composite("masked.norm", _norm, order=("x", "ord", "dim"), samples=_MASKED, **_ROW)
+composite("masked.normalize", _normalize, order=("x", "ord", "dim"), **_ROW,
+          samples=[(((2, 3), (2, 3)), {"ord": 2.0, "dim": 1})])  # fmt: skip
+for _name, _identity in (("softmax", -inf), ("log_softmax", -inf), ("softmin", inf), ("cumsum", 0),
+                         ("cumprod", 1)):  # fmt: skip
+    composite(f"masked.{_name}", _along(_name, _identity), order=("x", "dim"),
+              samples=[(((2, 5), (2, 5)), {"dim": 1})], complex=_name[0] == "c", **_ROW
+              )  # fmt: skip
+composite("masked.median", _median, order=("x", "dim"), complex=False, kinks="ties",
+          samples=[(((2, 5), (2, 5)), {"dim": 1})], **_ROW)  # fmt: skip
+composite("masked.logaddexp", lambda F, x, other, input_mask=None, other_mask=None, *, dtype=None:
+          F.logaddexp(_filled(F, _typed(x, dtype), input_mask, -inf),
+                      _filled(F, _typed(other, dtype), other_mask, -inf)), complex=False,
+          order=("x", "other"), samples=[(((2, 3), (2, 3)), {})], **_ROW)  # fmt: skip
