@@ -8,7 +8,8 @@ from functools import cache
 from typing import Literal
 
 _FILES = (
-    "paddle", "tinygrad", "mlx", "autograd", "tensorflow", "pytensor", "smallpebble", "micrograd",
+    "paddle", "tinygrad", "torch", "mlx", "autograd", "tensorflow", "pytensor", "smallpebble",
+    "micrograd",
 )  # fmt: skip
 """The files of defects, one for each engine: those with the most first."""
 

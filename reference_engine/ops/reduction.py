@@ -307,14 +307,25 @@ def _logsumexp(xp: Any, x: Any, *, dim: Dims, keepdim: bool = False) -> Any:
     return total if keepdim else xp.squeeze(total, axis=where)
 
 
-def _weights(F: Any, x: Any, y: Any, dim: Dims, keepdim: bool) -> Any:
-    """The softmax of x; 0 where all of x is −∞."""
-    y = restore(F, y, x.shape, dim, keepdim)
-    return F.exp(x - F.where(y == -inf, 0, y))
+def _shifted(xp: Any, x: Any, *, dim: Dims) -> Any:
+    """x less the greatest real part where that is finite."""
+    top = xp.max(xp.real(x) if is_complex(xp, x) else x, axis=axes(dim, x.ndim), keepdims=True)
+    return x - xp.where(xp.isinf(top), 0, top)
 
 
+def _weights(F: Any, x: Any, dim: Dims) -> Any:
+    """The softmax of x, 0 where all of x is −∞; not from the logarithm of the sum, which has lost a
+    digit for each digit of x.
+    """
+    powers = F.exp(F._shifted(x, dim=dim)) if count(x.shape, dim) else x
+    total = F.sum(powers, dim=dim, keepdim=True)
+    return powers / F.where(total == 0, 1, total)
+
+
+# a softmax does not change with the shift, which so needs no derivative of its own
+linear("_shifted", _shifted, transpose=lambda F, g: g)
 own("logsumexp", _logsumexp, aliases=("special.logsumexp",), samples=[*_DIMS[1:3], *ONE_DIM],
-    vjp_x=lambda F, g, x, y, dim, keepdim:
-        restore(F, g, x.shape, dim, keepdim) * F.conj(_weights(F, x, y, dim, keepdim)),
-    jvp=lambda F, x, y, t_x, dim, keepdim:
-        F.sum(t_x * _weights(F, x, y, dim, keepdim), dim=dim, keepdim=keepdim))  # fmt: skip
+    vjp_x=lambda F, g, x, dim, keepdim:
+        restore(F, g, x.shape, dim, keepdim) * F.conj(_weights(F, x, dim)),
+    jvp=lambda F, x, t_x, dim, keepdim:
+        F.sum(t_x * _weights(F, x, dim), dim=dim, keepdim=keepdim))  # fmt: skip

@@ -20,8 +20,8 @@ _POSITIVE = {"x": (0.0, inf)}
 for _name, _scipy in (
     ("digamma", "psi"), ("lgamma", "gammaln"), ("i0", "i0"), ("special_i0e", "i0e"),
     ("special_i1", "i1"), ("special_i1e", "i1e"), ("special_entr", "entr"),
-    ("special_erfcx", "erfcx"), ("special_ndtr", "ndtr"), ("special_ndtri", "ndtri"),
-    ("special_log_ndtr", "log_ndtr"), ("polygamma", "polygamma"),
+    ("special_erfcx", "erfcx"), ("special_ndtri", "ndtri"),
+    ("special_log_ndtr", "log_ndtr"), ("polygamma", "polygamma"), ("special_zeta", "zeta"),
 ):  # fmt: skip
     NUMPY.define(_name, of_scipy(_scipy))
 NUMPY.define("copysign", np.copysign)
@@ -31,7 +31,9 @@ elementwise("lgamma", "lgamma", dx=lambda F, x: F.digamma(x), domain=_POSITIVE,
             aliases=("special.gammaln",), **_ROW)  # fmt: skip
 elementwise("digamma", "digamma", dx=lambda F, x: F._polygamma(x, n=1), domain=_POSITIVE,
             aliases=("special.digamma", "special.psi"), **_ROW)  # fmt: skip
-elementwise("_polygamma", lambda xp, x, *, n: xp.digamma(x) if n == 0 else xp.polygamma(n, x),
+# torch's own polygamma(1, x) has 9 digits
+elementwise("_polygamma", lambda xp, x, *, n: xp.digamma(x) if n == 0 else xp.special_zeta(
+                2.0, x) if n == 1 else xp.polygamma(n, x),
             dx=lambda F, x, n: F._polygamma(x, n=n + 1), node="PolygammaBackward0",
             domain=_POSITIVE, samples=[(((2, 3),), {"n": 2})], **_SPECIAL)  # fmt: skip
 
@@ -71,7 +73,8 @@ elementwise("special.i1e", "special_i1e", dx=lambda F, x, y: F.special_i0e(x) - 
 elementwise("special.entr", "special_entr", dx=lambda F, x: -F.log(x) - 1, domain=_POSITIVE,
             **_SPECIAL)  # fmt: skip
 elementwise("special.erfcx", "special_erfcx", dx=lambda F, x, y: x * y * 2 - ERF_SLOPE, **_SPECIAL)
-elementwise("special.ndtr", "special_ndtr", **_SPECIAL,
+# torch's own ndtr cancels for negative x
+elementwise("special.ndtr", lambda xp, x: xp.erfc(x * -sqrt(0.5)) * 0.5, **_SPECIAL,
             dx=lambda F, x: F.exp(x * x * -0.5) * (1 / sqrt(2 * pi)))  # fmt: skip
 elementwise("special.ndtri", "special_ndtri", domain={"x": (0.0, 1.0)}, **_SPECIAL,
             dx=lambda F, y: F.exp(y * y * 0.5) * sqrt(2 * pi))  # fmt: skip

@@ -9,8 +9,8 @@ import numpy as np
 
 from reference_engine.backends.numpy_backend import NUMPY
 from reference_engine.ops.dims import axis
-from reference_engine.ops.opdef import composite, own
-from reference_engine.ops.reduction import ONE_DIM, put_along, take_along, ties_jvp, ties_vjp
+from reference_engine.ops.opdef import composite, nondiff, own
+from reference_engine.ops.reduction import ONE_DIM, is_complex, put_along, take_along, ties_jvp, ties_vjp
 from reference_engine.ops.scan import argsort, back_to_front, recurrence, shifted
 
 # without nan --------------------------------------------------------------------------------------
@@ -198,25 +198,42 @@ def _numpy_logcumsumexp(x: Any, dim: int) -> Any:
     return np.moveaxis(out, 0, dim)
 
 
-def _fade(F: Any, y: Any, dim: int) -> Any:
-    """e to the step from each element to the next, 0 for the first and after −∞."""
-    before = shifted(F, y, dim, lambda head: F.zeros_like(head) - inf)
-    return F.where(F.isinf(before), 0, F.exp(F.where(F.isinf(before), 0, before - y)))
+def _summit(xp: Any, x: Any, *, dim: int) -> Any:
+    """The running maximum of the real part, where it is finite."""
+    real = xp.real(x) if is_complex(xp, x) else x
+    top = xp.cummax(real, axis(dim, x.ndim))[0]
+    return xp.where(xp.isinf(top), 0, top)
 
 
-def _part(F: Any, x: Any, y: Any) -> Any:
-    return F.where(F.isinf(x), 0, F.exp(F.where(F.isinf(x), 0, x - y)))
+nondiff("_summit", _summit)
 
 
-def _logcumsumexp_vjp(F: Any, g: Any, x: Any, y: Any, dim: int) -> Any:
-    """gᵢ' = (e^(xᵢ − yᵢ))* rᵢ with rᵢ = gᵢ + (e^(yᵢ − yᵢ₊₁))* rᵢ₊₁: no factor exceeds 1."""
-    factors = shifted(F, back_to_front(F, F.conj(_fade(F, y, dim)), dim), dim, F.zeros_like)
-    rest = recurrence(F, back_to_front(F, g, dim), factors, dim)
-    return F.conj(_part(F, x, y)) * back_to_front(F, rest, dim)
+def _shares(F: Any, x: Any, dim: int) -> tuple[Any, Any]:
+    """What the element itself, and what all before it, have in each sum of exponentials.
+
+    From x, not from the logarithm of the sum, which has lost a digit for each digit of x.
+    """
+    top = F._summit(x, dim=dim)
+    before = shifted(F, top, dim, lambda head: head)
+    fade = F.where(before > top, 0, F.exp(before - top))
+    own = F.where(F.isinf(x), 0, F.exp(F.where(F.isinf(x), 0, x) - top))
+    total = recurrence(F, own, fade, dim)
+    safe = F.where(total == 0, 1, total)
+    return own / safe, fade * shifted(F, total, dim, F.zeros_like) / safe
+
+
+def _logcumsumexp_vjp(F: Any, g: Any, x: Any, dim: int) -> Any:
+    """gᵢ' = (own shareᵢ)* rᵢ with rᵢ = gᵢ + (others' shareᵢ₊₁)* rᵢ₊₁: no factor exceeds 1."""
+    own, others = (F.conj(share) for share in _shares(F, x, dim))
+    factors = shifted(F, back_to_front(F, others, dim), dim, F.zeros_like)
+    return own * back_to_front(F, recurrence(F, back_to_front(F, g, dim), factors, dim), dim)
+
+
+def _logcumsumexp_jvp(F: Any, x: Any, t_x: Any, dim: int) -> Any:
+    own, others = _shares(F, x, dim)
+    return recurrence(F, t_x * own, others, dim)
 
 
 NUMPY.define("logcumsumexp", _numpy_logcumsumexp)
 own("logcumsumexp", lambda xp, x, *, dim: xp.logcumsumexp(x, axis(dim, x.ndim)), samples=[
-        (((2, 3),), {"dim": 1})], vjp_x=_logcumsumexp_vjp,
-    jvp=lambda F, x, y, t_x, dim: recurrence(
-        F, t_x * _part(F, x, y), _fade(F, y, dim), dim))  # fmt: skip
+        (((2, 3),), {"dim": 1})], vjp_x=_logcumsumexp_vjp, jvp=_logcumsumexp_jvp)  # fmt: skip

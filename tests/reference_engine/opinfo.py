@@ -1,7 +1,7 @@
 """PyTorch's own samples of its operations, run through both libraries.
 
 ``python -m tests.reference_engine.opinfo [REGEX]`` prints the counts: names, samples, agreements,
-and every disagreement.
+and every disagreement. How much two results may differ is derived in ``rounding``.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -20,14 +22,18 @@ import torch
 import reference_engine
 from reference_engine.ops.call import function_of
 from reference_engine.ops.table import ALIASES, TABLE
+from tests.reference_engine.formulations import FORMULATIONS, UNDEFINED
+from tests.reference_engine.rounding import (
+    PerturbingTorch,
+    Results,
+    differences,
+    nudged,
+    perturbing,
+)
 
+DEVICES = ("cpu", "torch")
 KINDS = (torch.float64, torch.complex128)
-EPS = 2.0**-52
-#: relative size of the perturbation that measures how much a result amplifies rounding
-STEP = 2.0**-30
-#: steps that may each round, and what libraries promise of special functions
-ROUNDING = 2048 * EPS
-#: values that are drawn at random or left uninitialised: nothing to compare element by element
+#: values that are drawn at random: nothing to compare element by element
 RANDOM = frozenset(
     "bernoulli normal nn.functional.dropout nn.functional.dropout2d nn.functional.dropout3d "
     "nn.functional.alpha_dropout nn.functional.feature_alpha_dropout".split()
@@ -48,9 +54,6 @@ UP_TO_PHASE = frozenset("linalg.eigh linalg.svd svd linalg.eig".split())
 METHODS = frozenset(
     "view view_as expand expand_as repeat unfold index_put reshape new_zeros to".split()
 )
-
-Results = list[dict[str, Any]]
-
 
 @cache
 def entries() -> dict[str, Any]:
@@ -85,60 +88,57 @@ def samples(entry: Any, kind: torch.dtype) -> list[Any]:
 def converted(v: Any, device: str) -> Any:
     """A sample's argument for the reference engine."""
     if isinstance(v, torch.Tensor):
-        array = v.detach().resolve_conj().resolve_neg().numpy().copy()
-        return reference_engine.tensor(array, device=device).requires_grad_(v.requires_grad)
-    if isinstance(v, (list, tuple)):
-        made = [converted(x, device) for x in v]
-        return made if isinstance(v, list) else tuple(made)
-    if isinstance(v, dict):
-        return {k: converted(x, device) for k, x in v.items()}
-    if isinstance(v, torch.dtype):
+        array = reference_engine.tensor(numbers(v), device=device)
+        kind = getattr(reference_engine, str(v.dtype)[6:])
+        return array.to(kind).requires_grad_(v.requires_grad)
+    if isinstance(v, (list, tuple, dict)):
+        return _inside(v, lambda x: converted(x, device))
+    if isinstance(v, (torch.dtype, torch.memory_format)):
         return getattr(reference_engine, str(v).split(".")[1])
-    return device if isinstance(v, torch.device) else v
+    if v is torch.nn.functional.pairwise_distance or isinstance(v, torch.nn.PairwiseDistance):
+        return reference_engine.nn.functional.pairwise_distance
+    return device if isinstance(v, torch.device) or v == "cpu" else v
 
 
-def perturbed(v: Any) -> Any:
-    """A sample's argument with every floating element moved by a few ``STEP`` of its size."""
+def perturbed(v: Any, draw: int) -> Any:
+    """A sample's argument with every floating element moved, see ``rounding.nudged``."""
     if isinstance(v, torch.Tensor):
         if not v.dtype.is_floating_point and not v.dtype.is_complex:
             return v
-        noise = np.random.default_rng(3).choice([-1.0, 1.0], tuple(v.shape))
-        moved = v.detach() * (1 + STEP * torch.as_tensor(noise).to(v.real.dtype))
+        moved = torch.empty_like(v).detach().copy_(torch.from_numpy(nudged(numbers(v), draw)))
         return moved.requires_grad_(v.requires_grad)
-    if isinstance(v, (list, tuple)):
-        made = [perturbed(x) for x in v]
-        return made if isinstance(v, list) else tuple(made)
-    return {k: perturbed(x) for k, x in v.items()} if isinstance(v, dict) else v
+    return _inside(v, lambda x: perturbed(x, draw))
+
+
+def _inside(v: Any, change: Callable[[Any], Any]) -> Any:
+    """Nested arguments with every one of them changed."""
+    if isinstance(v, dict):
+        return {k: change(x) for k, x in v.items()}
+    return type(v)(change(x) for x in v) if type(v) in (list, tuple) else v
 
 
 def tensors(v: Any) -> Iterator[Any]:
     """The tensors in nested arguments or results."""
     if hasattr(v, "requires_grad") and hasattr(v, "detach"):
         yield v
-    elif isinstance(v, dict):
-        for x in v.values():
-            yield from tensors(x)
-    elif isinstance(v, (list, tuple)):
-        for x in v:
+    elif isinstance(v, (dict, list, tuple)):
+        for x in v.values() if isinstance(v, dict) else v:
             yield from tensors(x)
 
 
 def numbers(x: Any) -> Any:
-    x = x.detach()
+    """A tensor's values as a NumPy array of its own, bfloat16 as float32."""
+    x = x.detach().cpu()
+    if str(x.dtype).endswith("bfloat16"):
+        x = x.float()
     if isinstance(x, torch.Tensor):
         return np.array(x.resolve_conj().resolve_neg().numpy(force=True))
-    return np.array(x.cpu().numpy())
-
-
-def _direction(seed: int, shape: Sequence[int], is_complex: bool) -> Any:
-    rng = np.random.default_rng(seed)
-    v = rng.uniform(-1, 1, shape)
-    return np.asarray(v + 1j * rng.uniform(-1, 1, shape) if is_complex else v)
+    return np.array(x.numpy())
 
 
 @dataclass
 class Call:
-    """One operation of one library on one sample."""
+    """One operation of one library on one sample; ``draw`` perturbs cotangents and tangents."""
 
     library: Any
     device: str
@@ -147,6 +147,7 @@ class Call:
     kwargs: dict[str, Any]
     by_magnitude: bool
     second: bool
+    draw: int | None = None
 
     def results(self) -> Results:
         """For each output: value, vjp, jvp (by transposing the vjp) and double backward."""
@@ -156,24 +157,28 @@ class Call:
             outs = [out.abs() for out in outs]
         return [self._derivatives(out, xs, i) for i, out in enumerate(outs)]
 
-    def _made(self, array: Any) -> Any:
-        return self.library.tensor(array, device=self.device)
+    def _direction(self, like: Any, seed: int) -> Any:
+        """A fixed cotangent or tangent for a tensor, in its dtype."""
+        rng = np.random.default_rng(seed)
+        v = np.asarray(rng.uniform(-1, 1, tuple(like.shape)))
+        if like.dtype.is_complex:
+            v = v + 1j * rng.uniform(-1, 1, v.shape)
+        return self.library.tensor(nudged(v, self.draw), device=self.device).to(like.dtype)
 
     def _derivatives(self, out: Any, xs: list[Any], seed: int) -> dict[str, Any]:
         found = {"value": numbers(out)}
         if not out.requires_grad or found["value"].dtype.kind not in "fc":
             return found
         grad = self.library.autograd.grad
-        v = self._made(_direction(seed, out.shape, found["value"].dtype.kind == "c"))
-        v = v.to(out.dtype).requires_grad_()
+        v = self._direction(out, seed).requires_grad_()
         first = grad(out, xs, v, allow_unused=True, create_graph=self.second, retain_graph=True)
         self._record(found, "vjp", first, xs)
         onward = [(i, g) for i, g in enumerate(first) if g is not None and g.requires_grad]
         if not self.second or not onward:
             return found
-        ts = [self._made(_direction(100 + i, g.shape, numbers(g).dtype.kind == "c")).to(g.dtype)
-              for i, g in onward]  # fmt: skip
-        then = grad([g for _, g in onward], [v, *xs], ts, allow_unused=True, retain_graph=True)
+        ts = [self._direction(g, 100 + i) for i, g in onward]
+        gs, further = [g for _, g in onward], self.draw is not None
+        then = grad(gs, [v, *xs], ts, allow_unused=True, retain_graph=True, create_graph=further)
         self._record(found, "jvp", then[:1], [v])
         self._record(found, "second", then[1:], xs)
         return found
@@ -181,92 +186,98 @@ class Call:
     def _record(self, found: dict[str, Any], key: str, gs: Sequence[Any], xs: list[Any]) -> None:
         for i, (g, x) in enumerate(zip(gs, xs, strict=True)):
             # an undefined gradient is a gradient of zero
-            found[f"{key}{i}"] = np.zeros(tuple(x.shape)) if g is None else numbers(g)
+            found[f"{key}{i}"] = numbers(x) * 0 if g is None else numbers(g)
 
 
-def differences(got: Results, expected: Results, shaken: Callable[[], Results]) -> Iterator[str]:
-    """What of a result disagrees with torch's beyond rounding.
+@dataclass
+class Sample:
+    """One sample of an entry, and what torch computes of it."""
 
-    Rounding may enter with every step and is amplified as a perturbation of the inputs would be:
-    2048 ε of the array's size (at least 1: cotangents are of that size), plus 2048 ε times the
-    change per relative perturbation that torch itself shows (measured with ``STEP``), which may not
-    exceed a relative 1e-7.
-    """
-    if len(got) != len(expected):
-        yield f"{len(got)} outputs, torch has {len(expected)}"
-        return
-    moved: Results | None = None
-    for n, (mine, theirs) in enumerate(zip(got, expected, strict=True)):
-        for key, e in theirs.items():
-            g = mine.get(key)
-            if g is None:
-                if np.any(e):
-                    yield f"output {n}: no {key}, torch has one"
-                continue
-            if g.shape != e.shape or (key == "value" and g.dtype != e.dtype):
-                yield f"output {n}, {key}: {g.dtype} {g.shape}, torch {e.dtype} {e.shape}"
-                continue
-            if key != "value":
-                # where torch's derivative is not a number there is none to agree with
-                g = np.where(np.isnan(e), e, g)
-            if _within(g, e, ROUNDING * _size(e)):
-                continue
-            moved = moved or shaken()
-            amplified = _change(moved[n][key], e) / STEP if key in moved[n] else 0.0
-            size = _size(e)
-            if not _within(g, e, min(ROUNDING * (size + amplified), 1e-7 * (1 + size))):
-                yield f"output {n}, {key}: off by {_change(g, e):.3g} of {size:.3g}"
+    entry: Any
+    #: torch's function, or another formulation of it
+    function: Callable[..., Any]
+    args: Sequence[Any]
+    kwargs: dict[str, Any]
+    second: bool
 
+    def torch(self, draw: int | None = None) -> Results:
+        """torch's results, the inputs perturbed by a draw."""
+        run, args, kwargs = self.function, self.args, self.kwargs
+        if draw is None:
+            return self._call(torch, "cpu", run, args, kwargs, None)
+        args, kwargs = perturbed(args, draw), perturbed(kwargs, draw)
+        with PerturbingTorch(draw):
+            return self._call(torch, "cpu", run, args, kwargs, draw)
 
-def _size(x: Any) -> float:
-    finite = np.abs(x[np.isfinite(x)]) if x.dtype.kind in "fc" else np.abs(x.astype(float))
-    return float(finite.max(initial=1.0))
+    def ours(self, device: str, draw: int | None = None) -> Results:
+        """The reference engine's results on one of its backends, every operation perturbed."""
+        function = ours(self.entry.name)
+        assert function is not None
+        args, kwargs = converted(self.args, device), converted(self.kwargs, device)
+        with nullcontext() if draw is None else perturbing(draw):
+            return self._call(reference_engine, device, function, args, kwargs, draw)
+
+    def _call(self, library: Any, device: str, function: Any, args: Any, kwargs: Any,
+              draw: int | None) -> Results:  # fmt: skip
+        phase = self.entry.name in UP_TO_PHASE
+        return Call(library, device, function, args, kwargs, phase, self.second, draw).results()
 
 
-def _change(a: Any, b: Any) -> float:
-    same = a.shape == b.shape and np.isfinite(a) & np.isfinite(b)
-    return float(np.abs((a - b)[same]).max(initial=0.0)) if np.any(same) else 0.0
+def of_torch(sample: Sample) -> Results:
+    """torch's results; to first order for a kernel that torch has no double backward of."""
+    try:
+        return sample.torch()
+    except RuntimeError as error:
+        if not sample.second or "is not implemented" not in str(error):
+            raise
+        sample.second = False
+        return sample.torch()
 
 
-def _within(got: Any, expected: Any, tolerance: float) -> bool:
-    if got.dtype.kind not in "fc":
-        return bool(np.array_equal(got, expected))
-    return bool(np.allclose(got, expected, rtol=0, atol=max(tolerance, 1e-300), equal_nan=True))
+@dataclass
+class Outcome:
+    """What came of an entry's samples: each was compared on each of ``devices``."""
+
+    samples: int = 0
+    #: finding → comparisons in which torch is wrong as it says, and the engine is not
+    findings: Counter[str] = field(default_factory=Counter)
+    #: what else disagrees
+    disagreements: list[str] = field(default_factory=list)
 
 
-def check(name: str, device: str) -> tuple[int, list[str]]:
-    """(number of samples compared, disagreements) of an entry on one of the engine's backends."""
-    entry, found, count = entries()[name], [], 0
-    function = ours(entry.name)
-    assert function is not None
-    phase = entry.name in UP_TO_PHASE
+def check(name: str, devices: Sequence[str] = DEVICES) -> Outcome:
+    """Compares an entry's samples on backends of the engine."""
+    entry, outcome = entries()[name], Outcome()
+    finding, formulation = FORMULATIONS.get(name, ("", entry.op))
     for kind in KINDS:
-        for number, sample in enumerate(samples(entry, kind)):
-            args, kwargs = (sample.input, *sample.args), sample.kwargs
-            second = entry.supports_gradgrad
-
-            def torch_on(args: Any, kwargs: Any, second: bool = second) -> Results:
+        for number, one in enumerate(samples(entry, kind)):
+            args = (one.input, *one.args)
+            sample = Sample(entry, entry.op, args, one.kwargs, entry.supports_gradgrad)
+            other = Sample(entry, formulation, args, one.kwargs, entry.supports_gradgrad)
+            expected = of_torch(sample)
+            outcome.samples += 1
+            for device in devices:
+                place = f"{name} {str(kind)[6:]} sample {number} on {device}"
+                place += f" {described(sample.args, sample.kwargs)}"
                 try:
-                    return Call(torch, "cpu", entry.op, args, kwargs, phase, second).results()
-                except RuntimeError as error:
-                    # some kernels that torch chooses have no double backward
-                    if not second or "is not implemented" not in str(error):
-                        raise
-                    return Call(torch, "cpu", entry.op, args, kwargs, phase, False).results()
+                    got = sample.ours(device)
+                except Exception as error:  # noqa: BLE001  (reported with its sample)
+                    outcome.disagreements.append(f"{place}: {type(error).__name__}: {error}")
+                    continue
+                for results in (*got, *expected):
+                    results.pop(UNDEFINED.get(name), None)
+                texts = _compared(sample, got, expected)
+                if texts and finding:
+                    texts = _compared(other, got, of_torch(other))
+                    outcome.findings[finding] += not texts
+                outcome.disagreements += [f"{place}: {text}" for text in texts]
+    return outcome
 
-            expected = torch_on(args, kwargs)
-            count += 1
-            place = f"{name} {str(kind)[6:]} sample {number} {described(args, kwargs)}"
-            mine = converted(args, device), converted(kwargs, device)
-            try:
-                got = Call(reference_engine, device, function, *mine, phase, second).results()
-            except Exception as error:  # noqa: BLE001  (reported with its sample)
-                found.append(f"{place}: {type(error).__name__}: {error}")
-                continue
-            found += [f"{place}: {text}" for text in differences(
-                got, expected, lambda a=args, k=kwargs: torch_on(perturbed(a), perturbed(k)))
-                ]  # fmt: skip
-    return count, found
+
+def _compared(sample: Sample, got: Results, expected: Results) -> list[str]:
+    inputs = [numbers(x) for x in tensors([sample.args, sample.kwargs])]
+    again = (sample.torch, lambda draw: sample.ours("cpu", draw))
+    return list(differences(got, expected, inputs, again))
 
 
 def described(*values: Any) -> str:
@@ -275,27 +286,26 @@ def described(*values: Any) -> str:
 
 
 def _short(v: Any) -> Any:
-    if isinstance(v, torch.Tensor):
-        return tuple(v.shape)
-    if isinstance(v, (list, tuple)):
-        return [_short(x) for x in v]
-    return {k: _short(x) for k, x in v.items()} if isinstance(v, dict) else v
+    return tuple(v.shape) if isinstance(v, torch.Tensor) else _inside(v, _short)
 
 
 def main(pattern: str = ".") -> None:
+    """Prints the disagreements and counts of the entries whose names match."""
     warnings.simplefilter("ignore")
     torch.set_default_dtype(torch.float64)
     reference_engine.set_default_dtype(reference_engine.float64)
     chosen = [n for n in entries() if re.search(pattern, n)]
-    for device in ("cpu", "torch"):
-        total, bad = 0, 0
-        for name in chosen:
-            count, found = check(name, device)
-            total, bad = total + count, bad + len({f.split(": ")[0] for f in found})
-            for text in found[:3]:
-                print(device, text[:300])
-        distinct = len({entries()[n].name for n in chosen})
-        print(f"{device}: {distinct} names, {total} samples, {total - bad} agree")
+    total, recorded, bad = 0, Counter[str](), 0
+    for name in chosen:
+        outcome = check(name)
+        total, recorded = total + outcome.samples, recorded + outcome.findings
+        bad += len({text.split(": ")[0] for text in outcome.disagreements})
+        for text in outcome.disagreements[:6]:
+            print(text[:300], flush=True)
+    distinct = len({entries()[n].name for n in chosen})
+    print(f"{distinct} names, {total} samples, each on {' and '.join(DEVICES)}: ", end="")
+    print(f"{len(DEVICES) * total - sum(recorded.values()) - bad} agree, {bad} do not", end="")
+    print("".join(f", {n} by {finding}" for finding, n in sorted(recorded.items())))
 
 
 if __name__ == "__main__":

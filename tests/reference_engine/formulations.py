@@ -1,0 +1,87 @@
+"""Other formulations of what PyTorch computes wrongly, by the recorded finding that proves it.
+
+Where the reference engine disagrees with torch on a sample, it has to agree with these instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import mpmath
+import torch
+
+
+class _Polygamma(torch.autograd.Function):
+    """The n-th derivative of log Γ, in 30 digits rounded to float64."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, n: int) -> torch.Tensor:
+        ctx.save_for_backward(x)
+        ctx.n = n
+
+        def exact(v: float) -> float:
+            with mpmath.workdps(30):
+                if n == 0:
+                    return float(mpmath.log(abs(mpmath.gamma(v))))
+                return float(mpmath.psi(n - 1, v))
+
+        return torch.tensor([exact(v) for v in x.detach().flatten().tolist()]).reshape(x.shape)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        return grads[0] * _Polygamma.apply(x, ctx.n + 1), None
+
+
+def _log_gamma(n: int) -> Callable[[Any], Any]:
+    return lambda x: _Polygamma.apply(x, n)
+
+
+def _mvlgamma(x: Any, p: int) -> Any:
+    constant = p * (p - 1) / 4 * torch.log(torch.tensor(torch.pi))
+    return sum(_Polygamma.apply(x - i / 2, 0) for i in range(p)) + constant
+
+
+def _polygamma(a: Any, b: Any) -> Any:
+    x, n = (b, a) if isinstance(a, int) else (a, b)
+    return _Polygamma.apply(x, n + 1)
+
+
+def _binary_cross_entropy(x: Any, target: Any, weight: Any = None, reduction: str = "mean") -> Any:
+    lost = -(target * x.log().clamp_min(-100) + (1 - target) * (-x).log1p().clamp_min(-100))
+    lost = lost if weight is None else lost * weight
+    return {"none": lambda v: v, "mean": torch.mean, "sum": torch.sum}[reduction](lost)
+
+
+def _logcumsumexp(x: Any, dim: int) -> Any:
+    if not x.ndim:
+        return x.clone()
+    parts = [x.narrow(dim, 0, i + 1) for i in range(x.shape[dim])]
+    tops = [part.detach().real.amax(dim, keepdim=True).clamp(-1e300, 1e300) for part in parts]
+    pairs = zip(parts, tops, strict=True)
+    return torch.cat([(p - t).exp().sum(dim, keepdim=True).log() + t for p, t in pairs], dim)
+
+
+def _norm_of_zeros(x: Any, p: float, keepdim: bool = False) -> Any:
+    assert not x.any()
+    return (x.abs() * 0).sum(0, keepdim=keepdim)
+
+
+#: entry of the database → (id of the finding, the other formulation)
+FORMULATIONS: dict[str, tuple[str, Callable[..., Any]]] = {
+    "nn.functional.hardsigmoid": ("torch-1", lambda x: (x + 3).clamp(0, 6) / 6),
+    "lgamma": ("torch-2", _log_gamma(0)),
+    "digamma": ("torch-2", _log_gamma(1)),
+    **{f"mvlgamma.mvlgamma_p_{p}": ("torch-2", _mvlgamma) for p in (1, 3, 5)},
+    **{f"polygamma.polygamma_n_{n}": ("torch-2", _polygamma) for n in range(5)},
+    "special.polygamma.special_polygamma_n_0": ("torch-2", _polygamma),
+    "nn.functional.binary_cross_entropy": ("torch-3", _binary_cross_entropy),
+    "logcumsumexp": ("torch-4", _logcumsumexp),
+    "special.ndtr": ("torch-5", lambda x: torch.erfc(x * -(0.5**0.5)) / 2),
+    "linalg.norm": ("torch-8", _norm_of_zeros),
+    "linalg.norm.subgradients_at_zero": ("torch-8", _norm_of_zeros),
+}
+#: entries at whose points a derivative of this order does not exist: torch gives nan, and the
+#: issue asks that such points be recorded and not judged
+UNDEFINED = {"linalg.norm.subgradients_at_zero": "second0"}
