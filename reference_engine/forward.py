@@ -129,8 +129,14 @@ def set_tangent(x: Tensor, level: Level, tangent: Tensor | None) -> None:
     rare.tangents.put(level, tangent)
 
 
+def copy_tangents(source: Tensor, target: Tensor) -> None:
+    """Gives a tensor of the same values the tangents that another has at the levels in sight."""
+    for level in MODES.forward:
+        set_tangent(target, level, tangent_of(source, level))
+
+
 def overwrite_tangent(x: Tensor, level: Level, tangent: Tensor) -> None:
-    """Updates a tangent in place after its tensor was, and so that of a base and its other views."""
+    """Updates a tangent in place, and so those of a base and its other views."""
     rare = x._extras()
     hidden = rare.tangents is not None and level in rare.tangents
     before = tangent_of(x, level)

@@ -13,7 +13,7 @@ import numpy as np
 
 from reference_engine.backends.dtypes import int64
 from reference_engine.ops.convolution import pad_ends, tuple_of
-from reference_engine.ops.opdef import Sample, composite, linear
+from reference_engine.ops.opdef import Sample, composite, linear, own
 
 #: for each neighbour that outputs have along a dimension: its places in the input, its weights
 Taps: TypeAlias = "tuple[tuple[tuple[int, ...], tuple[float, ...]], ...]"
@@ -38,8 +38,9 @@ def _ends(pad: Sequence[int]) -> tuple[list[int], list[int]]:
     return list(pad[-2::-2]), list(pad[-1::-2])
 
 
-linear("constant_pad_nd", _constant_pad,
-       transpose=lambda F, g, pad: F.constant_pad_nd(g, pad=tuple(-n for n in pad)),
+own("constant_pad_nd", _constant_pad,
+       vjp_x=lambda F, g, pad: F.constant_pad_nd(g, pad=tuple(-n for n in pad)),
+       jvp=lambda F, t_x, pad: F.constant_pad_nd(t_x, pad=pad),
        samples=[(((2, 3),), {"pad": (1, 2)}),
                 (((2, 3),), {"pad": (-1, 1, 2, 0), "value": 1.5})])  # fmt: skip
 
