@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import inf, prod
 from typing import Any
 
@@ -11,7 +12,6 @@ from reference_engine.ops.indexing import rows_at
 from reference_engine.ops.opdef import composite, linear
 
 _INDEX = {"index": "index:dim"}
-_DISTINCT = {"index": "permutation:dim"}
 
 
 # whole rows ---------------------------------------------------------------------------------------
@@ -31,7 +31,8 @@ linear("index_copy", _index_copy, order=("x", "dim", "index", "source"), inplace
        transpose_x=lambda F, g, index, dim: F.index_fill(g, dim=dim, index=index, value=0),
        transpose_source=lambda F, g, index, source_shape, dim: F.reshape(
            F.index_select(g, dim=dim, index=index), shape=source_shape),
-       samples=[(((3, 2), (2,), (2, 2)), {"dim": 0})], fill=_INDEX)  # fmt: skip
+       samples=[(((3, 2), (2,), (2, 2)), {"dim": 0})],
+       fill={"index": "permutation:dim"})  # fmt: skip
 # rows that are written twice count once in the value's cotangent
 linear("index_fill", _index_fill, order=("x", "dim", "index", "value"), inplace=True,
        transpose_x=lambda F, g, index, dim: F.index_fill(g, dim=dim, index=index, value=0),
@@ -110,7 +111,7 @@ def _segment_reduce(F: Any, data: Any, reduce: str, *, lengths: Any = None, indi
         ends = [sum(ends[:i]) for i in range(len(ends) + 1)]
     identity = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "max": -inf, "min": inf}[reduce]
     parts = []
-    for a, b in zip(ends, ends[1:], strict=False):
+    for a, b in pairwise(ends):
         part = F.narrow(data, dim=axis, start=a, length=b - a)
         head = F.zeros_like(F.sum(part.detach(), dim=axis, keepdim=True))
         head = head + (identity if initial is None else initial)
@@ -128,7 +129,7 @@ _REDUCED: Any = {"order": ("x", "dim", "index", "src", "reduce"), "fill": _INDEX
 }  # fmt: skip
 composite("scatter_reduce", _scatter_reduce, kinks="ties", **_REDUCED)
 composite("index_reduce", _index_reduce, kinks="ties", fill=_INDEX, samples=[
-    (((3, 2), (4,), (4, 2)), {"dim": 0, "reduce": r}) for r in ("prod", "mean", "amin")])
+    (((3, 2), (4,), (4, 2)), {"dim": 0, "reduce": r}) for r in ("prod", "mean", "amin")])  # fmt: skip
 composite("_segment_reduce", _segment_reduce, complex=False, methods=())
 
 

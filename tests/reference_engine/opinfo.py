@@ -48,8 +48,6 @@ ADAPTED: dict[str, Callable[..., Any]] = {
     "__getitem__": lambda x, index: x[index],
     "zero_": lambda x: x.clone().zero_(),
 }
-#: results that are determined up to a sign or a phase are compared by magnitude
-UP_TO_PHASE = frozenset("linalg.eigh linalg.svd svd linalg.eig".split())
 #: names whose function takes tensors in more ways as a method
 METHODS = frozenset(
     "view view_as expand expand_as repeat unfold index_put reshape new_zeros to".split()
@@ -145,16 +143,15 @@ class Call:
     function: Callable[..., Any]
     args: Sequence[Any]
     kwargs: dict[str, Any]
-    by_magnitude: bool
+    #: makes what depends on no choice of sign, phase or kernel out of the outputs
+    process: Callable[..., Any]
     second: bool
     draw: int | None = None
 
     def results(self) -> Results:
         """For each output: value, vjp, jvp (by transposing the vjp) and double backward."""
         xs = [x for x in tensors([self.args, self.kwargs]) if x.requires_grad]
-        outs = list(tensors(self.function(*self.args, **self.kwargs)))
-        if self.by_magnitude:
-            outs = [out.abs() for out in outs]
+        outs = list(tensors(self.process(self.function(*self.args, **self.kwargs))))
         return [self._derivatives(out, xs, i) for i, out in enumerate(outs)]
 
     def _direction(self, like: Any, seed: int) -> Any:
@@ -198,6 +195,7 @@ class Sample:
     function: Callable[..., Any]
     args: Sequence[Any]
     kwargs: dict[str, Any]
+    process: Callable[..., Any]
     second: bool
 
     def torch(self, draw: int | None = None) -> Results:
@@ -219,8 +217,8 @@ class Sample:
 
     def _call(self, library: Any, device: str, function: Any, args: Any, kwargs: Any,
               draw: int | None) -> Results:  # fmt: skip
-        phase = self.entry.name in UP_TO_PHASE
-        return Call(library, device, function, args, kwargs, phase, self.second, draw).results()
+        process = self.process
+        return Call(library, device, function, args, kwargs, process, self.second, draw).results()
 
 
 def of_torch(sample: Sample) -> Results:
@@ -252,8 +250,8 @@ def check(name: str, devices: Sequence[str] = DEVICES) -> Outcome:
     for kind in KINDS:
         for number, one in enumerate(samples(entry, kind)):
             args = (one.input, *one.args)
-            sample = Sample(entry, entry.op, args, one.kwargs, entry.supports_gradgrad)
-            other = Sample(entry, formulation, args, one.kwargs, entry.supports_gradgrad)
+            rest = args, one.kwargs, one.output_process_fn_grad, entry.supports_gradgrad
+            sample, other = Sample(entry, entry.op, *rest), Sample(entry, formulation, *rest)
             expected = of_torch(sample)
             outcome.samples += 1
             for device in devices:
