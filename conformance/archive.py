@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import tempfile
+import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
@@ -19,13 +21,16 @@ if TYPE_CHECKING:
 
 
 def read_ledger(path: str | Path) -> Ledger:
-    """Read the ledger at `path`; nothing in it is executed.
+    """Read the ledger at `path`, compressed where it ends in `.gz`; nothing in it is executed.
 
     Raises `UsageError` where there is no readable file, `InvalidLedger` where it is no ledger, is
     damaged, or has a schema later than this version's.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        stored = Path(path).read_bytes()
+        text = (gzip.decompress(stored) if Path(path).suffix == ".gz" else stored).decode("utf-8")
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise _damaged(path, f"it cannot be decompressed: {error}") from error
     except OSError as error:
         raise UsageError(
             f"cannot read the ledger {str(path)!r}: {error.strerror}; give the path of a JSON file"

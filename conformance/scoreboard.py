@@ -136,14 +136,24 @@ def run_engine(engine: str, profile: str, environments: Path, out: Path, jobs: s
 
 
 def publish(entries: Sequence[Entry], out: Path) -> tuple[Ledger, ...]:
-    """Write the pages of all ledgers and the one that compares them, and compress the ledgers."""
-    ledgers = tuple(read_ledger(entry.ledger) for entry in entries if entry.ledger is not None)
-    write_reports(ledgers, out)
+    """Write the pages of all ledgers and the one that compares them, and compress the ledgers.
+
+    The engines that were not run this time keep the ledgers that were published before.
+    """
     for entry in entries:
+        packed = _packed(entry.engine, out)
+        packed.unlink(missing_ok=True)
         if entry.ledger is not None:
-            packed = gzip.compress(entry.ledger.read_bytes(), mtime=0)
-            entry.ledger.with_suffix(".json.gz").write_bytes(packed)
+            packed.write_bytes(gzip.compress(entry.ledger.read_bytes(), mtime=0))
+            entry.ledger.unlink()
+    published = [_packed(engine, out) for engine in RECIPES]
+    ledgers = tuple(read_ledger(packed) for packed in published if packed.exists())
+    write_reports(ledgers, out, {e.engine: e.reason for e in entries if e.ledger is None})
     return ledgers
+
+
+def _packed(engine: str, out: Path) -> Path:
+    return out / f"{file_stem(engine)}.json.gz"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -16,15 +17,21 @@ from conformance.report.comparison import comparison
 from conformance.report.model import engine_view, oracle_words
 from conformance.report.outcomes import BY_KEY, OUTCOMES
 
+_NONE: Mapping[str, str] = MappingProxyType({})
+
 
 def render_engine(ledger: Ledger, index: str | None = None) -> str:
     """Return the page of one engine; `index` is the link to the page that compares engines."""
     return render("engine.html", ("base.css", "engine.css"), view=engine_view(ledger), index=index)
 
 
-def render_index(ledgers: Sequence[Ledger]) -> str:
-    """Return the page that compares engines; it links to the pages that `write_reports` writes."""
-    return render("index.html", ("base.css", "index.css"), view=comparison(ledgers))
+def render_index(ledgers: Sequence[Ledger], absent: Mapping[str, str] = _NONE) -> str:
+    """Return the page that compares engines; it links to the pages that `write_reports` writes.
+
+    absent: engines that have no ledger, and why.
+    """
+    view = comparison(ledgers)
+    return render("index.html", ("base.css", "index.css"), view=view, absent=absent)
 
 
 def render(template: str, styles: tuple[str, ...], **context: object) -> str:

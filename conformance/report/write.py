@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from conformance.errors import UsageError
 from conformance.ledger import Ledger
@@ -13,9 +14,12 @@ from conformance.report.comparison import page_names
 from conformance.report.html import render_engine, render_index
 
 
-def write_reports(ledgers: Sequence[Ledger], out: Path) -> tuple[Path, ...]:
+def write_reports(
+    ledgers: Sequence[Ledger], out: Path, absent: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Path, ...]:
     """Write one page per engine and `index.html` into `out`; return the paths, the index last.
 
+    absent: engines without a ledger, and why; the index names them.
     Everything is rendered and written aside before the first page is replaced. Raises `UsageError`,
     with the old pages untouched, where the folder cannot be made or written to.
     """
@@ -23,7 +27,7 @@ def write_reports(ledgers: Sequence[Ledger], out: Path) -> tuple[Path, ...]:
         name: render_engine(ledger, "index.html")
         for name, ledger in zip(page_names(ledgers), ledgers, strict=True)
     }
-    pages["index.html"] = render_index(ledgers)
+    pages["index.html"] = render_index(ledgers, absent)
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".report-", dir=out) as aside:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 from collections.abc import Callable
@@ -96,6 +97,16 @@ def test_a_truncated_ledger_is_refused(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(InvalidLedger, match="is damaged or is no ledger: line "):
         read_ledger(path)
+
+
+def test_a_compressed_ledger_is_read_and_a_damaged_one_refused(path: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "packed.json.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert read_ledger(packed) == read_ledger(path)
+    for damaged in (packed.read_bytes()[:-9], b"plain", packed.read_bytes()[:20] + b"\xff" * 9):
+        packed.write_bytes(damaged)
+        with pytest.raises(InvalidLedger, match=r"packed\.json\.gz' is damaged"):
+            read_ledger(packed)
 
 
 def test_a_future_schema_names_both_versions(path: Path) -> None:

@@ -30,6 +30,14 @@ def test_old_pages_are_replaced_and_other_files_are_left_alone(tmp_path: Path) -
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
+def test_the_index_names_engines_without_a_ledger(tmp_path: Path) -> None:
+    write_reports([GOOD], tmp_path, {"slowgrad": "no end within 3600 s & more"})
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "slowgrad" in page
+    assert "<b>not run</b>: no end within 3600 s &amp; more" in page
+    assert page.count("slowgrad") == 1, "it has no page and no column"
+
+
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UsageError, match=r"cannot write reports to '.*file'.*--out"):
