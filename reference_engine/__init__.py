@@ -38,6 +38,7 @@ from reference_engine.modes import (
     no_grad,
     set_grad_enabled,
 )
+from reference_engine.memory_format import memory_format
 from reference_engine.ops import creation, methods
 from reference_engine.ops.creation import from_numpy, manual_seed, ones, tensor, zeros
 from reference_engine.serialization import load, save
@@ -46,6 +47,8 @@ from reference_engine.tensor import Size, Tensor
 half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
 cfloat, cdouble = complex64, complex128
+contiguous_format, preserve_format = memory_format.contiguous_format, memory_format.preserve_format
+channels_last, channels_last_3d = memory_format.channels_last, memory_format.channels_last_3d
 
 conversion.install()
 methods.install()
@@ -58,7 +61,7 @@ def is_tensor(value: object) -> bool:  # type: ignore[valid-type]
 
 
 #: packages, imported when first used, and namespaces made of the table's rows
-_PACKAGES = ("nn", "optim")
+_PACKAGES = ("func", "nn", "optim", "utils")
 _NAMESPACES = ("fft", "linalg", "masked", "special")
 
 
@@ -69,6 +72,8 @@ def __getattr__(name: str) -> Any:
         made = globals()[name] = ModuleType(f"reference_engine.{name}")
         vars(made).update(methods.functions(f"{name}."))
         return made
+    if name == "vmap":
+        return import_module("reference_engine.func").vmap
     raise AttributeError(f"module 'reference_engine' has no attribute {name!r}")
 
 
@@ -79,6 +84,7 @@ __all__ = [  # noqa: RUF022  (as the table of contents: data, dtypes, devices, m
     "float",
     "float16", "float32", "float64", "half", "int", "int16", "int32", "int64", "int8", "long",
     "short", "uint8", "get_default_dtype", "promote_types", "set_default_dtype",
+    "channels_last", "channels_last_3d", "contiguous_format", "memory_format", "preserve_format",
     "device", "get_default_device", "set_default_device",
     "enable_grad", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "no_grad",
     "set_grad_enabled",

@@ -11,6 +11,7 @@ from reference_engine.backends import dtypes
 from reference_engine.backends.base import of_array
 from reference_engine.backends.device import device
 from reference_engine.backends.dtypes import dtype
+from reference_engine.memory_format import memory_format
 from reference_engine.modes import no_grad
 from reference_engine.ops.call import function_of
 from reference_engine.ops.opdef import REGISTRY
@@ -143,8 +144,8 @@ class Conversions(Tensor):
 
     # other dtypes and devices ---------------------------------------------------------------------
     def to(self, *args: Any, **kwargs: Any) -> Tensor:
-        """``to(dtype)``, ``to(device)``, ``to(device, dtype)``, ``to(other)``; copy=True always
-        copies.
+        """``to(dtype)``, ``to(device)``, ``to(device, dtype)``, ``to(other)``; ``copy=True`` always
+        copies, and so does a ``memory_format`` that the result would not have.
         """
         kind, where, copy = _destination(args, kwargs)
         result = self
@@ -152,6 +153,9 @@ class Conversions(Tensor):
             result = function_of(REGISTRY["_to_device"])(result, device=where)
         if kind is not None and kind is not self.dtype:
             result = function_of(REGISTRY["_to_copy"])(result, dtype=kind)
+        order = kwargs.get("memory_format")
+        if order is not None and not isinstance(order.value, str):
+            return result.clone(memory_format=order)
         return self.clone() if copy and result is self else result
 
     def type_as(self, other: Tensor) -> Tensor:
@@ -198,7 +202,9 @@ def _destination(
             where = arg
         elif arg is not None and not isinstance(arg, bool):
             raise TypeError(f"to() takes a dtype, a device or a Tensor, got {arg!r}")
-    return kind, None if where is None else device(where), bool(kwargs.get("copy", False))
+    flags = [arg for arg in args if isinstance(arg, bool)]  # non_blocking, copy
+    copy = kwargs.get("copy", len(flags) > 1 and flags[1])
+    return kind, None if where is None else device(where), bool(copy)
 
 
 def _rebuilt(cls: type[Tensor], raw: Any, requires_grad: bool) -> Tensor:
@@ -213,9 +219,9 @@ def _unpickled(
     return _rebuilt(cls, place.backend.asarray(array, kind, place.raw), requires_grad)
 
 
-def _caster(kind: dtype) -> Callable[[Tensor], Tensor]:
-    def cast(self: Tensor) -> Tensor:
-        cast_to: Tensor = self.to(kind)
+def _caster(kind: dtype) -> Callable[..., Tensor]:
+    def cast(self: Tensor, memory_format: memory_format | None = None) -> Tensor:
+        cast_to: Tensor = self.to(kind, memory_format=memory_format)
         return cast_to
 
     cast.__doc__ = f"This tensor as {kind.name}."

@@ -191,7 +191,11 @@ class OpNode(Node):
         return [tuple(values[:n]), *values[n:]]
 
     def _cotangents(self, grads: Sequence[Cotangent], F: Any) -> list[Any]:
-        """The cotangents of a node with several outputs, undefined ones filled with zeros."""
+        """The cotangents of a node with several outputs, undefined ones filled with zeros where the
+        rules want them.
+        """
+        if self._plan.op.undefined:
+            return list(grads)
         grads = [
             g if g is not None or dtype not in DIFFERENTIABLE else F.zeros(shape, dtype, grads)
             for g, (shape, dtype) in zip(grads, self.metas, strict=True)

@@ -57,12 +57,12 @@ assert abs(second * x * x - 1) < 1e-9, f"{second.item()} is not 1/x² = {1 / x.i
     _wrong(
         4,
         "LEAF-1",
-        "The gradient of logcumsumexp loses a digit for each digit of its input: it takes"
-        " exp(log(g) - y + x) in this order, and is 3 % wrong at 1e15, where that of logsumexp"
-        " is right.",
+        "The gradients of logsumexp and logcumsumexp lose a digit for each digit of the input: they"
+        " take exp(x - y), y having been rounded, and are 3 % wrong at 1e15, where softmax is"
+        " right.",
         """
 x = number([1e15, 1e15 + 1, 1e15 + 2])
-torch.logcumsumexp(x, 0)[-1].backward()
+torch.logsumexp(x, 0).backward()
 exact = torch.softmax(x.detach(), 0)
 assert torch.allclose(x.grad, exact, rtol=1e-6), f"{x.grad.tolist()} is not {exact.tolist()}"
 """,
@@ -118,6 +118,32 @@ norm = torch.linalg.vector_norm(x, 3.5)
 gradient, = torch.autograd.grad(norm, x, cotangent, create_graph=True)
 along, = torch.autograd.grad(gradient, cotangent, torch.zeros(0, dtype=torch.float64))
 assert along == 0, f"{along.item()} is not 0"
+""",
+    ),
+    _wrong(
+        9,
+        "HIGH-1",
+        "The derivative of the gradient of masked.logsumexp by its cotangent is nan where a row is"
+        " masked entirely; the gradient there is 0 for every cotangent.",
+        """
+x, cotangent = number([1.0, 2.0]), number(1.0)
+hidden = torch.zeros(2, dtype=torch.bool)
+y = torch.masked.logsumexp(x, 0, mask=hidden)
+gradient, = torch.autograd.grad(y, x, cotangent, create_graph=True)
+assert gradient.tolist() == [0, 0]
+along, = torch.autograd.grad(gradient, cotangent, torch.ones(2, dtype=torch.float64))
+assert along == 0, f"{along.item()} is not 0"
+""",
+    ),
+    _wrong(
+        10,
+        "LEAF-1",
+        "The gradient of as_strided_scatter goes to the elements of the input that the source"
+        " overwrote, and not to those that it left.",
+        """
+x, source = number([1.0, 2.0]), number([5.0])
+torch.as_strided_scatter(x, source, (1,), (1,), 0).sum().backward()
+assert x.grad.tolist() == [0, 1], f"{x.grad.tolist()} is not [0, 1]"
 """,
     ),
 )

@@ -61,7 +61,7 @@ class NumpyBackend(Backend):
         self, data: Any, d: dtype | None = None, device: str = "cpu", copy: bool = True
     ) -> Any:
         if not isinstance(data, (np.ndarray, np.generic)) and hasattr(data, "detach"):
-            data = data.detach().cpu().numpy()
+            data = BACKENDS[type(data)].to_numpy(data.detach())
         raw = None if d is None else self.raw_dtype(d)
         array = np.asarray(data)
         if raw is not None and array.dtype != raw:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reference_engine.backends.dtypes import int64
+from reference_engine.memory_format import laid_out
 from reference_engine.ops.opdef import elementwise, linear, nondiff, own
 
 nondiff("zeros_like", lambda xp, x: xp.zeros_like(x), methods=())
@@ -41,7 +42,8 @@ own(
     "normal", lambda xp, x, *, mean=0.0, std=1.0: _drawn("normal", xp, x) * std + mean, **_UNRELATED
 )
 elementwise("zero", lambda xp, x: xp.zeros_like(x), dx=0, promotion="keep", methods=("zero",))
-linear("clone", lambda xp, x, *, memory_format=None: xp.copy(x), transpose=lambda F, g: g)
+linear("clone", lambda xp, x, *, memory_format=None: laid_out(xp, x, memory_format),
+       transpose=lambda F, g: g)  # fmt: skip
 linear("_to_copy",
        lambda xp, x, *, dtype: xp.copy(x) if xp.dtype_of(x) is dtype else xp.cast(x, dtype),
        transpose=lambda F, g: g, node="ToCopyBackward0")  # fmt: skip

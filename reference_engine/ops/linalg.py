@@ -223,7 +223,7 @@ def _eigh_jvp(F: Any, eigenvalues: Any, eigenvectors: Any, t_x: Any) -> Any:
 
 own("_eigh", lambda xp, x, *, UPLO: tuple(xp.linalg.eigh(x) if UPLO == "L" else xp.linalg.eigh(
         xp.conj(xp.matrix_transpose(x)))), outputs=("eigenvalues", "eigenvectors"),
-    vjp_x=_eigh_vjp, jvp=_eigh_jvp, node="LinalgEighBackward0")  # fmt: skip
+    vjp_x=_eigh_vjp, jvp=_eigh_jvp, undefined=True, node="LinalgEighBackward0")  # fmt: skip
 composite("linalg.eigh", lambda F, x, UPLO="L": F._eigh(x, UPLO=UPLO), methods=())
 composite("linalg.eigvalsh", lambda F, x, UPLO="L": F._eigh(x, UPLO=UPLO)[0], methods=())
 
@@ -277,7 +277,7 @@ def _svd_jvp(F: Any, U: Any, S: Any, Vh: Any, t_x: Any) -> Any:
 
 
 own("_svd", lambda xp, x: tuple(xp.linalg.svd(x, full_matrices=False)), outputs=("U", "S", "Vh"),
-    vjp_x=_svd_vjp, jvp=_svd_jvp, node="LinalgSvdBackward0")  # fmt: skip
+    vjp_x=_svd_vjp, jvp=_svd_jvp, undefined=True, node="LinalgSvdBackward0")  # fmt: skip
 composite("linalg.svdvals", lambda F, x: F._svd(x)[1], methods=())
 
 

@@ -100,6 +100,8 @@ class OpDef:
     view: bool
     #: ``op_`` exists
     inplace: bool
+    #: its rules take None for an output without a cotangent, instead of zeros
+    undefined: bool
     #: is a method of Tensor under these names
     methods: tuple[str, ...]
     #: other names under which the function is found
@@ -261,6 +263,7 @@ def _register(
         promotion=row.pop("promotion", "keep"),
         view=row.pop("view", False),
         inplace=row.pop("inplace", False),
+        undefined=row.pop("undefined", False),
         methods=tuple(row.pop("methods", short)),
         aliases=aliases,
         node=row.pop("node", _node_name(name)),

@@ -54,13 +54,20 @@ def _binary_cross_entropy(x: Any, target: Any, weight: Any = None, reduction: st
     return {"none": lambda v: v, "mean": torch.mean, "sum": torch.sum}[reduction](lost)
 
 
+def _logsumexp(x: Any, dim: Any, keepdim: bool = False, mask: Any = None) -> Any:
+    """The greatest real part is taken out; where there is nothing to sum up, a constant −∞."""
+    mask = torch.ones_like(x, dtype=torch.bool) if mask is None else mask.expand(x.shape)
+    top = torch.where(mask, x.detach().real, -1e300).amax(dim, keepdim=True).clamp(-1e300, 1e300)
+    powers = torch.where(mask, (torch.where(mask, x, top) - top).exp(), 0)
+    total = powers.sum(dim, keepdim=True)
+    none = total == 0
+    found = torch.where(none, -torch.inf, torch.where(none, 1, total).log() + top)
+    return found if keepdim else found.squeeze(dim)
+
+
 def _logcumsumexp(x: Any, dim: int) -> Any:
-    if not x.ndim:
-        return x.clone()
     parts = [x.narrow(dim, 0, i + 1) for i in range(x.shape[dim])]
-    tops = [part.detach().real.amax(dim, keepdim=True).clamp(-1e300, 1e300) for part in parts]
-    pairs = zip(parts, tops, strict=True)
-    return torch.cat([(p - t).exp().sum(dim, keepdim=True).log() + t for p, t in pairs], dim)
+    return torch.cat([_logsumexp(part, dim, True) for part in parts], dim)
 
 
 def _norm_of_zeros(x: Any, p: float, keepdim: bool = False) -> Any:
@@ -77,6 +84,8 @@ FORMULATIONS: dict[str, tuple[str, Callable[..., Any]]] = {
     **{f"polygamma.polygamma_n_{n}": ("torch-2", _polygamma) for n in range(5)},
     "special.polygamma.special_polygamma_n_0": ("torch-2", _polygamma),
     "nn.functional.binary_cross_entropy": ("torch-3", _binary_cross_entropy),
+    "logsumexp": ("torch-4", _logsumexp),
+    "masked.logsumexp": ("torch-9", _logsumexp),
     "logcumsumexp": ("torch-4", _logcumsumexp),
     "special.ndtr": ("torch-5", lambda x: torch.erfc(x * -(0.5**0.5)) / 2),
     "linalg.norm": ("torch-8", _norm_of_zeros),
