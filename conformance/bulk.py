@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum
-from typing import Any
+from typing import Any, Union
 
 from conformance.adapters.base import Engine, Tensor, mode
 from conformance.adapters.remote import RemoteEngine
@@ -35,6 +35,7 @@ class Mark(Enum):
     SKIPPED = "skipped"
 
 
+Seen = Union[Observed, Mark]  # noqa: UP007
 REFUSED, SKIPPED = Mark.REFUSED, Mark.SKIPPED
 
 
@@ -56,7 +57,7 @@ class Bulk:
     def __init__(self, engine: Engine, dtype: str) -> None:
         self._engine, self._dtype = engine, dtype
         self._arrays: dict[object, Array] = {}
-        self._seen: list[Observed | Mark] = []
+        self._seen: list[Seen] = []
         self._holes = False
         self._scope = Scope(engine, dtype, {})
         self.fits = not isinstance(engine, RemoteEngine) and engine.session() is engine
@@ -65,9 +66,9 @@ class Bulk:
             "backward": self._backward, "value": self._value, "grad": self._grad,
             "detach": self._detach,
         }  # fmt: skip
-        self._table |= {verb: self._block for verb in MODES}
+        self._table |= dict.fromkeys(MODES, self._block)
 
-    def __call__(self, steps: Sequence[Step]) -> list[Observed | Mark]:
+    def __call__(self, steps: Sequence[Step]) -> list[Seen]:
         """Return what the steps observe, with a mark for each that was refused or skipped.
 
         Nothing follows the mark of a refused backward: what that leaves behind nobody specifies.

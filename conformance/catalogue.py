@@ -62,8 +62,10 @@ class Operation:
 
         Tame: operands in the domain, away from kinks and zero divisors, results within ±REACH.
         """
-        if not all(within(operand, self.domain) for operand in operands):
-            return None
+        low, high = self.domain
+        for operand in operands:
+            if operand[0] < low or operand[1] > high:
+                return None
         if self.divisor and number is None and not apart(operands[-1], 0.0):
             return None
         if self.kinks:
@@ -72,7 +74,7 @@ class Operation:
                 return None
         numbers = () if number is None else ((number, number),)
         image = self.image(*operands, *numbers)
-        return image if within(image, EVERYWHERE) else None
+        return image if image[0] >= -REACH and image[1] <= REACH else None
 
 
 def apart(interval: Interval, point: float) -> bool:

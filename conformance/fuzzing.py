@@ -7,15 +7,18 @@ process is found again by the note that it left, and the rest of its chunk is ru
 
 from __future__ import annotations
 
+import gc
 import random
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 
 from conformance.adapters.load import load_engine
+from conformance.errors import EngineLoadError
 from conformance.ledger import Ledger, RunFacts
 from conformance.notation import render
 from conformance.program import Program, to_json
@@ -23,13 +26,15 @@ from conformance.random_check import Checked, RandomCheck
 from conformance.reproduce import script
 from conformance.runner import load_facts, tool_facts
 from conformance.strategies.facts import Facts
-from conformance.strategies.mixture import LENGTH, common_facts, decode
+from conformance.strategies.mixture import LENGTH, common_facts, compose, decode
 from conformance.strategies.shrinking import shrink
 from conformance.verdict import ClauseResult, Finding, Kind, Level, Outcome, Status, Violation
 from conformance.workers import Lost, Notes, Workers
 
 CHUNK = 500
 """Programs that a worker is given at once."""
+BATCH = 50
+"""Programs that run on one engine before they run on the other."""
 SECONDS = 120.0
 """How long a chunk, or the shrinking of one program, may take before the engine is said to hang."""
 CLAUSE = "RANDOM"
@@ -56,31 +61,58 @@ def program_bytes(seed: int, chunk: int, count: int = CHUNK) -> list[bytes]:
 def _session(engine: str, dtype: str | None) -> tuple[RandomCheck, Facts]:
     loaded = load_engine(engine)
     check = RandomCheck(loaded, dtype)
-    return check, common_facts(loaded, check.oracle)
+    facts = common_facts(loaded, check.oracle)
+    gc.freeze()  # what is loaded by now stays: the collector need not look at it again
+    return check, facts
 
 
 def fuzz_chunk(
     engine: str, dtype: str | None, seed: int, chunk: int, count: int, without: frozenset[int],
-    notes: Notes,
+    alone: bool, notes: Notes,
 ) -> Chunk:  # fmt: skip
-    """Judge the programs of a chunk, those numbered in `without` left out."""
+    """Judge the programs of a chunk, those numbered in `without` left out.
+
+    alone: one by one, so that the note names the program at hand; else it names one of its batch.
+    """
     check, facts = _session(engine, dtype)
     outcomes: Counter[Outcome] = Counter()
     doubts: Counter[str] = Counter()
     causes: dict[str, tuple[int, int]] = {}
     before = check.judged
-    for number, data in enumerate(program_bytes(seed, chunk, count)):
-        if number in without:
-            continue
-        notes.write(str(number))
-        finding = check(decode(data, facts))
-        outcomes[finding.outcome] += 1
-        if finding.outcome is Outcome.VIOLATED:
-            count_so_far = causes.get(finding.cause, (number, 0))
-            causes[finding.cause] = count_so_far[0], count_so_far[1] + 1
-        elif finding.message:
-            doubts[finding.message] += 1
+    texts = program_bytes(seed, chunk, count)
+    numbers = [number for number in range(count) if number not in without]
+    size = 1 if alone else BATCH
+    with collecting_once():
+        for first in range(0, len(numbers), size):
+            batch = numbers[first : first + size]
+            notes.write(str(batch[0]))
+            programs = [compose(texts[number], facts) for number in batch]
+            agreeing = check.agreeing(programs)
+            outcomes[Outcome.HOLDS] += sum(agreeing)
+            for number, steps, agrees in zip(batch, programs, agreeing, strict=True):
+                if agrees:
+                    continue
+                finding = check.slowly(Program(steps)).finding
+                outcomes[finding.outcome] += 1
+                if finding.outcome is Outcome.VIOLATED:
+                    count_so_far = causes.get(finding.cause, (number, 0))
+                    causes[finding.cause] = count_so_far[0], count_so_far[1] + 1
+                elif finding.message:
+                    doubts[finding.message] += 1
     return Chunk(dict(outcomes), causes, dict(doubts), check.judged - before)
+
+
+@contextmanager
+def collecting_once() -> Iterator[None]:
+    """Put the cyclic garbage collector off until the end: there is little for it to find."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+            gc.collect()
 
 
 def shrink_item(
@@ -123,18 +155,25 @@ def tried_script(check: RandomCheck, program: Program, finding: Finding) -> str:
     return plain if ended.returncode == 1 else script(check.engine, program, finding.dtype)
 
 
-def crash(engine: str, dtype: str | None, seed: int, chunk: int, number: int, count: int,
-          lost: Lost, notes: Notes) -> Violation:  # fmt: skip
-    """Return the record of a program that ended the engine's process; it is not run again."""
+def unshrunk(
+    engine: str, dtype: str | None, seed: int, chunk: int, number: int, count: int, cause: str,
+    lost: Lost, notes: Notes,
+) -> Violation:  # fmt: skip
+    """Return the record of a program that ended the process; it is not run again.
+
+    cause: of its violation, where its shrinking was lost; empty where its first run was.
+    """
     del notes
     check, facts = _session(engine, dtype)
     program = decode(program_bytes(seed, chunk, count)[number], facts)
     kind = Kind.CRASHED if lost.how == "crashed" else Kind.TIMED_OUT
+    reason = f"{lost.detail}, the engine's process or its oracle's ({check.oracle.name} runs in it)"
+    if cause:
+        kind, reason = Kind(cause.split("/")[0]), f"{cause}; not shrunk: {reason}"
     return Violation(
-        cause=kind.value, kind=kind, operation=None, dtype=check.dtype, program=to_json(program),
-        text=render(program), step=-1, expected="an answer", observed=lost.detail,
-        message=f"program {number} of chunk {chunk}: {lost.detail}, the engine's process or its"
-        f" oracle's ({check.oracle.name} runs in it too)",
+        cause=cause or kind.value, kind=kind, operation=None, dtype=check.dtype,
+        program=to_json(program), text=render(program), step=-1, expected="an answer",
+        observed=lost.detail, message=f"program {number} of chunk {chunk}: {reason}",
         reproduction=script(check.engine, program, check.dtype), oracle=check.oracle.name,
     )  # fmt: skip
 
@@ -176,34 +215,46 @@ class Fuzz:
 
     def _judge(self, workers: Workers) -> None:
         chunks = range((self.programs + CHUNK - 1) // CHUNK)
-        without: dict[int, frozenset[int]] = {chunk: frozenset() for chunk in chunks}
-        while without:
-            order = list(without)
+        left: dict[int, tuple[frozenset[int], bool]] = {c: (frozenset(), False) for c in chunks}
+        while left:
+            order = list(left)
             items = [
-                (self.engine, self.dtype, self.seed, c, self._count(c), without[c]) for c in order
+                (self.engine, self.dtype, self.seed, c, self._count(c), *left[c]) for c in order
             ]
-            ended: list[tuple[int, Lost]] = []
+            ended: dict[int, Lost] = {}
             for done in workers.run(fuzz_chunk, items, SECONDS):
                 chunk = order[done.index]
                 if isinstance(done.result, Lost):
-                    ended.append((chunk, done.result))
+                    ended[chunk] = done.result
                 else:
                     self._add(chunk, done.result)
-            without = {c: without[c] | self._lost(workers, c, lost) for c, lost in sorted(
-                ended, key=lambda pair: pair[0])}  # fmt: skip
+            left = {c: self._again(workers, c, ended[c], *left[c]) for c in sorted(ended)}
 
-    def _lost(self, workers: Workers, chunk: int, lost: Lost) -> frozenset[int]:
-        number = int(lost.note or 0)
-        arguments = (
-            self.engine, self.dtype, self.seed, chunk, number, self._count(chunk), lost,
-        )  # fmt: skip
-        for done in workers.run(crash, [arguments], SECONDS):
+    def _again(
+        self, workers: Workers, chunk: int, lost: Lost, without: frozenset[int], alone: bool
+    ) -> tuple[frozenset[int], bool]:
+        """Say how a chunk that was lost is run again: program by program, then without the one."""
+        if not alone:
+            return without, True
+        number = int(lost.note) if lost.note else -1
+        if number < 0 or number in without:
+            raise EngineLoadError(
+                f"the process of {self.engine} ends before its first program: {lost.detail}; run"
+                " `autograd-conformance run --profile smoke` on it"
+            )
+        kind = Kind.CRASHED if lost.how == "crashed" else Kind.TIMED_OUT
+        self.outcomes[Outcome.VIOLATED] += 1
+        self.times[kind.value] += 1
+        if self.times[kind.value] == 1:
+            self._record(workers, (chunk, number), "", lost)
+        return without | {number}, True
+
+    def _record(self, workers: Workers, at: tuple[int, int], cause: str, lost: Lost) -> None:
+        """Keep the violation of a program that cannot be run again."""
+        item = (self.engine, self.dtype, self.seed, *at, self._count(at[0]), cause, lost)
+        for done in workers.run(unshrunk, [item], SECONDS):
             if isinstance(done.result, Violation):
-                self.outcomes[Outcome.VIOLATED] += 1
-                self.times[done.result.cause] += 1
-                if self.times[done.result.cause] == 1:
-                    self.violations.append(done.result)
-        return frozenset({number})
+                self.violations.append(done.result)
 
     def _add(self, chunk: int, result: Chunk) -> None:
         self.outcomes.update(result.outcomes)
@@ -222,12 +273,13 @@ class Fuzz:
              self._count(self.found[cause][0]), cause)
             for cause in causes
         ]  # fmt: skip
-        shrunk = [
-            done.result
-            for done in workers.run(shrink_item, items, SECONDS)
-            if isinstance(done.result, Violation)
-        ]
-        self.violations += sorted(shrunk, key=lambda v: causes.index(v.cause))
+        ends = {done.index: done.result for done in workers.run(shrink_item, items, SECONDS)}
+        for index, cause in enumerate(causes):
+            end = ends[index]
+            if isinstance(end, Lost):
+                self._record(workers, self.found[cause], cause, end)
+            else:
+                self.violations.append(end)
 
     def result(self) -> ClauseResult:
         """Return the verdict on all programs, as that of one clause."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from conformance.adapters.base import Engine
-from conformance.bulk import Bulk
+from conformance.bulk import Bulk, Seen
 from conformance.compare.agreement import agreed, same
 from conformance.execute import execute, unless_raised
 from conformance.judge import judge
@@ -22,8 +22,10 @@ from conformance.oracles.differential import oracle_for, other_oracle
 from conformance.oracles.promoted import Promoted
 from conformance.program import Program, Step
 from conformance.promises import end_of, observed, promised
+from conformance.rounding import rounding_explains
 from conformance.verdict import Finding, Outcome
 
+Steps = tuple[Step, ...]
 FLOATS_OF_ORACLES = frozenset({"float64", "complex128"})
 
 
@@ -50,27 +52,33 @@ class RandomCheck:
         """Return what the program shows of the engine."""
         return self.check(program).finding
 
-    def agrees(self, steps: Sequence[Step]) -> bool:
-        """Tell whether the engine and the oracle observe the same, by one bare run of each.
+    def agreeing(self, programs: Sequence[Steps]) -> list[bool]:
+        """Tell of which programs both engines observe the same, up to measured rounding.
 
-        False says nothing: the runs may have met what only `check` deals with. Warnings are the
-        caller's to silence, and the steps must be those of a valid program.
+        False says nothing: the runs may have met what only `slowly` deals with. The steps must be
+        those of valid programs. All run on one engine, then all on the other: code that stays in
+        the processor's caches is a quarter faster.
         """
         if self._bulk is None:
-            return False
+            return [False] * len(programs)
         mine, theirs = self._bulk
-        expected = unless_raised(lambda: theirs(steps))
-        found = None if expected is None else unless_raised(lambda: mine(steps))
-        if found is None or expected is None or len(found) != len(expected):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            due = [unless_raised(partial(theirs, steps)) for steps in programs]
+            found = [unless_raised(partial(mine, steps)) for steps in programs]
+            return [self._agree(*row) for row in zip(programs, found, due, strict=True)]
+
+    def _agree(self, steps: Steps, mine: list[Seen] | None, theirs: list[Seen] | None) -> bool:
+        if mine is None or theirs is None or len(mine) != len(theirs):
             return False
-        return all(map(same, found, expected))
+        return all(map(same, mine, theirs)) or rounding_explains(
+            self.oracle, self.dtype, steps, mine, theirs
+        )
 
     def check(self, program: Program) -> Checked:
         """Run the program on the engine and on the oracle; judge it where they part."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if self.agrees(program.steps):
-                return Checked(program, Finding(Outcome.HOLDS, self.dtype))
+        if self.agreeing([program.steps])[0]:
+            return Checked(program, Finding(Outcome.HOLDS, self.dtype))
         return self.slowly(program)
 
     def slowly(self, program: Program) -> Checked:

@@ -191,7 +191,7 @@ def test_broad_except_only_where_an_error_becomes_a_refusal() -> None:
             )
             if broad:
                 found.append(relative(path))
-    assert found == ["conformance/execute.py"]
+    assert set(found) == {"conformance/execute.py"}
 
 
 def test_no_file_is_a_drawer() -> None:

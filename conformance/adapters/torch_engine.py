@@ -46,7 +46,11 @@ class TorchEngine(TorchLikeEngine):
             bits = self.module.tensor(array.view(np.int16), **self._creation)
             tensor = bits.view(self.module.bfloat16)
             return tensor.requires_grad_(requires_grad)
-        return super().tensor(array, requires_grad)
+        if self.device is not None:
+            return super().tensor(array, requires_grad)
+        # a third of the time of torch.tensor
+        made = self.module.from_numpy(np.array(array, order="C"))
+        return made.requires_grad_() if requires_grad else made
 
     def numpy(self, tensor: Tensor) -> Array:
         """Return the values of `tensor`, lazy conjugation and negation resolved."""

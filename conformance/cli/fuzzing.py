@@ -13,7 +13,7 @@ from conformance.archive import ledger_text, prepare_folder, write_text
 from conformance.cli.running import read_jobs
 from conformance.cli.tables import console
 from conformance.ledger import Ledger, file_stem
-from conformance.verdict import Outcome
+from conformance.verdict import Outcome, Status
 from conformance.workers import processors
 
 
@@ -67,7 +67,7 @@ def fuzz(
             f" {unclear} inconclusive ({unclear / programs:.2%}); ledger: {path}"
         ), soft_wrap=True)  # fmt: skip
         _print_violations(ledger)
-        failed = failed or bool(ledger.clauses[0].violations)
+        failed = failed or ledger.clauses[0].status is Status.VIOLATED
     return int(failed)
 
 

@@ -7,7 +7,7 @@ precision, owes an error that the oracles confirm.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from conformance.catalogue import EVERYWHERE, Interval, Operation, hull
@@ -24,6 +24,8 @@ SEEDS = 4
 """Seeds of the leaves at one place of a program: few, so that their numbers are made once."""
 ROOM = 5
 """Leaves of a program at most."""
+MOST_ELEMENTS = 16
+"""Elements of a tensor at most."""
 _ALIASING = frozenset({"reshape", "expand"})
 """Operations of which engines differ whether the result has memory of its own."""
 
@@ -187,21 +189,25 @@ class Composer:
         self.unwritable.add(made.memory)
         return self._new(made)
 
-    def apply(self, operation: Operation, operand: int, draw: Draw) -> Variable | None:
-        """Write an operation; None where it does not fit or would not be tame."""
-        if operation.view and not self.enabled and self.variables[operand].tracked:
-            return None  # whether such a view requires grad is an engine's own affair
-        latest_first = range(len(self.variables) - 1, -1, -1)
+    def apply(self, rows: Sequence[Operation], first: int, operand: int, draw: Draw) -> None:
+        """Write the first operation of `rows`, counted on from `first`, that fits and is tame."""
         scene = Scene(
             self.variables,  # type: ignore[arg-type]  # of a vertex only shape and bounds are read
-            latest_first,
+            range(len(self.variables) - 1, -1, -1),
             lambda shape: self._fresh_leaf(shape, draw),
-            self.facts.takes(f"{operation.name}.other"),
+            self.facts.takes,
         )
-        placed = place(operation, operand, draw, scene)
-        if placed is None or _size(placed.shape) > 16:
-            return None
-        return self._placed(operation, placed)
+        # whether such a view requires grad is an engine's own affair
+        viewless = not self.enabled and self.variables[operand].tracked
+        count = len(rows)
+        for offset in range(count):
+            operation = rows[(first + offset) % count]
+            if operation.view and viewless:
+                continue
+            placed = place(operation, operand, draw, scene)
+            if placed is not None and _size(placed.shape) <= MOST_ELEMENTS:
+                self._placed(operation, placed)
+                return
 
     def _placed(self, operation: Operation, placed: Placed) -> Variable:
         inputs = [
@@ -260,7 +266,7 @@ class Composer:
         return [v for v in sure if self.spent.isdisjoint(v.graph)]
 
     def _fresh_leaf(self, shape: Shape, draw: Draw) -> Leaf | None:
-        if self._leaves >= ROOM or _size(shape) > 16:
+        if self._leaves >= ROOM or _size(shape) > MOST_ELEMENTS:
             return None
         return Leaf(shape, RANGES[draw.fresh % len(RANGES)], draw.seed, draw.fresh < 192)
 

@@ -169,7 +169,7 @@ class Growth:
             self.graph.vertices,
             latest_first,
             lambda shape: self._fresh(shape, draw),
-            self.facts.takes(f"{op.name}.other"),
+            self.facts.takes,
         )
         placed = place(op, operand, draw, scene)
         if placed is None or math.prod(placed.shape) > MOST_ELEMENTS:

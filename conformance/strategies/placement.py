@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Union
+from typing import NamedTuple, Union
 
 from conformance.catalogue import Interval, Operation
 from conformance.strategies.graphs import Leaf, Params, Vertex
@@ -15,8 +14,7 @@ Operand = Union[int, Leaf]  # noqa: UP007
 """A vertex, by index, or a leaf that is yet to be added."""
 
 
-@dataclass(frozen=True, slots=True)
-class Draw:
+class Draw(NamedTuple):
     """The decoded choices of one operation: second operand, parameter, a new leaf's facts."""
 
     second: int
@@ -25,26 +23,24 @@ class Draw:
     fresh: int
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
+class Scene(NamedTuple):
     """What an operation may take: the visible vertices, latest first, and a new leaf of a shape.
 
-    `fresh` returns None where the graph has no room for one more leaf. numbers: whether a Python
-    number may take the place of a second operand.
+    `fresh` returns None where the graph has no room for one more leaf. takes: whether an operation
+    may be applied in a form, as `mul.other`, a Python number in the place of a second operand.
     """
 
     vertices: Sequence[Vertex]
     visible: Sequence[int]
     fresh: Callable[[Shape], Leaf | None]
-    numbers: bool = True
+    takes: Callable[[str], bool]
 
     def facts(self, operand: Operand) -> Vertex:
         """Return the shape and bounds of the operand."""
         return operand if isinstance(operand, Leaf) else self.vertices[operand]
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """An operation with all that it needs."""
 
     inputs: tuple[Operand, ...]
@@ -76,7 +72,7 @@ def _number(op: Operation, operand: int, draw: Draw, scene: Scene) -> Placed | N
 
 
 def _binary(op: Operation, operand: int, draw: Draw, scene: Scene) -> Placed | None:
-    numbers = bool(op.numbers) and scene.numbers
+    numbers = bool(op.numbers) and scene.takes(op.name + ".other")
     if draw.second % 4 != 3 or not numbers:
         for other in _partners(operand, draw, scene):
             found = _pair(op, operand, other, draw.fresh % 2 == 1, scene)

@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
-from conformance.catalogue import EVERYWHERE, NUMBERS, Interval, difference, product, total, within
+from conformance.catalogue import (
+    EVERYWHERE,
+    NUMBERS,
+    Interval,
+    Operation,
+    difference,
+    product,
+    total,
+    within,
+)
 from conformance.program import Literal, Param, Ref, Step
 from conformance.strategies.composer import Composer, Pairs, Variable
 from conformance.strategies.facts import Facts
@@ -39,16 +48,13 @@ def apply(composer: Composer, slot: bytes) -> None:
     count = len(composer.variables)
     operand = count - 1 if slot[2] < 128 else count - 1 - slot[2] % count
     draw = Draw(slot[3], slot[4], slot[5], slot[4] ^ slot[5])
-    for offset in range(len(operations)):
-        operation = operations[(slot[1] + offset) % len(operations)]
-        if composer.apply(operation, operand, draw) is not None:
-            return
+    composer.apply(operations, slot[1], operand, draw)
 
 
 @lru_cache(maxsize=64)
-def _viewing(facts: Facts) -> tuple[int, ...]:
+def _viewing(facts: Facts) -> tuple[Operation, ...]:
     rows = operations_for(facts, anything)
-    return tuple(i for i, row in enumerate(rows) if row.view and row.name not in _COPYING)
+    return tuple(row for row in rows if row.view and row.name not in _COPYING)
 
 
 _COPYING = ("reshape", "expand")
@@ -56,14 +62,10 @@ _COPYING = ("reshape", "expand")
 
 def view(composer: Composer, slot: bytes) -> None:
     """Make a view, of a view as often as not."""
-    operations, views = operations_for(composer.facts, anything), _viewing(composer.facts)
     count = len(composer.variables)
     operand = count - 1 if slot[2] < 128 else count - 1 - slot[2] % count
     draw = Draw(slot[3], slot[4], slot[5], slot[5])
-    for offset in range(len(views)):
-        row = operations[views[(slot[1] + offset) % len(views)]]
-        if composer.apply(row, operand, draw) is not None:
-            return
+    composer.apply(_viewing(composer.facts), slot[1], operand, draw)
 
 
 def leaf(composer: Composer, slot: bytes) -> None:

@@ -100,7 +100,7 @@ def test_a_bug_of_two_steps_is_found_and_shrunk_to_the_two(seed: int) -> None:
 
 def test_a_chunk_counts_causes_and_leaves_programs_out(tmp_path: Any) -> None:
     notes = Notes(tmp_path / "note")
-    chunk = fuzz_chunk("reference", None, 3, 0, 20, frozenset({4, 5}), notes)
+    chunk = fuzz_chunk("reference", None, 3, 0, 20, frozenset({4, 5}), True, notes)
     notes.close()
     assert sum(chunk.outcomes.values()) == 18
     assert (tmp_path / "note").read_text() == "19"
