@@ -7,11 +7,13 @@ https://doi.org/10.1098/rsta.1911.0009), so that truncation does not limit the a
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from reference_engine.backends.dtypes import complex128, float64
 from reference_engine.backward import grad
 from reference_engine.ops.creation import tensor
 from reference_engine.tensor import Tensor
@@ -47,27 +49,35 @@ def gradcheck(
     """Compare the gradients of ``func`` at ``inputs`` with differences of its values.
 
     Checked are the inputs that require grad; every element of the Jacobian, or with ``fast_mode``
-    one random projection of it. Returns True, or raises ``GradcheckError``, or returns False where
-    ``raise_exception`` is off. Batched and forward-mode gradients are not checked here: asking for
-    them raises ``NotImplementedError``. (https://pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradcheck.html)
+    one random projection of it, in backward mode, in forward mode, or both. Returns True, or raises
+    ``GradcheckError``, or returns False where ``raise_exception`` is off. ValueError where nothing
+    is to be checked, RuntimeError for an input with several elements in one place. Forward mode in
+    batches is not checked: NotImplementedError. (https://pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradcheck.html)
     """
     del masked  # sparse inputs, its only subject, do not exist here
-    if check_batched_grad or check_batched_forward_grad or check_forward_ad:
-        raise NotImplementedError(
-            "batched and forward-mode gradients are not checked here; conformance.gradcheck"
-            " compares forward mode"
+    if check_batched_forward_grad:
+        raise NotImplementedError("forward mode in batches is not checked here")
+    if not (check_backward_ad or check_forward_ad) or check_batched_grad > check_backward_ad:
+        raise ValueError(
+            "gradcheck got nothing to check: set check_backward_ad, which check_batched_grad needs,"
+            " or check_forward_ad"
         )
     given = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     checked = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
     if not checked:
         raise ValueError("gradcheck expects at least one input that requires grad, got none")
+    _check_inputs([given[i] for i in checked])
     try:
+        check = _Check(func, given, checked, check_grad_dtypes)
         if check_backward_ad:
-            check = _Check(func, given, checked, check_grad_dtypes)
             check.reproducible(nondet_tol)
             if check_undefined_grad:
                 check.unused_outputs(nondet_tol)
-            check.jacobian(eps, atol, rtol, fast_mode)
+            if check_batched_grad:
+                check.batched(atol, rtol)
+            check.jacobian(eps, atol, rtol, fast_mode, check.pull_all)
+        if check_forward_ad:
+            check.jacobian(eps, atol, rtol, fast_mode, check.push_all)
     except GradcheckError:
         if raise_exception:
             raise
@@ -123,6 +133,22 @@ def gradgradcheck(
     )  # fmt: skip
 
 
+def _check_inputs(inputs: Sequence[Tensor]) -> None:
+    for x in inputs:
+        if x.dtype not in (float64, complex128):
+            warnings.warn(
+                f"gradcheck got an input of {x.dtype}: differences are accurate in float64 and "
+                "complex128 only",
+                UserWarning,
+                stacklevel=3,
+            )
+        if 0 in [stride for n, stride in zip(x.shape, x.stride(), strict=True) if n > 1]:
+            raise RuntimeError(
+                f"gradcheck got an expanded input of shape {list(x.shape)}, several elements of "
+                "which are one in memory; clone() it first"
+            )
+
+
 class _Check:
     """One function at one point, on vectors of real numbers."""
 
@@ -134,13 +160,20 @@ class _Check:
         self.leaves, self.outputs = self._run(self.point, True)
         self.values = _flat(self.outputs)
 
-    def _run(self, point: Array, tracked: bool) -> tuple[list[Tensor], list[Tensor]]:
+    def _run(
+        self, point: Array, tracked: bool, direction: Array | None = None
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        from reference_engine.autograd.forward_ad import make_dual
+
         arguments, leaves, start = list(self.given), [], 0
         for i in self.checked:
             like = self.given[i]
             stop = start + _numbers(like)
             leaves.append(_tensor(point[start:stop], like).requires_grad_(True))
-            arguments[i], start = leaves[-1], stop
+            arguments[i] = leaves[-1]
+            if direction is not None:
+                arguments[i] = make_dual(leaves[-1], _tensor(direction[start:stop], like))
+            start = stop
         outputs = _outputs(self.func(*arguments))
         return leaves, outputs if not tracked else [y for y in outputs if y.requires_grad]
 
@@ -170,6 +203,45 @@ class _Check:
             parts.append(none if gradient is None else _flat([gradient]))
         return np.concatenate(parts)
 
+    def pull_all(self, rows: Array, columns: Array) -> Array:
+        """Return rows·J·columnsᵀ, by backward mode."""
+        projected: Array = np.array([self.pull(row) for row in rows]) @ columns.T
+        return projected
+
+    def push_all(self, rows: Array, columns: Array) -> Array:
+        """Return rows·J·columnsᵀ, by forward mode."""
+        projected: Array = rows @ np.array([self._push(column) for column in columns]).T
+        return projected
+
+    def _push(self, direction: Array) -> Array:
+        from reference_engine.autograd.forward_ad import dual_level, unpack_dual
+
+        with dual_level():
+            outputs = self._run(self.point, True, direction)[1]
+            tangents = [unpack_dual(y).tangent for y in outputs]
+            return np.concatenate(
+                [
+                    np.zeros(_numbers(y)) if t is None else _flat([t])
+                    for y, t in zip(outputs, tangents, strict=True)
+                ]
+            )
+
+    def batched(self, atol: float, rtol: float) -> None:
+        """Raise where a batch of cotangents comes to other gradients than one by one."""
+        for output in self.outputs:
+            random = np.random.default_rng(4)
+            seeds = [_cotangent(output, random, False).detach() for _ in range(2)]
+            options = {"retain_graph": True, "allow_unused": True}
+            batch = tensor(np.stack([np.asarray(s.cpu().numpy()) for s in seeds]))
+            batch = batch.to(output.device, output.dtype)
+            together = grad(output, self.leaves, batch, is_grads_batched=True, **options)
+            for n, seed in enumerate(seeds):
+                for g, all_g in zip(grad(output, self.leaves, seed, **options), together):  # noqa: B905
+                    if g is not None and all_g is not None:
+                        got, expected = _flat([all_g[n]]), _flat([g])
+                        if not np.allclose(got, expected, rtol, atol):
+                            raise GradcheckError("a batch of cotangents gives other gradients")
+
     def reproducible(self, tolerance: float) -> None:
         """Raise where a second backward differs from the first by more than `tolerance`."""
         cotangent = np.random.default_rng(1).standard_normal(self.values.size)
@@ -191,9 +263,17 @@ class _Check:
             if not np.allclose(self.pull(zeroed, number), self.pull(zeroed), 0, tolerance or 1e-12):
                 raise GradcheckError(f"the gradient is wrong where output {number} is not used")
 
-    def jacobian(self, eps: float, atol: float, rtol: float, fast: bool) -> None:
+    def jacobian(
+        self,
+        eps: float,
+        atol: float,
+        rtol: float,
+        fast: bool,
+        project: Callable[[Array, Array], Array],
+    ) -> None:
         """Raise where numeric and analytic derivatives differ by more than atol + rtol·|numeric|.
 
+        project: rows·J·columnsᵀ by the mode that is checked.
         eps: the step that PyTorch would take; the largest here is 1024 times that.
         """
         if not self.values.size or not self.point.size:
@@ -206,7 +286,8 @@ class _Check:
             columns /= np.linalg.norm(columns)
         else:
             rows, columns = np.eye(self.values.size), np.eye(self.point.size)
-        analytic = np.array([self.pull(row) for row in rows]) @ columns.T
+        analytic = project(rows, columns)
+        mode = "forward" if project == self.push_all else "backward"
         for number, direction in enumerate(columns):
             numeric = rows @ self._slope(direction, eps)
             apart = np.abs(analytic[:, number] - numeric)
@@ -216,7 +297,7 @@ class _Check:
                 where = "in a random projection" if fast else f"of output {row} by input {number}"
                 raise GradcheckError(
                     f"the derivative {where} (flattened) is {numeric[row]:.9g} by differences,"
-                    f" backward gives {analytic[row, number]:.9g}"
+                    f" {mode} mode gives {analytic[row, number]:.9g}"
                 )
 
     def _slope(self, direction: Array, eps: float) -> Array:

@@ -61,4 +61,4 @@ def test_mistakes_are_told() -> None:
     with pytest.raises(ValueError, match="requires grad"):
         gradcheck(engine.sin, engine.tensor([1.0]))
     with pytest.raises(NotImplementedError, match="not checked here"):
-        gradcheck(engine.sin, normal(2), check_forward_ad=True)
+        gradcheck(engine.sin, normal(2), check_forward_ad=True, check_batched_forward_grad=True)

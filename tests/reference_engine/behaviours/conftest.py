@@ -1,7 +1,8 @@
-"""Every test that takes ``torch`` runs on PyTorch first, then on the reference engine's backends."""
+"""Every test that takes ``torch`` runs on PyTorch, and on the reference engine's two backends."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,8 +12,16 @@ import torch as pytorch
 import reference_engine
 
 
+@pytest.fixture(scope="session")
+def _forward_mode_of_pytorch() -> None:
+    """PyTorch loads some rules of forward mode when first used, with a warning about itself."""
+    with warnings.catch_warnings(), pytorch.autograd.forward_ad.dual_level():
+        warnings.simplefilter("ignore")
+        pytorch.autograd.forward_ad.make_dual(pytorch.ones(1), pytorch.ones(1))
+
+
 @pytest.fixture(params=["pytorch", "numpy-backend", "torch-backend"])
-def torch(request: pytest.FixtureRequest) -> Iterator[Any]:
+def torch(request: pytest.FixtureRequest, _forward_mode_of_pytorch: None) -> Iterator[Any]:
     """The library under test, with float64 as its default dtype: values are exact to 1e-12."""
     library: Any = pytorch if request.param == "pytorch" else reference_engine
     device = reference_engine.get_default_device()

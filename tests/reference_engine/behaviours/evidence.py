@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
+import pytest
+
+#: that a warning is given: its words are each library's own
+warns = partial(pytest.warns, UserWarning)
 
 
 def assert_values(x: Any, expected: Any) -> None:
-    """The same shape, and the same values to the accuracy of float64 (of float32, if it is that)."""
+    """The same shape, and the same values to the accuracy of float64 (or float32)."""
     assert x is not None, "expected a tensor, got None"
     wanted = expected.detach().tolist() if hasattr(expected, "detach") else expected
     assert tuple(x.shape) == np.shape(wanted)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.reference_engine.behaviours.evidence import assert_values, counting
+from tests.reference_engine.behaviours.evidence import assert_values, counting, warns
 
 
 def nan_backward(torch: Any) -> Any:
@@ -30,7 +30,7 @@ def anomaly(torch: Any, **options: Any) -> Any:
 
 
 def test_entering_warns_of_the_cost_and_leaving_restores(torch: Any) -> None:
-    with pytest.warns(UserWarning), torch.autograd.detect_anomaly():
+    with warns(), torch.autograd.detect_anomaly():
         pass
     x = counting(torch, 2)
     nan_backward(torch).apply(x).sum().backward()
@@ -41,7 +41,7 @@ def test_nan_from_a_node_is_refused_and_nothing_accumulates(torch: Any) -> None:
     x = counting(torch, 2)
     with anomaly(torch):
         y = nan_backward(torch).apply(x).sum()
-        with pytest.warns(UserWarning), pytest.raises(RuntimeError, match="BrokenBackward"):
+        with warns(), pytest.raises(RuntimeError, match="BrokenBackward"):
             y.backward()
     assert x.grad is None
 
@@ -61,7 +61,7 @@ def test_the_warning_shows_where_the_forward_ran(torch: Any) -> None:
     with anomaly(torch):
         y = the_place_in_the_forward(x) * 0
         with (
-            pytest.warns(UserWarning, match="the_place_in_the_forward"),
+            warns(match="the_place_in_the_forward"),
             pytest.raises(RuntimeError),
         ):
             y.sum().backward()
@@ -80,14 +80,14 @@ def test_an_error_from_a_backward_keeps_its_type_and_gets_a_traceback(torch: Any
     x = counting(torch, 2)
     with anomaly(torch):
         y = Failing.apply(x).sum()
-        with pytest.warns(UserWarning, match="FailingBackward"), pytest.raises(KeyError):
+        with warns(match="FailingBackward"), pytest.raises(KeyError):
             y.backward()
 
 
 def test_a_forward_outside_the_mode_has_no_traceback_to_show(torch: Any) -> None:
     x = counting(torch, 2)
     y = nan_backward(torch).apply(x).sum()
-    with anomaly(torch), pytest.warns(UserWarning), pytest.raises(RuntimeError):
+    with anomaly(torch), warns(), pytest.raises(RuntimeError):
         y.backward()
 
 
@@ -97,7 +97,7 @@ def test_the_mode_can_be_set_by_a_function_and_nested(torch: Any) -> None:
     with torch.autograd.set_detect_anomaly(True):
         with torch.autograd.set_detect_anomaly(False):
             y.backward(retain_graph=True)
-        with pytest.warns(UserWarning), pytest.raises(RuntimeError):
+        with warns(), pytest.raises(RuntimeError):
             y.backward(retain_graph=True)
     torch.autograd.set_detect_anomaly(True, check_nan=True)
     torch.autograd.set_detect_anomaly(False)
@@ -112,7 +112,7 @@ def test_a_second_backward_shows_the_first_backwards_forward_too(torch: Any) -> 
     with anomaly(torch):
         y = the_first_forward(x)
         (g,) = torch.autograd.grad(y.sum(), x, create_graph=True)
-        with pytest.warns(UserWarning) as shown, pytest.raises(RuntimeError):
+        with warns() as shown, pytest.raises(RuntimeError):
             (g * 0).sum().backward()
     assert any("the_first_forward" in str(warning.message) for warning in shown)
 

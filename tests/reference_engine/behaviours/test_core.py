@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.reference_engine.behaviours.evidence import assert_values, counting, standing
+from tests.reference_engine.behaviours.evidence import assert_values, counting, standing, warns
 
 
 def test_backward_adds_the_vector_jacobian_product_to_every_leaf(torch: Any) -> None:
@@ -211,7 +211,7 @@ def test_create_graph_keeps_the_graph_unless_told_otherwise(torch: Any) -> None:
 
 def test_backward_with_create_graph_warns_and_gives_a_tracked_dot_grad(torch: Any) -> None:
     x = counting(torch, 2)
-    with pytest.warns(UserWarning):
+    with warns():
         (x**3).sum().backward(create_graph=True)
     assert x.grad.requires_grad
     (second,) = torch.autograd.grad(x.grad.sum(), x)
@@ -282,9 +282,7 @@ def test_an_unused_output_of_an_operation_counts_as_zeros(torch: Any) -> None:
 def test_batched_cotangents_give_stacked_gradients(torch: Any) -> None:
     x, y = counting(torch, 3), counting(torch, 3)
     rows = torch.eye(3)
-    a, b = torch.autograd.grad(
-        x * y, [x, y], rows, is_grads_batched=True, retain_graph=True
-    )
+    a, b = torch.autograd.grad(x * y, [x, y], rows, is_grads_batched=True, retain_graph=True)
     assert_values(a, [[1.0, 0, 0], [0, 2.0, 0], [0, 0, 3.0]])
     assert_values(b, a)
     with pytest.raises(RuntimeError):
@@ -293,9 +291,7 @@ def test_batched_cotangents_give_stacked_gradients(torch: Any) -> None:
 
 def test_batched_cotangents_may_be_differentiated_through(torch: Any) -> None:
     x = counting(torch, 2)
-    (rows,) = torch.autograd.grad(
-        x**3, x, torch.eye(2), is_grads_batched=True, create_graph=True
-    )
+    (rows,) = torch.autograd.grad(x**3, x, torch.eye(2), is_grads_batched=True, create_graph=True)
     assert_values(torch.autograd.grad(rows.sum(), x)[0], [6.0, 12.0])
 
 

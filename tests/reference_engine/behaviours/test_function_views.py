@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.reference_engine.behaviours.evidence import assert_values, counting, standing
+from tests.reference_engine.behaviours.evidence import assert_values, counting, standing, warns
 from tests.reference_engine.behaviours.test_function import function
 
 
@@ -78,7 +78,7 @@ def test_marking_what_is_no_input_warns(torch: Any) -> None:
         return y
 
     x = counting(torch, 2)
-    with pytest.warns(UserWarning):
+    with warns():
         y = function(torch, forward, lambda ctx, g: g * 2).apply(x)
     y.sum().backward()
     assert_values(x.grad, [2.0, 2.0])

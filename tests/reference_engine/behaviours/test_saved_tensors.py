@@ -212,9 +212,8 @@ def test_save_on_cpu_keeps_copies_that_writes_do_not_reach(torch: Any) -> None:
 
 def test_hooks_can_be_disabled_with_a_message(torch: Any) -> None:
     disabled = torch.autograd.graph.disable_saved_tensors_hooks
-    with disabled("not in here"), pytest.raises(RuntimeError, match="not in here"):
-        with hooks(torch):
-            pass
+    with disabled("not in here"), pytest.raises(RuntimeError, match="not in here"), hooks(torch):
+        pass
     with hooks(torch), pytest.raises(RuntimeError, match="already"), disabled("already on"):
         pass
     with hooks(torch):
