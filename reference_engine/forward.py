@@ -76,6 +76,18 @@ def below(level: Level) -> Iterator[None]:
         MODES.refresh()
 
 
+@contextmanager
+def paused(enabled: bool = False) -> Iterator[None]:
+    """Inside, forward mode is off, or with ``enabled`` on."""
+    before, MODES.forward_enabled = MODES.forward_enabled, enabled
+    MODES.refresh()
+    try:
+        yield
+    finally:
+        MODES.forward_enabled = before
+        MODES.refresh()
+
+
 # one tensor ---------------------------------------------------------------------------------------
 def make_dual(primal: Tensor, tangent: Tensor, level: Level) -> Tensor:
     """A view of ``primal`` that has a tangent at a level.

@@ -15,7 +15,9 @@ from typing import Any, ClassVar
 from reference_engine import errors
 from reference_engine.anomaly import note_traceback
 from reference_engine.backends.base import DIFFERENTIABLE, of_array
-from reference_engine.graph import AccumulateGrad, Cotangent, Node, priorities
+from reference_engine.forward import Tangents, all_tangents, paused
+from reference_engine.function_forward import push_custom
+from reference_engine.graph import AccumulateGrad, Cotangent, Node, priorities, with_tangents
 from reference_engine.inplace import bump, rebase
 from reference_engine.modes import MODES, is_grad_enabled, no_grad
 from reference_engine.saved_tensors import Packed, pack, unpack
@@ -44,7 +46,7 @@ class FunctionCtx:
         self._to_save = _tensors_only("save_for_backward", tensors)
 
     def save_for_forward(self, *tensors: Tensor | None) -> None:
-        """Saves tensors for ``jvp``."""
+        """Saves tensors for ``jvp``, which runs right after ``forward`` and finds no others."""
         self._for_forward = _tensors_only("save_for_forward", tensors)
 
     def mark_dirty(self, *tensors: Tensor) -> None:
@@ -122,12 +124,17 @@ class Function:
         ctx.needs_input_grad = tuple(isinstance(x, Tensor) and x.requires_grad for x in args)
         recording = MODES.recording and any(ctx.needs_input_grad)
         ctx.connect(args if recording else ())
-        with no_grad():
-            output = cls.forward(*args, **kwargs) if separate else cls.forward(ctx, *args, **kwargs)
-            if separate:
-                cls.setup_context(ctx, args, output)
-        single = not isinstance(output, tuple)
-        outputs = ctx.adopt(inputs, (output,) if single else output, recording)
+        with paused():
+            with no_grad():
+                output = cls.forward(*(() if separate else (ctx,)), *args, **kwargs)
+                if separate:
+                    cls.setup_context(ctx, args, output)
+            single = not isinstance(output, tuple)
+            returned = (output,) if single else output
+            outputs = ctx.adopt(inputs, returned, recording)
+        if MODES.forward:
+            push_custom(ctx, args, returned, outputs)
+        ctx._for_forward = ()
         if recording:
             ctx.keep()
         return outputs[0] if single else tuple(outputs)
@@ -139,6 +146,7 @@ class FunctionNode(FunctionCtx, Node):
     _function: ClassVar[type[Function]]
     _saved: Packed | tuple[Any, ...] | None = ()
     _places: tuple[_Place, ...] = ()
+    _tangents: tuple[Tangents | None, ...] = ()
     #: places among the arguments of those that are tensors
     _positions: tuple[int, ...] = ()
 
@@ -238,6 +246,7 @@ class FunctionNode(FunctionCtx, Node):
             # None, -1 - n: output n of this node, which must not refer to itself
             places.append((None, -1 - nr) if node is self else (node, nr))
         self._saved, self._places = pack(tuple(flat), self._to_save), tuple(places)
+        self._tangents = tuple(map(all_tangents, self._to_save)) if MODES.forward else ()
         self._to_save = self._dirty = self._non_differentiable = ()
 
     @property
@@ -245,11 +254,12 @@ class FunctionNode(FunctionCtx, Node):
         """What was saved; RuntimeError when it was freed, or modified in place since."""
         if self._saved is None:
             raise errors.freed(self.name())
-        if self._for_forward and not self._saved:
+        if self._for_forward:
             return self._for_forward
         saved = unpack(self._saved)
         triples = zip(saved[::3], saved[1::3], saved[2::3], self._places, strict=True)
-        return tuple(self._tensor(*found) for found in triples)
+        found = [self._tensor(*triple) for triple in triples]
+        return tuple(map(with_tangents, found, self._tangents) if self._tangents else found)
 
     def _tensor(self, raw: Any, storage: Any, version: int, place: _Place) -> Tensor | None:
         if raw is None:
@@ -298,7 +308,7 @@ class FunctionNode(FunctionCtx, Node):
     def release(self) -> None:
         """Frees what ``save_for_backward`` saved."""
         self._saved = None
-        self._places = ()
+        self._places = self._tangents = ()
 
 
 class _Refusal(Node):

@@ -79,23 +79,8 @@ def _level(number: int | None) -> forward.Level:
     return _entered[-1]
 
 
-class _set_fwd_grad_enabled(Mode):  # noqa: N801
-    """Forward mode on or off, for a block."""
-
-    def __init__(self, mode: bool) -> None:
-        super().__init__()
-        self._on: list[bool] = []
-        self.mode = mode
-
-    def __enter__(self) -> None:
-        self._on.append(MODES.forward_enabled)
-        MODES.forward_enabled = self.mode
-        MODES.refresh()
-
-    def __exit__(self, *exception: object) -> None:
-        MODES.forward_enabled = self._on.pop()
-        MODES.refresh()
-
+#: forward mode on or off, for a block
+_set_fwd_grad_enabled = forward.paused
 
 __all__ = [
     "UnpackedDualTensor", "dual_level", "enter_dual_level", "exit_dual_level", "make_dual",
