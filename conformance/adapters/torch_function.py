@@ -31,6 +31,7 @@ class TorchLikeFunctions:
             for name in "float64 float32 float16 bfloat16 complex128 complex64".split()
         }
         self._bfloat16 = getattr(self.module, "bfloat16", "absent")
+        self._float64 = self.module.float64
         self._duals = getattr(getattr(self.module, "autograd", None), "forward_ad", None)
         self._dense = getattr(self.module, "strided", None)
         self._undefined = getattr(
@@ -82,11 +83,16 @@ class TorchLikeFunctions:
 
     def _tensor(self, array: Array, dtype: str) -> Tensor:
         tensor = self._share(array) if self._share is not None else self.engine.tensor(array)
+        if dtype == "float64" and tensor.dtype is self._float64:
+            return tensor
         wanted = getattr(self.module, dtype)
         return tensor if tensor.dtype == wanted else tensor.to(wanted)
 
     def values(self, tensor: Tensor) -> Array:
         """Return the values in float64 or complex128; may share the tensor's memory."""
+        if tensor.dtype is self._float64 and self._share is not None and not tensor.is_neg():
+            shared: Array = tensor.detach().numpy()
+            return shared
         if tensor.dtype is self._bfloat16:
             tensor = tensor.detach().to(self.module.float32)
         array = self.engine.numpy(tensor)

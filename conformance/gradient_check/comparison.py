@@ -93,7 +93,7 @@ def _plans(line: Line, noise: float, magnitudes: float) -> list[tuple[int, int]]
     """Return first levels and depths: larger steps after the first where noise is in the way."""
     windows = [(first, DEPTH) for first in line.windows()]
     wide = (1, 6) if line.unit < 2.0**-30 else (0, 4)
-    if noise * 2.0 ** windows[0][0] > line.unit**0.4 * magnitudes:
+    if not line.skipped and noise * 2.0 ** windows[0][0] > line.unit**0.4 * magnitudes:
         return [windows[0], wide, *windows[1:]]
     return windows
 

@@ -49,6 +49,14 @@ def signed(random: np.random.Generator, size: int) -> Array:
     return _pool()[start : start + size]
 
 
+def jitter(random: np.random.Generator, size: int) -> Array:
+    """Return factors within 2^-5 of one, all different, likewise taken from one sequence."""
+    if size > POOL // 2:
+        return 1.0 + (random.random(size) - 0.5) * 2.0**-4
+    start = int(random.random() * (POOL - size))
+    return _factors()[start : start + size]
+
+
 def _drawn(random: np.random.Generator, size: int) -> Array:
     drawn = random.integers(0, 128, size)
     values: Array = (1.0 + (drawn >> 1) / 64.0) * np.where(drawn & 1, 1.0, -1.0)
@@ -58,5 +66,12 @@ def _drawn(random: np.random.Generator, size: int) -> Array:
 @cache
 def _pool() -> Array:
     values = _drawn(np.random.default_rng(POOL), POOL)
+    values.flags.writeable = False
+    return values
+
+
+@cache
+def _factors() -> Array:
+    values = 1.0 + (np.random.default_rng(POOL + 1).random(POOL) - 0.5) * 2.0**-4
     values.flags.writeable = False
     return values

@@ -73,6 +73,7 @@ def _judge(base: BasePoint, line: Line, weights: Array, gradient: Array, found: 
     if noise.random:
         _judge_random(base, line, weights, gradient, noise, found)
         return
+    line.steady(weights, noise.loudness(weights))
     comparison = compare(
         line, weights, gradient, noise.loudness(weights),
         noise.spread(weights, gradient, line.direction),
@@ -129,6 +130,18 @@ def _judge_random(
     """Compare within the scatter, and say how large that is."""
     comparison = compare(line, weights, gradient, noise.loudness(weights), noise.scatter)
     found.comparison, found.evaluations = comparison, base.target.calls
+    if noise.backward > line.unit**0.4:
+        found.failures.append(
+            Departure(
+                "random backward",
+                "the gradient for one cotangent on one graph differs from run to run, by a standard"
+                f" deviation of {noise.backward:.2g} of the slope: more than the order of a sum"
+                " explains; what the forward drew must be saved for the backward",
+                error=noise.backward,
+                bound=line.unit**0.4,
+            )
+        )
+        return
     what = (
         "repeated runs differ though the generator's state is held: the standard deviation is"
         f" {noise.forward:.2g} of the value forward and {noise.backward:.2g} of the slope backward"

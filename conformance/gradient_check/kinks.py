@@ -56,10 +56,13 @@ def classified(line: Line, slopes: Slopes, noise: Array) -> Array:
         left = slopes.left_error <= tolerance * 8
         apart = np.abs(slopes.right - slopes.left)
         kinked = apart > MARGIN * (slopes.right_error + slopes.left_error)
-        first = np.array([line.sample(line.windows()[0] + level) for level in range(DEPTH)])
-        still = (np.abs(first - line.outputs) <= 8 * line.unit * np.abs(line.outputs)).all(
-            axis=(0, 1)
+        slack = 8 * line.unit * np.abs(line.outputs)
+        first, last = (
+            np.array([line.sample(window + level) for level in range(DEPTH)])
+            for window in (line.windows()[0], line.windows()[-1] - DEPTH)
         )
+        still = (np.abs(first - line.outputs) <= slack).all(axis=(0, 1))
+        still |= (np.abs(last - line.outputs) == 0).all(axis=(0, 1)) & (slopes.central == 0)
     up, down = line.sample(line.windows()[-1] + DEPTH - 1)
     finite_up, finite_down = np.isfinite(up), np.isfinite(down)
     shape = np.full(line.outputs.shape, int(Shape.UNCLEAR))

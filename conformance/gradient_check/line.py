@@ -15,6 +15,8 @@ SETTLED = 2.0**-6
 """Fraction of itself within which a numeric slope must be known to count."""
 SETTLED_NOISE = 64.0
 """Times the noise of one difference within which it must be known where it is close to zero."""
+STEADY = 2.0**-6
+"""Fraction of the sum of magnitudes by which slopes at far and near steps may differ."""
 DEPTH = 3
 """Steps of one window: enough for an extrapolation and for a bound of its error."""
 
@@ -44,6 +46,7 @@ class Line:
         self.target, self.start, self.direction = target, start, direction
         self.outputs, self.unit = outputs, unit
         self._samples: dict[int, tuple[Array, Array]] = {}
+        self.skipped = 0
 
     def sample(self, level: int) -> tuple[Array, Array]:
         """Return the outputs at +2^-level and at -2^-level; a failed evaluation is NaN."""
@@ -54,6 +57,10 @@ class Line:
             self._samples[level] = found
         return found
 
+    def ahead(self, level: int) -> Array:
+        """Return the outputs at +2^-level alone."""
+        return self._at(self.start + self.direction * 2.0**-level)
+
     def _at(self, point: Array) -> Array:
         values = self.target.evaluate(point)
         if values.shape != self.outputs.shape:
@@ -61,11 +68,33 @@ class Line:
         return values
 
     def windows(self) -> list[int]:
-        """Return the first levels of the windows to try, from the usual one to the smallest."""
+        """Return the first levels of the windows to try, from the usual one to the smallest.
+
+        The first `skipped` are left out.
+        """
         bits = -math.log2(self.unit)
         first = max(1, round(0.15 * bits))
         last = max(first, round(0.78 * bits) - DEPTH + 1)
-        return list(range(first, last + 1, 6 if bits > 30 else 3))
+        return list(range(first, last + 1, 6 if bits > 30 else 3))[self.skipped :]
+
+    def steady(self, weights: Array, noise: float) -> None:
+        """Skip windows whose slope of Σ weights·outputs is another than at a much smaller step.
+
+        Steps that are multiples of a period, or many stairs wide, show a straight line.
+        """
+        level = round(-0.55 * math.log2(self.unit))
+        fine = self._difference(level, weights) * 2.0 ** (level - 1)
+        up, down = self.sample(level)
+        with np.errstate(all="ignore"):
+            size = float(np.nansum(np.abs(weights) * np.abs(up - down))) * 2.0 ** (level - 1)
+        slack = 4 * noise * 2.0**level + STEADY * size
+        skipped = 0
+        for first in self.windows()[:-1]:
+            slope = self.slope(weights, first, noise)
+            if not abs(slope.value - fine) > slack + slope.error:
+                break
+            skipped += 1
+        self.skipped += skipped
 
     def slope(self, weights: Array, first: int, noise: float, depth: int = DEPTH) -> Slope:
         """Return the derivative of Σ weights·outputs from the window that starts at `first`.

@@ -55,6 +55,9 @@ class Recording:
         if cotangent is None:
             roots: Sequence[Tensor] = target.bridge.undefined(self.tensors) or ()
             seeds.extend(target.like(t, np.ones(target.numbers(t)), "plain") for t in roots)
+        elif len(self.tensors) == 1 and omit is None:
+            roots = self.tensors
+            seeds.append(target.like(roots[0], cotangent.copy(), arrangement))
         else:
             cotangent = cotangent.copy()  # a backward may write into it
             roots, start = self.tensors, 0
@@ -179,6 +182,10 @@ class Target:
     ) -> list[Tensor]:
         """Return the variables' tensors at a point; only: the number of the one that is tracked."""
         leaf = self.bridge.leaf
+        if len(self.variables) == 1 and point.dtype == np.float64:
+            variable = self.variables[0]
+            array = variable.array(point) if variable.is_complex else point.reshape(variable.shape)
+            return [leaf(array, variable.dtype, tracked, arrangement)]
         return [
             leaf(v.array(point), v.dtype, tracked and only in (None, number), arrangement)
             for number, v in enumerate(self.variables)

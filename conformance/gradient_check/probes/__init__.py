@@ -6,28 +6,46 @@ from conformance.gradient_check.examination import Findings
 from conformance.gradient_check.probes.asking import Answer, Ask, Outcome, Probing, together
 from conformance.gradient_check.probes.calls import CALLS, received
 from conformance.gradient_check.probes.context import Context
-from conformance.gradient_check.probes.cotangents import COTANGENTS, unharmed
+from conformance.gradient_check.probes.cotangents import COTANGENTS, expanded, unharmed
 from conformance.gradient_check.probes.inputs import INPUTS
 from conformance.gradient_check.result import Probe
 
 LOOKS = (received, unharmed)
+STATE = ("repeated backward", "state between calls")
 PROBES = (*COTANGENTS, *CALLS, *INPUTS)
 
 
 def probed(context: Context, found: Findings) -> tuple[Probe, ...]:
     """Ask every probe; add failures to what was found."""
     outcomes: list[Outcome] = [look(context) for look in LOOKS]
+    outcomes.append(_finished(expanded(context)))
+    if _of_state(outcomes[-1]):
+        return tuple(_reported(outcome, found) for outcome in outcomes)
     asking = [probe(context) for probe in PROBES]
     waiting = [_stepped(probing, None) for probing in asking]
     asks = [step for step in waiting if isinstance(step, Ask)]
     answers = iter(together(asks))
     for probing, step in zip(asking, waiting, strict=True):
-        answer = next(answers) if isinstance(step, Ask) else None
-        while isinstance(step, Ask):
-            step = _stepped(probing, answer if answer is not None else step.answer())
-            answer = None
-        outcomes.append(step)
+        if isinstance(step, Ask):
+            step = _stepped(probing, next(answers))
+        outcomes.append(_finished(probing, step))
+        if _of_state(outcomes[-1]):
+            break
     return tuple(_reported(outcome, found) for outcome in outcomes)
+
+
+def _of_state(outcome: Outcome) -> bool:
+    """Tell whether what other probes would say is a consequence of this."""
+    return not isinstance(outcome, Probe) and outcome[1].cause in STATE
+
+
+def _finished(probing: Probing, step: Ask | Outcome | None = None) -> Outcome:
+    """Answer a probe's questions one by one, from a step on, and return its outcome."""
+    if step is None:
+        step = _stepped(probing, None)
+    while isinstance(step, Ask):
+        step = _stepped(probing, step.answer())
+    return step
 
 
 def _stepped(probing: Probing, answer: Answer | None) -> Ask | Outcome:

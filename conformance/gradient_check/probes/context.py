@@ -78,8 +78,12 @@ class Context:
         where = self.base.input_place(at)
         got, want = float(found[at]), float(expected[at])
         limit = EQUAL * self.base.unit * float(np.max(np.abs(expected), initial=0.0))
+        digits = 6
+        while digits < 17 and f"{got:.{digits}g}" == f"{want:.{digits}g}":
+            digits += 2
         return Departure(
             cause,
-            f"{circumstance}, the gradient of {where} is {got:.6g} instead of {want:.6g}",
+            f"{circumstance}, the gradient of {where} is {got:.{digits}g} instead of"
+            f" {want:.{digits}g}",
             None, where, got, want, abs(got - want), limit,
         )  # fmt: skip

@@ -71,51 +71,71 @@ def _on_strided_inputs(context: Context, arranged: str) -> Recording | None:
     return again if not (apart > limit).any() else None
 
 
+def _pulled(
+    context: Context, recording: Recording, factor: float = 1.0, how: str = "plain"
+) -> Answer:
+    """Return the gradient for the cotangent times a factor, divided by it."""
+    found = Ask(recording, context.weights * factor, how).answer()
+    return found if isinstance(found, BackwardRaised) else found / factor
+
+
+def _right(context: Context, found: Answer) -> bool:
+    return not isinstance(found, BackwardRaised) and context.same(found)
+
+
+def _departed(context: Context, found: Answer, cause: str, circumstance: str) -> Departure:
+    if isinstance(found, BackwardRaised):
+        return Departure(cause, f"{circumstance}, {found.sentence}")
+    return context.wrong(cause, found, circumstance, context.gradient)
+
+
+def _state(context: Context) -> Departure | None:
+    """Return the failure that asking the first graph again is, None where it answers as before."""
+    repeated = _pulled(context, context.base.recording)
+    if _right(context, repeated):
+        return None
+    plain = context.base.target.record(context.base.point)
+    if all(_right(context, _pulled(context, plain)) for _ in range(2)):
+        circumstance = "after other calls of the function, on the graph of the first"
+        return _departed(context, repeated, "state between calls", circumstance)
+    circumstance = "backward a second time on one graph"
+    return _departed(context, repeated, "repeated backward", circumstance)
+
+
 def _which(context: Context, again: Recording, arranged: str, small: float) -> Departure:
     """Return the failure, its cause told by asking one question after another."""
-    base, weights = context.base, context.weights
-    plain = base.target.record(base.point)
-
-    def pulled(recording: Recording, factor: float = 1.0, how: str = "plain") -> Answer:
-        found = Ask(recording, weights * factor, how).answer()
-        return found if isinstance(found, BackwardRaised) else found / factor
-
-    def right(found: Answer) -> bool:
-        return not isinstance(found, BackwardRaised) and context.same(found)
-
-    def departed(found: Answer, cause: str, circumstance: str) -> Departure:
-        if isinstance(found, BackwardRaised):
-            return Departure(cause, f"{circumstance}, {found.sentence}")
-        return context.wrong(cause, found, circumstance, context.gradient)
-
-    repeated = pulled(base.recording)
-    if not right(repeated):
-        on_one_graph = not (right(pulled(plain)) and right(pulled(plain)))
-        return departed(repeated, *(
-            ("repeated backward", "backward a second time on one graph") if on_one_graph else
-            ("state between calls", "after other calls of the function, on the graph of the first")
-        ))  # fmt: skip
+    state = _state(context)
+    if state is not None:
+        return state
+    record, point = context.base.target.record, context.base.point
+    plain = record(point)
     asked: list[tuple[str, str, Callable[[], Answer]]] = [
-        ("state between calls", "in a second call with the same input", lambda: pulled(plain)),
+        ("state between calls", "in a second call with the same input",
+         lambda: _pulled(context, plain)),
         ("non-contiguous cotangent", "for a cotangent that is not contiguous in memory",
-         lambda: pulled(plain, 1.0, arranged)),
+         lambda: _pulled(context, plain, 1.0, arranged)),
         ("scale of the cotangent", f"for a cotangent {small:.1g} times as large, scaled back",
-         lambda: pulled(plain, small)),
+         lambda: _pulled(context, plain, small)),
         ("non-contiguous input", "for inputs that are not contiguous in memory",
-         lambda: pulled(base.target.record(base.point, arranged))),
+         lambda: _pulled(context, record(point, arranged))),
         ("non-contiguous memory", "for inputs and cotangent that are not contiguous in memory",
-         lambda: pulled(base.target.record(base.point, arranged), small, arranged)),
+         lambda: _pulled(context, record(point, arranged), small, arranged)),
     ]  # fmt: skip
     for cause, circumstance, action in asked:
         found = action()
-        if not right(found):
-            return departed(found, cause, circumstance)
-    late = pulled(again, small, arranged)
-    return departed(late, "state between calls", "in a backward that other calls came before")
+        if not _right(context, found):
+            return _departed(context, found, cause, circumstance)
+    late, circumstance = (
+        _pulled(context, again, small, arranged), "in a backward that other calls came before",
+    )  # fmt: skip
+    return _departed(context, late, "state between calls", circumstance)
 
 
 def expanded(context: Context) -> Probing:
-    """Pull back one large number seen everywhere, as the gradient of a sum is."""
+    """Pull back one large number seen everywhere, as the gradient of a sum is.
+
+    On the first graph, after other points were evaluated: what they left behind shows.
+    """
     base, name = context.base, "expanded cotangent"
     bridge = base.target.bridge
     if "expanded" not in bridge.arrangements or not base.finite.all():
@@ -129,7 +149,8 @@ def expanded(context: Context) -> Probing:
             ones[variable.span][1::2] = 0.0
     found = yield Ask(base.recording, ones * size, "expanded")
     if isinstance(found, BackwardRaised):
-        return name, Departure(name, f"for an expanded cotangent, {found.sentence}")
+        state = _state(context)
+        return name, state or Departure(name, f"for an expanded cotangent, {found.sentence}")
     found = found / size
     if np.isfinite(found).all():
         comparison = compare(context.line, ones, found)
@@ -139,9 +160,9 @@ def expanded(context: Context) -> Probing:
     plain = base.pull(ones, fresh)
     if context.same(found, plain):
         return Probe(name, "passed")
-    if not context.same(base.pull(ones), plain):
-        circumstance = "after other calls of the function, on the graph of the first"
-        return name, context.wrong("state between calls", found, circumstance, plain)
+    state = _state(context)
+    if state is not None:
+        return name, state
     grown = base.pull(ones * size, fresh) / size
     if context.same(grown, plain):
         circumstance = "for an expanded cotangent, as `sum().backward()` gives it"
@@ -207,5 +228,5 @@ def undefined(context: Context) -> Probing:
 
 
 COTANGENTS: tuple[Callable[[Context], Probing], ...] = (
-    layout_and_repetition, expanded, zero, large, undefined,
+    layout_and_repetition, zero, large, undefined,
 )  # fmt: skip

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaised, BasePoint
 from conformance.gradient_check.comparison import compare
-from conformance.gradient_check.examination import Findings, examined
+from conformance.gradient_check.directions import jitter
+from conformance.gradient_check.examination import Findings, examined, judge_nonfinite
 from conformance.gradient_check.line import Line
 from conformance.gradient_check.probes.asking import Ask, Outcome, Probing
 from conformance.gradient_check.probes.context import Context
@@ -30,10 +32,12 @@ ENOUGH = 4096
 """Numbers that larger inputs have at least: kernels change their path at sizes below that."""
 MOST = 1 << 17
 """Numbers beyond which inputs are not made larger."""
-GLANCES = (17, 32)
-"""Levels of the two steps that are tried before all others: the second for what oscillates fast."""
-GLANCE = 2.0**-24
-"""Fraction of the scale by which gradient and slope may differ at first sight."""
+FIRST, FIRST_GLANCE = 24, 2.0**-20
+"""Level of the one-sided step that is tried before all others, and the fraction of the scale by
+which gradient and slope may differ there."""
+GLANCES, GLANCE = (17, 32), 2.0**-24
+"""Levels of the two-sided steps that are tried then, and the fraction that is granted there: the
+second is for what oscillates fast."""
 
 
 def tiny(context: Context) -> Probing:
@@ -74,7 +78,12 @@ def larger(context: Context) -> Probing:
     if not total or total * 4 > MOST:
         return Probe(name, "skipped", "none to enlarge" if not total else "they are large enough")
     outcome: Outcome = Probe(name, "skipped", "the function refuses them")
+    outputs = context.base.outputs.size
     factor = max(2, -(-ENOUGH // total))
+    if outputs > total:  # pairs or triples of elements grow as powers of the factor
+        factor = min(factor, int((MOST / outputs) ** (1 / 3)))
+    if factor < 2:
+        return Probe(name, "skipped", "its outputs would be too many")
     whole = math.ceil(factor ** (1 / max(len(shape) for shape in shapes)))
     for repeats in ((factor, 1), (max(2, whole), max(2, whole))):
         other = _tiled(context, *repeats)
@@ -98,9 +107,8 @@ def _tiled(context: Context, first: int, others: int) -> Target | None:
             parts.append(target.point[variable.span])
             continue
         tiled = np.tile(array, repeats)
-        jitter = 1.0 + (context.base.random.random(tiled.shape) - 0.5) * 2.0**-4
         shapes.append(tiled.shape)
-        values = np.ascontiguousarray(tiled * jitter).reshape(-1)
+        values = tiled.reshape(-1) * jitter(context.base.random, tiled.size)
         parts.append(values.view(np.float64))
     if shapes == [variable.shape for variable in target.variables]:
         return None
@@ -165,10 +173,13 @@ def _checked(
         return name, Departure(name, f"{circumstance}, {gradient.sentence}")
     direction = base.direction(gradient)
     usable = np.isfinite(gradient) & np.isfinite(direction)
-    if not usable.all():
-        return Probe(name, "unclear", "the gradient is not finite there")
     found = Findings()
     try:
+        if not usable.all():
+            judge_nonfinite(base, gradient, found)
+            if found.failures:
+                return _failed(name, circumstance, found.failures[0])
+            return Probe(name, "unclear", "the gradient is not finite there")
         line = base.line(direction)
         if _right_at_a_glance(line, weights, gradient):
             return Probe(name, "passed")
@@ -182,12 +193,12 @@ def _checked(
     if found.failures and not _moves(line):
         return Probe(name, "unclear", "rounding hides any change of the function")
     if found.failures:
-        first = found.failures[0]
-        return name, Departure(
-            name, f"{circumstance}, {first.sentence}", first.output, first.input, first.analytic,
-            first.numeric, first.error, first.bound,
-        )  # fmt: skip
+        return _failed(name, circumstance, found.failures[0])
     return Probe(name, "unclear" if found.doubts else "passed")
+
+
+def _failed(name: str, circumstance: str, departure: Departure) -> Outcome:
+    return name, replace(departure, cause=name, sentence=f"{circumstance}, {departure.sentence}")
 
 
 def _moves(line: Line) -> bool:
@@ -200,12 +211,17 @@ def _right_at_a_glance(line: Line, weights: Array, gradient: Array) -> bool:
     """Tell whether one difference, or another at a much smaller step, agrees with the gradient."""
     slope = float(gradient @ line.direction)
     scale = float(np.abs(gradient) @ np.abs(line.direction))
+    noise = line.usual_noise(weights)
+    beside = line.ahead(FIRST)
+    with np.errstate(all="ignore"):
+        numeric = float(weights @ (beside - line.outputs)) * 2.0**FIRST
+    if abs(slope - numeric) <= FIRST_GLANCE * scale + noise * 2.0 ** (FIRST - 3):
+        return True
     for level in GLANCES:
         up, down = line.sample(level)
         with np.errstate(all="ignore"):
             numeric = float(weights @ (up - down)) * 2.0 ** (level - 1)
-        noise = line.usual_noise(weights) * 2.0 ** (level + 1)
-        if abs(slope - numeric) <= GLANCE * scale + noise:
+        if abs(slope - numeric) <= GLANCE * scale + noise * 2.0 ** (level + 1):
             return True
     return False
 
