@@ -14,6 +14,8 @@ from reference_engine.tensor import Tensor
 
 def to_string(x: Tensor) -> str:
     """``tensor([1., 2.], grad_fn=<AddBackward0>)``: values to four digits, what is not usual."""
+    from reference_engine.autograd.forward_ad import unpack_dual
+
     values = np.asarray(of_array(x._raw).to_numpy(x._raw))
     notes = []
     if str(x.device) != str(get_default_device()):
@@ -26,6 +28,9 @@ def to_string(x: Tensor) -> str:
         notes.append(f"grad_fn=<{x.grad_fn.name()}>")
     elif x.requires_grad:
         notes.append("requires_grad=True")
+    tangent = unpack_dual(x).tangent
+    if tangent is not None:
+        notes.append(f"tangent={tangent!r}")
     return ", ".join(["tensor(" + _numbers(values), *notes]) + ")"
 
 
