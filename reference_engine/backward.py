@@ -18,7 +18,7 @@ from reference_engine.anomaly import run_watched
 from reference_engine.backends.base import BACKENDS, OF_DTYPE
 from reference_engine.graph import AccumulateGrad, Cotangent, GradientEdge, Node
 from reference_engine.hooks import run_post_hooks, run_pre_hooks, run_tensor_hooks
-from reference_engine.modes import MODES, set_grad_enabled
+from reference_engine.modes import MODES, refuse_in_transform, set_grad_enabled
 from reference_engine.ops.namespace import TENSORS, raw_namespace
 from reference_engine.scope import Edge, Scope, Task
 from reference_engine.tensor import Tensor, from_raw
@@ -140,6 +140,7 @@ def backward(
     no grad, a gradient does not fit its output, the graph was freed, or a saved value was modified
     in place.
     """
+    refuse_in_transform("backward")
     outputs = _sequence(tensors)
     roots = _root_edges(outputs)
     grads = _root_grads(outputs, grad_tensors)

@@ -94,7 +94,7 @@ def apply(run: Operator, inputs: Sequence[Any], params: Mapping[str, Any]) -> An
     if backend.batched:
         from reference_engine.ops.batching import align
 
-        inputs, raws = align(inputs, raws, params)
+        inputs, raws = align(run.op.name, inputs, raws, params)
     out: Any = compute(run, backend, raws, params)
     y: Any
     edges = input_edges(run, inputs) if MODES.recording else None

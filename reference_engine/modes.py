@@ -81,6 +81,15 @@ def check_randomness() -> None:
         )
 
 
+def refuse_in_transform(what: str) -> None:
+    """RuntimeError inside a function that a func transform runs."""
+    if MODES.transforms:
+        raise RuntimeError(
+            f"{what} was called inside a function that func.grad, vjp, jvp or vmap transforms; "
+            "nest the transforms instead, or call it outside"
+        )
+
+
 def is_grad_enabled() -> bool:
     """Whether operations are being recorded in this thread."""
     return MODES.grad

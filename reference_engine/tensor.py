@@ -17,10 +17,10 @@ from reference_engine.leaves import (
     register_post_accumulate_grad_hook,
     set_grad_dtype,
 )
-from reference_engine.modes import MODES
+from reference_engine.modes import MODES, refuse_in_transform
 from reference_engine.ops.opdef import OpDef
 from reference_engine.size import Size
-from reference_engine.storage import Detached, InferenceStorage, Storage, new_storage
+from reference_engine.storage import Detached, InferenceStorage, Storage
 
 if TYPE_CHECKING:
     from reference_engine.forward import Tangents
@@ -168,9 +168,9 @@ class Tensor:
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Starts or stops recording on a leaf; returns it.
 
-        RuntimeError for a non-leaf, an integer tensor, or an inference tensor outside inference
-        mode.
+        RuntimeError for a non-leaf, an integer or inference tensor, and in func transforms.
         """
+        refuse_in_transform("requires_grad_")
         if requires_grad and self._tracked and self._has_history():
             return self
         if not self.is_leaf:
@@ -246,6 +246,7 @@ class Tensor:
 
     def retain_grad(self) -> None:
         """Makes backward fill ``.grad`` of this non-leaf; RuntimeError if it requires no grad."""
+        refuse_in_transform("retain_grad")
         if not self.requires_grad:
             raise RuntimeError(
                 "retain_grad needs a tensor that requires grad, and this one does not"

@@ -135,8 +135,8 @@ def nested(x: Any) -> Iterator[Batch]:
 def unstacked(x: Any, dim: int, level: int, size: int) -> Any:
     """The batch of the slices of an array along a dimension, over the same memory."""
     if size:
-        at = (slice(None),) * dim
-        return batch(level, [x[(*at, i, ...)] for i in range(size)], size)
+        places = [(*(slice(None),) * dim, i, ...) for i in range(size)]
+        return batch(level, [x[at] for at in places], size)
     shape = (*x.shape[:dim], *x.shape[dim + 1 :])
     return batch(level, [of_array(x).zeros(shape, dtype=x.dtype, device=x.device)], 0)
 
@@ -147,7 +147,8 @@ def stacked(x: Any, dim: int, level: int, size: int) -> Any:
         return batch(x.level, [stacked(item, dim, level, size) for item in x.items], x.size)
     items = list(x.items) if isinstance(x, Batch) else [x] * max(size, 1)
     made = each(lambda *items: of_array(items[0]).stack(list(items), axis=dim), *items)
-    return made if size else made[(*(slice(None),) * dim, slice(0, 0))]
+    first: Any = (*(slice(None),) * dim, slice(0, 0))
+    return made if size else made[first]
 
 
 def summed(x: Any, level: int, size: int) -> Any:
@@ -196,6 +197,7 @@ class BatchBackend(Backend):
         BACKENDS[self.array_type] = self
 
     def namespace(self) -> ModuleType:
+        """The namespace of the arrays that are in the batches."""
         return self.inner.namespace()
 
     def __getattr__(self, name: str) -> Any:
@@ -203,8 +205,8 @@ class BatchBackend(Backend):
 
     def kernel(self, forward: str | Kernel) -> Kernel:
         """As ever, for each item; kernels that are about batches take them as they are."""
-        if getattr(forward, "takes_batches", False):
-            return partial(forward, self)  # type: ignore[arg-type]
+        if not isinstance(forward, str) and getattr(forward, "takes_batches", False):
+            return partial(forward, self)
         return partial(each, self.inner.kernel(forward))
 
     def to_numpy(self, x: Any) -> Any:

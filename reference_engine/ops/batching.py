@@ -72,12 +72,20 @@ def levels_of(*values: Any) -> dict[int, int]:
     return {b.level: b.size for found in batches(raws) for b in nested(found)}
 
 
+#: ops of which the number of elements depends on values
+_DYNAMIC = frozenset({"_nonzero", "masked_select", "unique", "unique_consecutive", "argwhere"})
+
+
 def align(
-    inputs: Sequence[Any], raws: Sequence[Any], params: Mapping[str, Any]
+    name: str, inputs: Sequence[Any], raws: Sequence[Any], params: Mapping[str, Any]
 ) -> tuple[list[Any], list[Any]]:
     """An op's inputs and arrays, all brought to the batches of any: the gradient of an input that
     is no batch is then summed over the batch.
     """
+    if name in _DYNAMIC:
+        raise RuntimeError(
+            f"vmap cannot map {name}, the shape of whose result depends on values; use where()"
+        )
     levels = levels_of(*raws, *params.values())
     tensors = [lift(x, levels) if isinstance(x, Tensor) else x for x in inputs]
     arrays = [

@@ -30,7 +30,13 @@ def _place(where: str | device | None) -> device:
 
 def _made(raw: Any, requires_grad: bool) -> Tensor:
     made = from_raw(raw)
-    return made.requires_grad_() if requires_grad else made
+    if not requires_grad:
+        return made
+    transforms, MODES.transforms = MODES.transforms, ()  # where requires_grad_ may not be called
+    try:
+        return made.requires_grad_()
+    finally:
+        MODES.transforms = transforms
 
 
 def tensor(
@@ -279,7 +285,8 @@ def _batched_like(x: Tensor, made: Tensor) -> Tensor:
         return made
     from reference_engine.ops.batching import levels_of, lift
 
-    return lift(made, levels_of(x)).clone()
+    batched: Tensor = lift(made, levels_of(x)).clone()
+    return batched
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,13 @@
+"""The names of ``torch.func``: transforms of functions of tensors."""
+
+from __future__ import annotations
+
+from reference_engine.func.functional_call import functional_call
+from reference_engine.func.reverse import grad, grad_and_value, jacrev, vjp
+from reference_engine.func.tangents import hessian, jacfwd, jvp, linearize
+from reference_engine.func.vmap import vmap
+
+__all__ = [
+    "functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize",
+    "vjp", "vmap",
+]  # fmt: skip

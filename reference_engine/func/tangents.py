@@ -1,0 +1,151 @@
+"""Forward-mode transforms: ``jvp``, ``linearize``, ``jacfwd``, and ``hessian``."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import Any
+
+from reference_engine import forward
+from reference_engine.func.reverse import (
+    Argnums,
+    Function,
+    chosen,
+    jacrev,
+    split_aux,
+    standard_basis,
+)
+from reference_engine.func.transform import Transform, released
+from reference_engine.func.trees import check_tensors, flatten
+from reference_engine.modes import MODES
+from reference_engine.tensor import Tensor
+
+
+def jvp(
+    func: Function, primals: Any, tangents: Any, *, strict: bool = False, has_aux: bool = False
+) -> tuple[Any, ...]:
+    """``func(*primals)`` and its derivative in the direction of ``tangents``, in one run.
+
+    Both are tuples of one structure. RuntimeError when they are not, when ``func`` returns anything
+    but tensors, and with ``strict`` when an output does not depend on the primals.
+    """
+    if not isinstance(primals, tuple):
+        raise RuntimeError(f"jvp needs a tuple of primals, got {type(primals).__name__}")
+    leaves, structure = flatten(primals)
+    directions, other = flatten(tangents)
+    if other != structure:
+        raise RuntimeError(f"jvp needs tangents of structure {structure}, got {other}")
+    check_tensors([*leaves, *directions], "jvp needs tensors", RuntimeError)
+    if not leaves:
+        raise RuntimeError("jvp needs at least one tensor among the primals")
+    with _Pushed() as transform, forward.Level() as level:
+        duals = [forward.make_dual(x, t, level) for x, t in zip(leaves, directions, strict=True)]
+        transform.admit(primals, tangents)
+        made, aux = split_aux("jvp", func(*structure.build(duals)), has_aux)
+        outputs, shape = flatten(made)
+        check_tensors(outputs, "jvp needs a function that returns tensors", RuntimeError)
+        pairs = [_unpacked(y, level, strict) for y in outputs]
+        unpacked_aux, of_aux = flatten(aux)
+        check_tensors(unpacked_aux if has_aux else (), "jvp needs an aux of tensors", RuntimeError)
+        plain = [forward.unpack(y, level)[0] for y in unpacked_aux] if has_aux else []
+    ys, ts, plain = released([y for y, _ in pairs], [t for _, t in pairs], plain)
+    found = (shape.build(ys), shape.build(ts))
+    return (*found, of_aux.build(plain)) if has_aux else found
+
+
+class _Pushed(Transform):
+    """A run in forward mode: recording stays as it is."""
+
+    def __enter__(self) -> Any:
+        before = MODES.grad
+        super().__enter__()
+        MODES.grad = before
+        MODES.refresh()
+        return self
+
+
+def _unpacked(y: Tensor, level: forward.Level, strict: bool) -> tuple[Tensor, Tensor]:
+    primal, tangent = forward.unpack(y, level)
+    if tangent is None:
+        if strict:
+            raise RuntimeError("jvp(strict=True) got an output that does not depend on the primals")
+        tangent = primal.new_zeros(tuple(primal.shape))
+    return primal, tangent
+
+
+def linearize(func: Function, *primals: Any) -> tuple[Any, Function]:
+    """``func(*primals)``, and its derivative there as a linear function of tangents.
+
+    RuntimeError from that function for tangents of another structure or other shapes.
+    """
+    output = func(*primals)
+    leaves, structure = flatten(primals)
+
+    def jvp_fn(*tangents: Any) -> Any:
+        given, other = flatten(tangents)
+        if other != structure:
+            raise RuntimeError(f"tangents need the primals' structure, {structure}, got {other}")
+        for x, t in zip(leaves, given, strict=True):
+            if x.shape != t.shape or x.dtype is not t.dtype:
+                raise RuntimeError(
+                    f"a tangent of shape {list(t.shape)} and {t.dtype} was given for a primal of "
+                    f"shape {list(x.shape)} and {x.dtype}; they must be equal"
+                )
+        return jvp(func, primals, tangents)[1]
+
+    return output, jvp_fn
+
+
+def jacfwd(
+    func: Function, argnums: Argnums = 0, has_aux: bool = False, *, randomness: str = "error"
+) -> Function:
+    """A function that gives the Jacobian of ``func``, column by column in forward mode.
+
+    Its structure and shapes are those of ``jacrev``. ``randomness`` is that of ``vmap``.
+    """
+
+    @wraps(func)
+    def wrapper(*args: Any) -> Any:
+        from reference_engine.func.vmap import vmap
+
+        at = chosen(args, argnums)
+        inputs, structure = flatten(
+            args[at[0]] if isinstance(argnums, int) else tuple(args[n] for n in at)
+        )
+        check_tensors(inputs, "jacfwd differentiates with respect to tensors", RuntimeError)
+
+        def of_chosen(*values: Any) -> Any:
+            given = list(args)
+            for n, value in zip(at, values, strict=True):
+                given[n] = value
+            return func(*given)
+
+        primals = tuple(args[n] for n in at)
+
+        def push(*basis: Any) -> Any:
+            directions = structure.build(basis)
+            return jvp(
+                of_chosen, primals, (directions,) if isinstance(argnums, int) else directions,
+                has_aux=has_aux,
+            )[1:]  # fmt: skip
+
+        out_dims = (-1, None) if has_aux else (-1,)
+        columns, *aux = vmap(push, out_dims=out_dims, randomness=randomness)(
+            *standard_basis(inputs)
+        )
+        outputs, shape = flatten(columns)
+        sizes = [x.shape.numel() for x in inputs]
+        jacobian = shape.build([
+            structure.build([
+                part.reshape((*y.shape[:-1], *x.shape))
+                for part, x in zip(y.split(sizes, dim=-1), inputs, strict=True)
+            ])
+            for y in outputs
+        ])  # fmt: skip
+        return (jacobian, aux[0]) if has_aux else jacobian
+
+    return wrapper
+
+
+def hessian(func: Function, argnums: Argnums = 0) -> Function:
+    """A function that gives the Hessian of ``func``: forward mode over reverse mode."""
+    return jacfwd(jacrev(func, argnums), argnums)

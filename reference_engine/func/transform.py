@@ -1,0 +1,160 @@
+"""What ``grad``, ``vjp`` and ``jvp`` have in common: a function runs on tensors of its own.
+
+There is one tape. Inside a transform the inputs are copies that require grad, joined to the
+originals where something outside differentiates those. What leaves the transform is cut off the
+tape unless it depends on such a tensor from outside, so that a result requires grad exactly when
+PyTorch's does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+from reference_engine import forward
+from reference_engine.backward import _dependencies, grad
+from reference_engine.func.trees import check_tensors, flatten, map_tree
+from reference_engine.graph import AccumulateGrad
+from reference_engine.modes import MODES, set_grad_enabled
+from reference_engine.scope import Scope
+from reference_engine.storage import Storage, TransformedStorage
+from reference_engine.tensor import Tensor
+
+_numbers = count(1)
+
+
+class Transform:
+    """One call of a transform's function, while it is entered."""
+
+    #: whether writing to what it captured would be lost to the derivative
+    differentiates = True
+
+    def __init__(self) -> None:
+        self.number = next(_numbers)
+        #: storages from outside that may be written to: those of arguments that are constant
+        self._admitted: set[Storage] = set()
+        self._primals: set[Storage] = set()
+
+    def __enter__(self) -> Any:
+        self._before = MODES.transforms, MODES.grad
+        MODES.transforms = (*MODES.transforms, self)
+        MODES.grad = MODES.grad or self.differentiates
+        MODES.refresh()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        MODES.transforms, MODES.grad = self._before
+        MODES.refresh()
+
+    def storage(self) -> Storage:
+        """The storage of a tensor made inside."""
+        return TransformedStorage(self.number)
+
+    def check_writable(self, target: Tensor, name: str) -> None:
+        """RuntimeError for a write to what an enclosing transform's function captured, or to its
+        input.
+        """
+        inner = [t for t in MODES.transforms if t.differentiates][-1:]
+        storage = target._storage
+        if not inner or storage in inner[0]._admitted:
+            return
+        if getattr(storage, "transform", 0) < inner[0].number:
+            raise RuntimeError(
+                f"{name} would modify a tensor of shape {list(target.shape)} that a function "
+                "captured which grad, vjp or jvp transforms; give it to the function as an argument"
+            )
+        if storage in inner[0]._primals and MODES.recording:
+            raise RuntimeError(
+                f"{name} would modify an input that the transform differentiates with respect to; "
+                "modify a clone() of it"
+            )
+
+    def admit(self, *trees: Any) -> None:
+        """Lets the function write to its constant arguments."""
+        self._admitted.update(x._storage for x in flatten(trees)[0] if isinstance(x, Tensor))
+
+    def primals(self, tree: Any) -> Any:
+        """The inputs to differentiate with respect to, as the function gets them.
+
+        ValueError for a leaf of the tree that is no tensor, RuntimeError for one that is integer.
+        """
+        leaves, structure = flatten(tree)
+        check_tensors(leaves, "a transform differentiates with respect to tensors", ValueError)
+        return structure.build([self._primal(x) for x in leaves])
+
+    def _primal(self, x: Tensor) -> Tensor:
+        if not x.dtype.differentiable:
+            raise RuntimeError(
+                f"only floating and complex tensors can be differentiated by, got dtype {x.dtype}"
+            )
+        if MODES.vmaps:  # each entry of a batch has a gradient of its own
+            from reference_engine.ops.batching import lift
+
+            x = lift(x, {call.level: call.size for call in MODES.vmaps})
+        with set_grad_enabled(self._before[1]):
+            made: Tensor = x.clone()
+        if not made._tracked:
+            made._extras()
+            made._tracked = True
+        self._primals.add(made._storage)
+        return made
+
+
+def gradients(
+    outputs: Sequence[Tensor],
+    inputs: Sequence[Tensor],
+    cotangents: Sequence[Tensor] | None,
+    keep: bool,
+) -> list[Tensor]:
+    """Vector-Jacobian products of a function's outputs with respect to its inputs, zeros where
+    there is no dependence. They can be differentiated where something outside is.
+    """
+    weights = [None] * len(outputs) if cotangents is None else list(cotangents)
+    pairs = [(y, w) for y, w in zip(outputs, weights, strict=True) if y.requires_grad]
+    if not pairs:
+        return [x.new_zeros(tuple(x.shape)) for x in inputs]
+    outer = [w for w in weights if w is not None and w.requires_grad]
+    create = MODES.grad and bool(MODES.forward or outer or any(leads_out([y for y, _ in pairs])))
+    made = grad(
+        [y for y, _ in pairs], list(inputs), [w for _, w in pairs], keep or create, create,
+        allow_unused=True, materialize_grads=True,
+    )  # fmt: skip
+    return [g for g in made if g is not None]
+
+
+def released(*trees: Any) -> Any:
+    """What leaves a transform that has ended: off the tape, unless it depends on what outside is
+    differentiated by. TypeError … RuntimeError for a leaf that is no tensor.
+    """
+    leaves, structure = flatten(trees)
+    check_tensors(leaves, "a transform's function must return tensors", RuntimeError)
+    kept = leads_out(leaves) if MODES.recording else [False] * len(leaves)
+    return structure.build([x if keep else _cut(x) for x, keep in zip(leaves, kept, strict=True)])
+
+
+def _cut(x: Tensor) -> Tensor:
+    if not x._tracked:
+        return x
+    made = x.detach()
+    forward.copy_tangents(x, made)
+    return made
+
+
+def leads_out(tensors: Sequence[Tensor]) -> list[bool]:
+    """Whether each depends on a tensor that is differentiated by outside finished transforms."""
+    nodes = [x._edge()[0] for x in tensors]
+    reached = _dependencies([node for node in nodes if node is not None])
+    going_on = {0, *(t.number for t in MODES.transforms)}
+    ends = [
+        (node, 0)
+        for node in reached
+        if isinstance(node, AccumulateGrad)
+        and getattr(node.variable._storage, "transform", 0) in going_on
+    ]
+    scope = Scope(ends, accumulate=False)
+    scope.reach(reached)
+    return [node is not None and scope.leads_on(node) for node in nodes]
+
+
+__all__ = ["Transform", "gradients", "leads_out", "map_tree", "released"]
