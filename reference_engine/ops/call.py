@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from reference_engine.dispatch import apply, operator
+from reference_engine.dispatch import Operator, apply, operator
 from reference_engine.fast import binary, unary
 from reference_engine.inplace import apply_in_place
-from reference_engine.ops.opdef import REQUIRED, OpDef
+from reference_engine.modes import MODES, no_grad
+from reference_engine.ops.opdef import REGISTRY, REQUIRED, OpDef
+from reference_engine.tensor import Tensor
 
 #: other spellings that PyTorch accepts for a parameter
 _SPELLINGS = {"axis": "dim", "keepdims": "keepdim", "size": "shape"}
@@ -29,14 +32,56 @@ def function_of(op: OpDef) -> Callable[..., Any]:
         elif len(op.inputs) == 2:
             fast = binary(op)
     arity = bind.plain_arity
+    flagged = op.inplace and op.name.startswith("nn.functional.")
 
     def call(*args: Any, **kwargs: Any) -> Any:
+        if flagged and (len(args) > len(op.order) or "inplace" in kwargs):
+            written = kwargs.pop("inplace") if "inplace" in kwargs else args[-1]
+            inputs, params = bind(args[: len(op.order)], kwargs)
+            return (apply_in_place if written else apply)(run, inputs, params)
         if not kwargs and len(args) == arity:
             return apply(run, args, {}) if fast is None else fast(*args)
+        if "out" in kwargs:
+            return _write_out(call, op, args, kwargs)
         inputs, params = bind(args, kwargs)
-        return apply(run, inputs, params)
+        return apply(_variant(op, params) if op.variants else run, inputs, params)
 
     return _named(call, op.name, op)
+
+
+def _write_out(
+    call: Callable[..., Any], op: OpDef, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Writes the result into ``out=``, a tensor or a tuple of them, and returns that.
+
+    RuntimeError when gradients would be needed, or when the dtype is too small for the result.
+    """
+    out = kwargs.pop("out")
+    if out is None:
+        return call(*args, **kwargs)
+    targets = out if isinstance(out, tuple) else (out,)
+    if MODES.recording and any(
+        isinstance(x, Tensor) and x.requires_grad for x in (*args, *kwargs.values(), *targets)
+    ):
+        raise RuntimeError(
+            f"{op.name}: out= cannot be differentiated, and an argument requires grad; leave out= "
+            "away, or use no_grad()"
+        )
+    with no_grad():
+        made = call(*args, **kwargs)
+        for target, y in zip(targets, made if isinstance(made, tuple) else (made,), strict=True):
+            if y.dtype.category > target.dtype.category:
+                raise RuntimeError(f"{op.name} computed {y.dtype}; out= of {target.dtype} is less")
+            if target.shape != y.shape:
+                if target.shape.numel():
+                    warnings.warn(
+                        f"out= had shape {list(target.shape)}; it becomes {list(y.shape)}",
+                        UserWarning,
+                        stacklevel=3,
+                    )
+                target.data = y
+            target.copy_(y)
+    return out
 
 
 @cache
@@ -55,9 +100,15 @@ def in_place_of(op: OpDef) -> Callable[..., Any]:
 
     def call(*args: Any, **kwargs: Any) -> Any:
         inputs, params = bind(args, kwargs)
-        return apply_in_place(run, inputs, params)
+        return apply_in_place(_variant(op, params) if op.variants else run, inputs, params)
 
     return _named(call, op.name + "_", op)
+
+
+def _variant(op: OpDef, params: Mapping[str, Any]) -> Operator:
+    """The row that runs with these parameters."""
+    chosen = (row for name, row in op.variants.items() if params.get(name) is not None)
+    return operator(REGISTRY[next(chosen, op.name)])
 
 
 def _composite(op: OpDef) -> Callable[..., Any]:
@@ -68,6 +119,8 @@ def _composite(op: OpDef) -> Callable[..., Any]:
     bind = Binder(op)
 
     def call(*args: Any, **kwargs: Any) -> Any:
+        if "out" in kwargs:
+            return _write_out(call, op, args, kwargs)
         found = bind.named(args, kwargs)
         if op.variadic:
             return forward(TENSORS, *found.pop(op.inputs[0].lstrip("*"), ()), **found)

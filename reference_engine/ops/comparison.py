@@ -32,6 +32,7 @@ for _name in ("and", "or", "xor"):
 nondiff("logical_not", lambda xp, x: ~_truth(xp, x))
 nondiff("bitwise_not", lambda xp, x: ~x, inplace=True)
 nondiff("floor_divide", "floor_divide", inputs=_PAIR, promotion="promote", inplace=True)
+nondiff("nextafter", "nextafter", inputs=_PAIR, promotion="promote", inplace=True)
 for _name in ("isnan", "isinf", "isfinite", "signbit"):
     nondiff(_name, _name)
 nondiff("isclose", lambda xp, x, other, *, rtol=1e-5, atol=1e-8, equal_nan=False: xp.isclose(

@@ -1,16 +1,21 @@
 """The misuse table of the semantics inventory: the same class of outcome as PyTorch, row by row.
 
-Rows of features that the engine does not have yet are not here.
+Rows 112 to 118 and 120 are with the tests of func, functional and checkpoint.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch as pytorch
 
+import reference_engine
+from reference_engine.dispatch import Operator, apply
+from reference_engine.ops.opdef import REGISTRY
 from tests.reference_engine import (
+    misuse_of_forward,
     misuse_of_functions,
     misuse_of_graphs,
     misuse_of_hooks,
@@ -19,10 +24,14 @@ from tests.reference_engine import (
 from tests.reference_engine.misuse import ROWS
 from tests.reference_engine.outcome import assert_as_in_torch, outcome
 
+assert misuse_of_forward
 assert misuse_of_functions
 assert misuse_of_graphs
 assert misuse_of_hooks
 assert misuse_of_tensors
+
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 @pytest.mark.parametrize("number", ROWS)
@@ -37,3 +46,17 @@ def test_a_refusal_is_a_sentence_of_its_own(engine: Any, number: int) -> None:
     if refused.raised is not None:
         assert len(refused.message) > 25
         assert refused.message != outcome(scenario, pytorch).message
+
+
+def test_an_op_without_a_forward_rule_is_refused_in_forward_mode() -> None:
+    """Row 105. torch has such ops; here all rows have a rule, so one without is made."""
+    op = replace(REGISTRY["_cholesky"], jvp=None)
+    x, fw = reference_engine.eye(2), reference_engine.autograd.forward_ad
+    with fw.dual_level(), pytest.raises(NotImplementedError, match="no forward-mode rule"):
+        apply(Operator(op), (fw.make_dual(x, x.clone()),), {})
+    fw = pytorch.autograd.forward_ad
+    scores = pytorch.ones(4, 2, 3).log_softmax(-1)
+    with fw.dual_level(), pytest.raises(NotImplementedError):
+        pytorch.nn.functional.ctc_loss(
+            fw.make_dual(scores, scores), pytorch.tensor([[1], [2]]), (4, 4), (1, 1)
+        )
