@@ -100,6 +100,8 @@ class OpDef:
     view: bool
     #: ``op_`` exists
     inplace: bool
+    #: parameter → name of the row that runs where the parameter is given and not None
+    variants: Mapping[str, str]
     #: its rules take None for an output without a cotangent, instead of zeros
     undefined: bool
     #: is a method of Tensor under these names
@@ -263,6 +265,7 @@ def _register(
         promotion=row.pop("promotion", "keep"),
         view=row.pop("view", False),
         inplace=row.pop("inplace", False),
+        variants=row.pop("variants", {}),
         undefined=row.pop("undefined", False),
         methods=tuple(row.pop("methods", short)),
         aliases=aliases,
