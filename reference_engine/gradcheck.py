@@ -15,7 +15,9 @@ import numpy as np
 
 from reference_engine.backends.dtypes import complex128, float64
 from reference_engine.backward import grad
+from reference_engine.function import Function as AutogradFunction
 from reference_engine.ops.creation import tensor
+from reference_engine.ops.namespace import TENSORS
 from reference_engine.tensor import Tensor
 
 _WIDER = 2.0**10
@@ -50,15 +52,16 @@ def gradcheck(
 
     Checked are the inputs that require grad; every element of the Jacobian, or with ``fast_mode``
     one random projection of it, in backward mode, in forward mode, or both. Returns True, or raises
-    ``GradcheckError``, or returns False where ``raise_exception`` is off. ValueError where nothing
-    is to be checked, RuntimeError for an input with several elements in one place. Forward mode in
-    batches is not checked: NotImplementedError. (https://pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradcheck.html)
+    ``GradcheckError``, or returns False where ``raise_exception`` is off. ValueError where no input
+    is to be checked, AssertionError where no mode is, RuntimeError for an expanded input. Forward
+    mode in batches is not checked: NotImplementedError. (https://pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradcheck.html)
     """
     del masked  # sparse inputs, its only subject, do not exist here
     if check_batched_forward_grad:
         raise NotImplementedError("forward mode in batches is not checked here")
     if not (check_backward_ad or check_forward_ad) or check_batched_grad > check_backward_ad:
-        raise ValueError(
+        # as in PyTorch, which asserts it
+        raise AssertionError(
             "gradcheck got nothing to check: set check_backward_ad, which check_batched_grad needs,"
             " or check_forward_ad"
         )
@@ -71,7 +74,8 @@ def gradcheck(
         check = _Check(func, given, checked, check_grad_dtypes)
         if check_backward_ad:
             check.reproducible(nondet_tol)
-            if check_undefined_grad:
+            if check_undefined_grad and check.outputs:
+                check.undefined()
                 check.unused_outputs(nondet_tol)
             if check_batched_grad:
                 check.batched(atol, rtol)
@@ -149,6 +153,16 @@ def _check_inputs(inputs: Sequence[Tensor]) -> None:
             )
 
 
+class _Undefined(AutogradFunction):
+    @staticmethod
+    def forward(_ctx: Any, x: Tensor) -> Tensor:
+        return TENSORS.clone(x)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def backward(_ctx: Any, _g: Tensor) -> None:
+        return
+
+
 class _Check:
     """One function at one point, on vectors of real numbers."""
 
@@ -179,7 +193,7 @@ class _Check:
 
     def _values(self, point: Array) -> Array:
         outputs = self._run(point, False)[1]
-        return _flat([y for y in outputs if y.requires_grad])
+        return _flat([y for y in outputs if y.requires_grad or not self.outputs])
 
     def pull(self, cotangent: Array, omit: int | None = None) -> Array:
         """Return Jᵀ·cotangent."""
@@ -252,6 +266,17 @@ class _Check:
                 f" {tolerance:.3g}"
             )
 
+    def undefined(self) -> None:
+        """Raise where a gradient comes of cotangents that are all undefined."""
+        roots = [_Undefined.apply(y) for y in self.outputs]
+        options = {"retain_graph": True, "allow_unused": True}
+        try:
+            found = grad(roots, self.leaves, [y.detach() for y in roots], **options)
+        except RuntimeError as error:
+            raise GradcheckError("backward does not take undefined cotangents") from error
+        if any(g is not None and _flat([g]).any() for g in found):
+            raise GradcheckError("undefined cotangents come to a gradient that is not zero")
+
     def unused_outputs(self, tolerance: float) -> None:
         """Raise where an output that is not used counts otherwise than with a zero cotangent."""
         cotangent = np.random.default_rng(2).standard_normal(self.values.size)
@@ -276,6 +301,8 @@ class _Check:
         project: rows·J·columnsᵀ by the mode that is checked.
         eps: the step that PyTorch would take; the largest here is 1024 times that.
         """
+        if not self.outputs and any(self._slope(d, eps).any() for d in np.eye(self.point.size)):
+            raise GradcheckError("no output requires grad, yet the outputs depend on the inputs")
         if not self.values.size or not self.point.size:
             return
         if fast:

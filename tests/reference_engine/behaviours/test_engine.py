@@ -246,6 +246,50 @@ def test_create_graph_outside_does_not_make_inner_runs_create_graphs(torch: Any)
     assert seen == [False]
 
 
+def test_an_inner_run_creates_graphs_when_it_is_asked_to(torch: Any) -> None:
+    x = counting(torch, 2)
+
+    def inner(t: Any) -> Any:
+        (g,) = torch.autograd.grad((t**3).sum(), t, create_graph=True)
+        return torch.autograd.grad(g.sum(), t)[0]
+
+    running(torch, inner).apply(x).sum().backward()
+    assert_values(x.grad, [6.0, 12.0])
+
+
+def test_an_inner_run_ends_before_the_outer_goes_on(torch: Any) -> None:
+    order: list[str] = []
+    x, w = counting(torch, 2), counting(torch, 2)
+    below = x * 1
+    below.register_hook(lambda g: order.append("outer, below"))
+
+    def inner(t: Any) -> None:
+        w.register_post_accumulate_grad_hook(lambda leaf: order.append("inner leaf"))
+        ((w * 2) * t).sum().backward()
+        order.append("inner end")
+
+    running(torch, inner).apply(below).sum().backward()
+    assert order == ["inner leaf", "inner end", "outer, below"]
+
+
+def test_a_hook_that_raises_in_an_inner_run_leaves_the_outer_graph_usable(torch: Any) -> None:
+    x, w = counting(torch, 2), counting(torch, 2)
+    fails = [True]
+
+    def inner(t: Any) -> None:
+        y = w * t
+        y.register_hook(lambda g: 1 / 0 if fails else None)
+        y.sum().backward()
+
+    z = running(torch, inner).apply(x).sum()
+    with pytest.raises(ZeroDivisionError):
+        z.backward(retain_graph=True)
+    fails.clear()
+    z.backward()
+    assert_values(x.grad, [1.0, 1.0])
+    assert_values(w.grad, [1.0, 2.0])
+
+
 # errors -----------------------------------------------------------------------------------------
 def test_leaves_finished_before_an_error_keep_what_they_got(torch: Any) -> None:
     def fail(ctx: Any, g: Any) -> Any:
