@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
+from reference_engine import errors
 from reference_engine.backends.base import DIFFERENTIABLE
 from reference_engine.graph import Node
 from reference_engine.modes import MODES, enable_grad
@@ -62,6 +63,28 @@ def _view(x: Tensor, raw: Any, step: tuple[Any, Any, int | None], mode: Creation
     rare.view = View(base, chain, mode, int(x._storage.version))
     made._tracked = raw.dtype in DIFFERENTIABLE
     return made
+
+
+def become_view(target: Tensor, view: Tensor, name: str) -> Tensor:
+    """Lets a tensor take the shape, strides and history of a view of itself: ``t_``, ``squeeze_``.
+
+    RuntimeError for a leaf that requires grad. Views taken before keep their own history.
+    """
+    info, above = view._view_info, target._view_info
+    if info is None:  # in inference mode there is no history to keep
+        target._raw = view._raw
+        return target
+    if MODES.recording and target.requires_grad and target.is_leaf:
+        raise errors.leaf_in_place(name, "a leaf")
+    target._raw = view._raw
+    if above is not None:
+        old, target._extras().view = above.grad_fn, info
+    elif info.grad_fn is not None:
+        old, target._grad_fn, target._nr = target._grad_fn, info.grad_fn, info.nr
+    else:
+        return target
+    move_retained(target, old, info.grad_fn, info.nr)
+    return target
 
 
 def view_edge(tensor: Tensor, info: View) -> tuple[Node | None, int]:

@@ -146,4 +146,16 @@ torch.as_strided_scatter(x, source, (1,), (1,), 0).sum().backward()
 assert x.grad.tolist() == [0, 1], f"{x.grad.tolist()} is not [0, 1]"
 """,
     ),
+    _wrong(
+        11,
+        "HIGH-1",
+        "The second derivative of the determinant of a zero matrix is nan; that of 2 × 2 matrices is"
+        " 1 or -1 everywhere.",
+        """
+x = number([[0.0, 0.0], [0.0, 0.0]])
+cofactors, = torch.autograd.grad(torch.linalg.det(x), x, create_graph=True)
+second, = torch.autograd.grad(cofactors[0, 0], x)  # the cofactor of x[0, 0] is x[1, 1]
+assert second.tolist() == [[0, 0], [0, 1]], f"{second.tolist()} is not [[0, 0], [0, 1]]"
+""",
+    ),
 )

@@ -8,7 +8,7 @@ from typing import Any
 from reference_engine.ops.opdef import composite, elementwise, own
 
 _ZERO = {"x": (0.0,)}
-_ROW: dict[str, Any] = {"complex": False, "inplace": False, "promotion": "keep"}
+_ROW: dict[str, Any] = {"complex": False, "promotion": "keep"}
 _KINK: dict[str, Any] = {**_ROW, "kinks": _ZERO}
 
 
@@ -132,9 +132,14 @@ def _silu_slope(F: Any, x: Any) -> Any:
     return s * (x * (1 - s) + 1)
 
 
+def _mish_slope(F: Any, x: Any) -> Any:
+    bend = F.tanh(F.softplus(x))
+    return bend + x * (1 - bend * bend) * F.sigmoid(x)
+
+
 elementwise("nn.functional.silu", lambda xp, x: x * xp.sigmoid(x), dx=_silu_slope, **_ROW)
-composite("nn.functional.mish", lambda F, x: x * F.tanh(F.softplus(x)), complex=False,
-          samples=[(((2, 3),), {})])  # fmt: skip
+elementwise("nn.functional.mish", lambda xp, x: x * xp.tanh(_softplus(xp, x)), dx=_mish_slope,
+            **_ROW)  # fmt: skip
 composite("nn.functional.softsign", lambda F, x: x / (F.abs(x) + 1), samples=[(((2, 3),), {})])
 composite("nn.functional.tanhshrink", lambda F, x: x - F.tanh(x), samples=[(((2, 3),), {})])
 composite("nn.functional.softmin", lambda F, x, dim, *, dtype=None: F.softmax(

@@ -15,13 +15,20 @@ _NONZERO = {"other": (0.0,)}
 def _div(xp: Any, x: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     if rounding_mode is None:
         return x / other
+    if rounding_mode not in ("floor", "trunc"):
+        raise RuntimeError(
+            f"div got rounding_mode={rounding_mode!r}; expected None, 'floor' or 'trunc'"
+        )
+    if not xp.isdtype(x.dtype, "integral"):
+        quotient = xp.floor_divide if rounding_mode == "floor" else xp.divide
+        return xp.trunc(quotient(x, other))
+    if not xp.all(other != 0):
+        raise RuntimeError("ZeroDivisionError: div of integers by 0")
+    down = xp.floor_divide(x, other)
     if rounding_mode == "floor":
-        return xp.floor_divide(x, other)
-    if rounding_mode == "trunc":
-        return xp.trunc(x / other)
-    raise RuntimeError(
-        f"div got rounding_mode={rounding_mode!r}; expected None, 'floor' or 'trunc'"
-    )
+        return down
+    # the floor of a negative quotient that is not whole lies 1 below its integer part
+    return xp.where((down < 0) & (down * other != x), down + 1, down)
 
 
 elementwise("add", lambda xp, x, other, *, alpha=1: x + other if alpha == 1 else x + alpha * other,
@@ -32,9 +39,13 @@ elementwise("rsub", lambda xp, x, other, *, alpha=1: other - x if alpha == 1 els
             dx=lambda F, alpha: -alpha, dother=1, inplace=False, methods=())  # fmt: skip
 elementwise("mul", lambda xp, x, other: x * other, dx=lambda F, other: other,
             dother=lambda F, x: x, aliases=("multiply",))  # fmt: skip
-elementwise("div", _div, dx=lambda F, other, rounding_mode: 0 if rounding_mode else 1 / other,
-            dother=lambda F, x, other, rounding_mode: 0 if rounding_mode else -(x / other) / other,
-            promotion="float", kinks=_NONZERO, aliases=("true_divide", "divide"))  # fmt: skip
+elementwise("div", _div, dx=lambda F, other: 1 / other,
+            dother=lambda F, x, other: -(x / other) / other,
+            promotion="float", kinks=_NONZERO, aliases=("true_divide", "divide"),
+            variants={"rounding_mode": "_div_whole"})  # fmt: skip
+# integers stay integers
+elementwise("_div_whole", _div, dx=0, dother=0, node="DivBackward1", samples=[
+    (((2, 3), (3,)), {"rounding_mode": mode}) for mode in ("floor", "trunc")])  # fmt: skip
 
 
 def _power_slope(F: Any, x: Any, exponent: Any) -> Any:

@@ -205,13 +205,11 @@ def _gaps(F: Any, s: Any) -> Any:
 def _eigh_vjp(F: Any, g_eigenvalues: Any, g_eigenvectors: Any, eigenvalues: Any,
               eigenvectors: Any) -> Any:  # fmt: skip
     v = eigenvectors
-    inner: Any = None
+    made = None if g_eigenvalues is None else F.matmul(v * row(F, g_eigenvalues), star(F, v))
     if g_eigenvectors is not None:
         inner = F.matmul(star(F, v), g_eigenvectors) * _gaps(F, eigenvalues)
-    if g_eigenvalues is not None:
-        straight = F.diag_embed(g_eigenvalues)
-        inner = straight if inner is None else inner + straight
-    made = F.matmul(v, F.matmul(inner.to(v.dtype) if hasattr(inner, "to") else inner, star(F, v)))
+        turned = F.matmul(v, F.matmul(inner, star(F, v)))
+        made = turned if made is None else made + turned
     return (made + star(F, made)) * 0.5
 
 
@@ -232,29 +230,23 @@ def _svd_vjp(F: Any, g_U: Any, g_S: Any, g_Vh: Any, U: Any, S: Any, Vh: Any) -> 
     """Of the thin factorisation; parts of the cotangents across U and V count where A is not
     square.
     """
-    inner = None if g_S is None else F.diag_embed(g_S)
-    total = None
+    parts = [] if g_S is None else [F.matmul(U * row(F, g_S), Vh)]
     gaps = _gaps(F, S * S)
     if g_U is not None:
         turn = F.matmul(star(F, U), g_U)
-        part = _skew(F, turn) * gaps * row(F, S)
+        inner = _skew(F, turn) * gaps * row(F, S)
         if _is_complex(U):
             phase = F.imag(F.diagonal(turn, dim1=-2, dim2=-1)) / S
-            part = part + F.diag_embed(F.complex(phase * 0, phase))
-        inner = part if inner is None else inner + part
+            inner = inner + F.diag_embed(F.complex(phase * 0, phase))
+        parts.append(F.matmul(U, F.matmul(inner, Vh)))
         if U.shape[-2] > U.shape[-1]:
-            across = g_U - F.matmul(U, turn)
-            total = F.matmul(across / row(F, S), Vh)
+            parts.append(F.matmul((g_U - F.matmul(U, turn)) / row(F, S), Vh))
     if g_Vh is not None:
         turn = F.matmul(Vh, star(F, g_Vh))
-        part = col(F, S) * (_skew(F, turn) * gaps)
-        inner = part if inner is None else inner + part
+        parts.append(F.matmul(U, F.matmul(col(F, S) * (_skew(F, turn) * gaps), Vh)))
         if Vh.shape[-1] > Vh.shape[-2]:
-            across = g_Vh - F.matmul(star(F, turn), Vh)
-            extra = F.matmul(U, across / col(F, S))
-            total = extra if total is None else total + extra
-    made = F.matmul(U, F.matmul(inner, Vh))
-    return made if total is None else made + total
+            parts.append(F.matmul(U, (g_Vh - F.matmul(star(F, turn), Vh)) / col(F, S)))
+    return reduce(lambda a, b: a + b, parts)
 
 
 def _skew(F: Any, x: Any) -> Any:

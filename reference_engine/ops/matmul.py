@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+import numpy as np
+
+from reference_engine.backends.base import of_array
 from reference_engine.ops.dims import axis, broadcast_shapes
-from reference_engine.ops.opdef import Sample, bilinear, composite, own
+from reference_engine.ops.opdef import Sample, bilinear, composite, linear, own
 
 
 def _star(F: Any, x: Any) -> Any:
@@ -272,15 +275,82 @@ own("linalg.inv", lambda xp, x: xp.linalg.inv(x), node="LinalgInvExBackward0", a
     fill={"x": "positive-definite"}, samples=_SQUARE)  # fmt: skip
 
 
-def _cofactors(F: Any, x: Any, y: Any) -> Any:
-    """det(x)·x⁻ᵀ: the gradient of the determinant."""
-    scale = F.reshape(y, shape=(*y.shape, 1, 1))
-    return F.transpose(F.linalg_inv(x), dim0=-2, dim1=-1) * scale
+def _cofactors(xp: Any, x: Any) -> Any:
+    """The derivatives of det(x), for singular x too: with x = U S Vᴴ, det(U) det(Vᴴ) times the
+    conjugate of U S' Vᴴ, S' holding the products of the other singular values.
+    """
+    n = x.shape[-1]
+    if not n:
+        return xp.copy(x)
+    u, s, vh = xp.linalg.svd(x)
+    rest = [xp.prod(s[..., [k for k in range(n) if k != i]], axis=-1) for i in range(n)]
+    turn = xp.linalg.det(u) * xp.linalg.det(vh)
+    return turn[..., None, None] * xp.conj((u * xp.stack(rest, axis=-1)[..., None, :]) @ vh)
 
 
+def _minor_places(n: int) -> tuple[Any, Any]:
+    """Rows and columns of the minor of each element of an n × n matrix."""
+    left = np.array([[k for k in range(n) if k != i] for i in range(n)], int).reshape(n, n - 1)
+    return left[:, None, :, None], left[None, :, None, :]
+
+
+def _unminors(xp: Any, g: Any) -> Any:
+    n = g.shape[-3]
+    out = xp.zeros((*g.shape[:-4], n, n), dtype=g.dtype, device=g.device)
+    return xp.index_put(out, (..., *_minor_places(n)), g, True)
+
+
+linear("_minors", lambda xp, x: x[(..., *_minor_places(x.shape[-1]))],
+       transpose=lambda F, g: F._unminors(g))  # fmt: skip
+linear("_unminors", _unminors, transpose=lambda F, g: F._minors(g))
+
+
+def _regular(x: Any) -> bool:
+    """Whether a matrix, or each of them, is far from singular."""
+    raw = getattr(x, "_raw", x)
+    xp = of_array(raw)
+    if xp.batched or 0 in raw.shape:
+        return True
+    s = xp.linalg.svd(raw)[1]
+    return bool(xp.all(s[..., -1] > s[..., 0] * float(xp.finfo(raw.dtype).eps) ** 0.5))
+
+
+def _signed_slopes(F: Any, x: Any) -> Any:
+    """The derivatives of each cofactor by the elements of its minor."""
+    rows, columns = np.indices(x.shape[-2:])
+    signs = F._numbers_of(x, values=(1 - (rows + columns) % 2 * 2).tolist())
+    return F._cofactors(F._minors(x)) * F.unsqueeze(F.unsqueeze(signs, dim=-1), dim=-1)
+
+
+def _inverse_transpose(F: Any, x: Any) -> Any:
+    return F.transpose(F.linalg_inv(x), dim0=-2, dim1=-1)
+
+
+def _cofactors_vjp(F: Any, g: Any, x: Any, y: Any) -> Any:
+    """From y = det(x) x⁻ᵀ; where x is singular, from each element's minor, whose determinant it is
+    up to the sign.
+    """
+    if not _regular(x):
+        spread = F.unsqueeze(F.unsqueeze(g, dim=-1), dim=-1)
+        return F._unminors(spread * F.conj(_signed_slopes(F, x)))
+    inverse, y = F.conj(_inverse_transpose(F, x)), F.conj(y)
+    share = F.sum(g * y, dim=(-2, -1), keepdim=True)
+    turned = F.matmul(y, F.matmul(F.transpose(g, dim0=-2, dim1=-1), inverse))
+    return inverse * share - turned
+
+
+def _cofactors_jvp(F: Any, x: Any, y: Any, t_x: Any) -> Any:
+    if not _regular(x):
+        return F.sum(F._minors(t_x) * _signed_slopes(F, x), dim=(-2, -1))
+    inverse = _inverse_transpose(F, x)
+    share = F.sum(inverse * t_x, dim=(-2, -1), keepdim=True)
+    return y * share - F.matmul(F.matmul(inverse, F.transpose(t_x, dim0=-2, dim1=-1)), y)
+
+
+own("_cofactors", _cofactors, vjp_x=_cofactors_vjp, jvp=_cofactors_jvp, samples=_SQUARE)
 own("linalg.det", lambda xp, x: xp.linalg.det(x), aliases=("det",), node="LinalgDetBackward0",
-    vjp_x=lambda F, g, x, y: F.reshape(g, shape=(*g.shape, 1, 1)) * F.conj(_cofactors(F, x, y)),
-    jvp=lambda F, x, y, t_x: F.sum(_cofactors(F, x, y) * t_x, dim=(-2, -1)),
+    vjp_x=lambda F, g, x: F.reshape(g, shape=(*g.shape, 1, 1)) * F.conj(F._cofactors(x)),
+    jvp=lambda F, x, t_x: F.sum(F._cofactors(x) * t_x, dim=(-2, -1)),
     fill={"x": "positive-definite"}, samples=_SQUARE)  # fmt: skip
 own("_solve", lambda xp, A, B: xp.linalg.solve(A, B), node="LinalgSolveExBackward0",
     vjp_A=lambda F, g, A, y: -F.matmul(F._solve(_star(F, A), g), _star(F, y)),

@@ -14,6 +14,7 @@ from reference_engine.ops.memory import copy_, fill_
 from reference_engine.ops.opdef import OpDef
 from reference_engine.ops.table import ALIASES, TABLE
 from reference_engine.tensor import Tensor
+from reference_engine.views import become_view
 
 #: operator → the op it runs
 _OPERATORS = {
@@ -93,6 +94,15 @@ def _install_operators() -> None:
     Tensor.__hash__ = object.__hash__  # type: ignore[method-assign]
 
 
+#: views whose in-place variants change a tensor's shape and strides
+_SHAPE_CHANGES = ("t", "transpose", "swapaxes", "swapdims", "squeeze", "unsqueeze")
+
+
+def _shape_change(name: str) -> Callable[..., Tensor]:
+    take: Callable[..., Tensor] = getattr(Tensor, name)
+    return lambda self, *args, **kwargs: become_view(self, take(self, *args, **kwargs), name + "_")
+
+
 def _install_methods() -> None:
     """Gives Tensor the methods of the table, and their in-place variants."""
     for op in TABLE.values():
@@ -101,6 +111,8 @@ def _install_methods() -> None:
                 setattr(Tensor, name, method_of(op))
             if op.inplace and not hasattr(Tensor, name + "_"):
                 setattr(Tensor, name + "_", in_place_of(op))
+    for name in _SHAPE_CHANGES:
+        setattr(Tensor, name + "_", _shape_change(name))
 
 
 #: ops that are attributes of a tensor
