@@ -10,6 +10,7 @@ from reference_engine.ops import (  # noqa: F401  (a family's rows register on i
     complexes,
     convolution,
     copies,
+    decompositions,
     distances,
     factories,
     indexing,

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ import reference_engine
 from reference_engine.ops.call import function_of
 from reference_engine.ops.table import ALIASES, TABLE
 from tests.reference_engine.formulations import FORMULATIONS, UNDEFINED
+from tests.reference_engine.opinfo_calls import CALLS
 from tests.reference_engine.rounding import (
     PerturbingTorch,
     Results,
@@ -62,8 +63,13 @@ def entries() -> dict[str, Any]:
     for entry in op_db:
         covered = entry.supports_autograd and ours(entry.name) is not None
         if covered and entry.name not in RANDOM:
-            found[".".join(n for n in (entry.name, entry.variant_test_name) if n)] = entry
+            found[title(entry)] = entry
     return found
+
+
+def title(entry: Any) -> str:
+    """An entry's name and variant."""
+    return ".".join(n for n in (entry.name, entry.variant_test_name) if n)
 
 
 def ours(name: str) -> Callable[..., Any] | None:
@@ -209,7 +215,7 @@ class Sample:
 
     def ours(self, device: str, draw: int | None = None) -> Results:
         """The reference engine's results on one of its backends, every operation perturbed."""
-        function = ours(self.entry.name)
+        function = CALLS.get(title(self.entry)) or ours(self.entry.name)
         assert function is not None
         args, kwargs = converted(self.args, device), converted(self.kwargs, device)
         with nullcontext() if draw is None else perturbing(draw):
@@ -217,7 +223,9 @@ class Sample:
 
     def _call(self, library: Any, device: str, function: Any, args: Any, kwargs: Any,
               draw: int | None) -> Results:  # fmt: skip
-        process = self.process
+        process, wrapper = self.process, self.entry.gradcheck_wrapper
+        if wrapper.__name__ == "gradcheck_wrapper_hermitian_input":
+            function = partial(wrapper, function)
         return Call(library, device, function, args, kwargs, process, self.second, draw).results()
 
 
