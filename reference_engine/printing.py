@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -42,13 +43,37 @@ def _usual() -> tuple[dtype, ...]:
 def _numbers(values: Any) -> str:
     if values.dtype.kind == "V":  # bfloat16, which NumPy cannot print
         values = values.astype(np.float32)
-    finite = values[np.isfinite(values)] if values.dtype.kind in "fc" else values
-    whole = values.dtype.kind not in "fc" or bool(np.all(finite == np.round(finite.real)))
-    return np.array2string(
+    text = np.array2string(
         values,
-        precision=4,
         separator=", ",
         prefix="tensor(",
-        floatmode="maxprec" if whole else "fixed",
+        formatter={"all": _formatter(values)},
         threshold=1000,
+        max_line_width=80,
     )
+    return text.replace(", ...,", ",  ...,")
+
+
+def _formatter(values: Any) -> Callable[[Any], str]:
+    """How all numbers of an array are written: as PyTorch's, of one width and kind."""
+    if values.dtype.kind == "c":
+        real, imag = _formatter(values.real), _formatter(values.imag)
+
+        def of_parts(z: Any) -> str:
+            part = imag(z.imag).lstrip()
+            return f"{real(z.real)}{'' if part.startswith('-') else '+'}{part}j"
+
+        return of_parts
+    if values.dtype.kind != "f":
+        widest = max((len(str(v)) for v in values.flat), default=0)
+        return lambda v: str(v).rjust(widest)
+    counted = values[np.isfinite(values) & (values != 0)].astype(np.float64)
+    sizes = np.abs(counted)
+    low, high = (sizes.min(), sizes.max()) if sizes.size else (1.0, 1.0)
+    whole = bool(np.all(counted == np.ceil(counted)))
+    if high / low > 1000 or high > 1e8 or (low < 1e-4 and not whole):
+        form = "{:.4e}"
+    else:
+        form = "{:.0f}." if whole else "{:.4f}"
+    width = max((len(form.format(v)) for v in counted), default=1)
+    return lambda v: (form.format(v) if np.isfinite(v) else str(float(v))).rjust(width)

@@ -12,7 +12,7 @@ PyTorch next to its implementation, not here.
 theme | here | PyTorch | files (test_….py)
 core backward and grad | 34 | 28 | core
 accumulation, dtype and layout of .grad | 14 | 10 | accumulation
-tensor state | 23 | 19 | tensor_state
+tensor state | 25 | 19 | tensor_state
 grad modes | 17 | 14 | grad_modes
 inference mode | 22 | 19 | inference_mode
 views and in-place | 35 | 33 | views, in_place

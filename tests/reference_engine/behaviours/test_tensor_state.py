@@ -227,3 +227,25 @@ def test_the_gradient_of_a_non_leaf_is_none_with_a_warning(torch: Any) -> None:
     with warns():
         assert y.grad is None
     assert (x * 1).detach().grad is None
+
+
+def test_numbers_are_printed_to_four_digits_of_one_width_and_kind(torch: Any) -> None:
+    for values, text in {
+        (1.0, -20.0): "[  1., -20.]",
+        (1.5, -0.25): "[ 1.5000, -0.2500]",
+        (1.0, float("inf")): "[1., inf]",
+        (0.5, float("nan")): "[0.5000,    nan]",
+        (1e-5, 1.0): "[1.0000e-05, 1.0000e+00]",
+        (100000.0, 0.5): "[1.0000e+05, 5.0000e-01]",
+        (1 + 2j, -1.5 - 1j): "[ 1.0000+2.j, -1.5000-1.j]",
+        (True, True): "[True, True]",
+        (True, False): "[ True, False]",
+        (3, -10): "[  3, -10]",
+    }.items():
+        assert repr(torch.tensor(values)) == f"tensor({text})"
+
+
+def test_a_long_tensor_is_printed_by_its_ends(torch: Any) -> None:
+    x = torch.arange(1001, dtype=torch.float64)
+    assert repr(x) == "tensor([   0.,    1.,    2.,  ...,  998.,  999., 1000.])"
+    assert repr(torch.ones(2, 0)) == "tensor([], size=(2, 0))"
