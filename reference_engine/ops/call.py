@@ -185,7 +185,24 @@ class Binder:
             if name not in self._known or name in found:
                 raise TypeError(f"{op.name} takes ({', '.join(op.order)}), got argument {name!r}")
             found[name] = value
+        for name, value in found.items():
+            if isinstance(value, Tensor) and name in op.params:
+                found[name] = self._number(name, value)
         return found
+
+    def _number(self, name: str, value: Tensor) -> Any:
+        """A 0-d tensor given for a parameter, which has no derivative: its number, as in PyTorch.
+
+        TypeError for one that requires grad, or with dimensions. A composite may want the tensor.
+        """
+        if self._op.kind == "composite" and type(self._op.params[name]) not in (int, float):
+            return value
+        if value.ndim or value.requires_grad:
+            raise TypeError(
+                f"{self._op.name}: parameter {name!r} must be a number, got a Tensor "
+                + ("that requires grad" if value.requires_grad else f"of {value.ndim} dimensions")
+            )
+        return value.item()
 
     def __call__(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]

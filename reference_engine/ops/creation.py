@@ -155,13 +155,17 @@ randn = _factory(
 
 def full(
     size: Sequence[int],
-    fill_value: complex,
+    fill_value: complex | Tensor,
     *,
     dtype: dtype | None = None,
     device: str | device | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """A tensor of one value."""
+    """A tensor of one value, a number or a 0-d tensor that requires no grad (else TypeError)."""
+    if isinstance(fill_value, Tensor):
+        if fill_value.ndim or fill_value.requires_grad:
+            raise TypeError("full needs a number; this Tensor has dimensions or requires grad")
+        fill_value = fill_value.item()
     where = _place(device)
     kind = dtypes.of_python(fill_value) if dtype is None else dtype
     raw = where.backend.full(
