@@ -309,7 +309,8 @@ def _pinv(xp: Any, x: Any, cutoff: Any = None, *, rtol: float | None = None) -> 
     U, S, Vh = xp.linalg.svd(x, full_matrices=False)
     rtol = max(x.shape[-2:]) * float(xp.finfo(S.dtype).eps) if rtol is None else rtol
     top = xp.max(S, axis=-1, keepdims=True) * rtol if S.shape[-1] else S
-    kept = S > (top if cutoff is None else xp.maximum(top, cutoff[..., None]))
+    least = top if cutoff is None else xp.maximum(top, cutoff[..., None])
+    kept = least < S
     inverse = xp.where(kept, 1 / xp.where(kept, S, 1), 0)
     V, Uh = (xp.conj(xp.matrix_transpose(v)) for v in (Vh, U))
     return xp.matmul(V * inverse[..., None, :], Uh)
@@ -341,20 +342,22 @@ def _linalg_pinv(F: Any, A: Any, *, atol: Any = None, rtol: Any = None, rcond: A
     rtol = 0.0 if rtol is None and atol is not None else rtol
     if hasattr(rtol, "shape") and rtol.ndim == 0:
         rtol = rtol.item()
-    cutoff = None if atol is None else F.zeros_of(F.real(A.detach()), size=tuple(A.shape[:-2])) + atol
+    least = F.zeros_of(F.real(A.detach()), size=tuple(A.shape[:-2]))
+    cutoff = None if atol is None else least + atol
     return F._pinv(A, cutoff, rtol=rtol)
 
 
 def _lstsq(F: Any, A: Any, B: Any, rcond: float | None = None, *, driver: str | None = None) -> Any:
     """(solution, residuals, rank, singular values): those that the driver gives, or empty."""
     (m, n), S = A.shape[-2:], F.zeros_of(F.real(A.detach()), size=(0,))
-    X = F.matmul(F._pinv(A), B)
+    X = F.matmul(F._pinv(A, rtol=rcond), B)
     lost = S
     if m > n and driver != "gelsy":
         lost = F.matmul(A, X) - B
         lost = F.sum(F.real(lost * F.conj(lost)), dim=-2)
     spectrum = F._svd(A.detach())[1]
-    rank = F.sum(spectrum > spectrum[..., :1] * max(m, n) * 2.0**-52, dim=-1)
+    rcond = max(m, n) * 2.0**-52 if rcond is None else rcond
+    rank = F.sum(spectrum > spectrum[..., :1] * rcond, dim=-1)
     return (X, lost, S.long() if driver == "gels" else rank,
             spectrum if driver in ("gelss", "gelsd") else S)  # fmt: skip
 

@@ -117,12 +117,12 @@ def _unsample(xp: Any, g: Any, *, size: Sequence[int], taps: tuple[Taps, ...]) -
     return g
 
 
-def _resampling_row(name: str, node: str) -> None:
+def resampling_row(name: str, node: str) -> None:
     linear(name, _resample, node=node, transpose=lambda F, g, x_shape, taps: F._unsample(
         g, size=tuple(x_shape), taps=taps))  # fmt: skip
 
 
-_resampling_row("_resample", "PadBackward0")
+resampling_row("_resample", "PadBackward0")
 linear("_unsample", _unsample, transpose=lambda F, g, taps: F._resample(g, taps=taps))
 
 
@@ -211,7 +211,7 @@ def _interpolate(F: Any, x: Any, size: Any = None, scale_factor: Any = None, mod
 for _mode, _dims in _MODES.items():
     for _n in _dims:
         _stem = _mode.replace("-", "_")
-        _resampling_row(
+        resampling_row(
             f"_upsample_{_stem}{_n}d", f"Upsample{_stem.title().replace('_', '')}{_n}DBackward0"
         )
 _PLANE: list[Sample] = [

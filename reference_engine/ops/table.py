@@ -30,6 +30,7 @@ from reference_engine.ops import (  # noqa: F401  (a family's rows register on i
     statistics,
     unary,
     vectors,
+    windows,
 )
 from reference_engine.ops.opdef import ALIASES, REGISTRY, OpDef
 
