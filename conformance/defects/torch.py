@@ -158,4 +158,146 @@ second, = torch.autograd.grad(cofactors[0, 0], x)  # the cofactor of x[0, 0] is 
 assert second.tolist() == [[0, 0], [0, 1]], f"{second.tolist()} is not [[0, 0], [0, 1]]"
 """,
     ),
+    _wrong(
+        31,
+        "FWD-1",
+        "Forward mode of cholesky_inverse is wrong, also for tangents of lower triangles; reverse"
+        " mode is right.",
+        """
+import torch.autograd.forward_ad as forward
+lower = torch.tensor([[2.0, 0.0], [0.5, 3.0]], dtype=torch.float64)
+along = torch.tensor([[1.0, 0.0], [1.0, 1.0]], dtype=torch.float64)
+with forward.dual_level():
+    dual = torch.cholesky_inverse(forward.make_dual(lower, along))
+    tangent = forward.unpack_dual(dual).tangent
+by_reverse = torch.autograd.functional.jvp(torch.cholesky_inverse, lower, along)[1]
+assert torch.allclose(tangent, by_reverse), f"{tangent.tolist()} is not {by_reverse.tolist()}"
+""",
+    ),
+    _wrong(
+        32,
+        "FWD-1",
+        "Forward mode of scatter_reduce with `prod` gives no tangent, which counts as zero.",
+        """
+import torch.autograd.forward_ad as forward
+x, index = torch.tensor([2.0, 3.0], dtype=torch.float64), torch.tensor([0, 1])
+source, ones = torch.tensor([5.0, 7.0], dtype=torch.float64), torch.ones(2, dtype=torch.float64)
+with forward.dual_level():
+    dual = torch.scatter_reduce(x, 0, index, forward.make_dual(source, ones), "prod")
+    tangent = forward.unpack_dual(dual).tangent
+assert tangent is not None and tangent.tolist() == [2, 3], f"{tangent} is not [2, 3]"
+""",
+    ),
+    _wrong(
+        33,
+        "LEAF-1",
+        "native_group_norm drops the cotangent of its third output, 1/std, where its second, the"
+        " mean, is not used.",
+        """
+x = number([[[1.0, 2.0], [4.0, 8.0]]])
+_, mean, rstd = torch.native_group_norm(x, None, None, 1, 2, 2, 1, 1e-5)
+both, = torch.autograd.grad([rstd, mean], x, [torch.ones_like(rstd), torch.zeros_like(mean)],
+                            retain_graph=True)
+alone, = torch.autograd.grad(rstd, x, torch.ones_like(rstd), allow_unused=True)
+assert alone is not None and torch.allclose(alone, both), f"{alone} is not {both.tolist()}"
+""",
+    ),
+    _wrong(
+        34,
+        "LEAF-1",
+        "The gradient of cosine_similarity is wrong where the product of the norms, or one of them,"
+        " is below eps: the norm is clamped and differentiated nevertheless.",
+        """
+x = number([[3e-10, 4e-10]])  # its norm counts as 1e-8, so that the cosine is linear in it
+y = torch.tensor([[1.0, 2.0]], dtype=torch.float64)
+value = torch.nn.functional.cosine_similarity(x, y)
+value.sum().backward()
+exact = y / (1e-8 * 5**0.5)
+assert abs(value.item() - (x * exact).sum().item()) < 1e-12
+assert torch.allclose(x.grad, exact), f"{x.grad.tolist()} is not {exact.tolist()}"
+""",
+    ),
+    _wrong(
+        35,
+        "LEAF-1",
+        "max_unpool1d, 2d and 3d give each of several elements with one index the whole cotangent,"
+        " although only one of them is in the result.",
+        """
+x = number([[[1.0, 2.0]]])
+y = torch.nn.functional.max_unpool1d(x, torch.tensor([[[0, 0]]]), 2)
+y.sum().backward()
+assert y.sum() == 2
+assert x.grad.sum() == 1, f"{x.grad.tolist()} for a result of {y.tolist()}"
+""",
+        "May be nondeterministic if the indices have duplicate values.",
+    ),
+    _wrong(
+        36,
+        "LEAF-1",
+        "torch.normal gives its mean a gradient of zero, although the sample moves with it.",
+        """
+mean = number([1.0, 2.0])
+torch.manual_seed(0)
+sample = torch.normal(mean, torch.ones(2, dtype=torch.float64))
+torch.manual_seed(0)
+moved = torch.normal(mean.detach() + 1, torch.ones(2, dtype=torch.float64))
+sample.sum().backward()
+assert torch.allclose(moved - sample, torch.ones(2, dtype=torch.float64))
+assert mean.grad.tolist() == [1, 1], f"{mean.grad.tolist()} is not [1, 1]"
+""",
+    ),
+    _wrong(
+        37,
+        "LEAF-1",
+        "The gradient of ormqr loses all digits where reflectors are not normalised: it undoes them"
+        " instead of saving what they were applied to.",
+        """
+torch.manual_seed(0)
+scale = 2.0**10
+a, tau = torch.randn(3, 2, dtype=torch.float64) * scale, torch.randn(2).double() * scale
+c = torch.randn(3, 1, dtype=torch.float64)
+def explicit(a):
+    q = torch.eye(3, dtype=torch.float64)
+    for k in range(2):
+        v = torch.cat([torch.zeros(k), torch.ones(1), a[k + 1:, k]])
+        q = q - tau[k] * torch.outer(q @ v, v)
+    return q @ c
+one, two = a.clone().requires_grad_(), a.clone().requires_grad_()
+values = torch.ormqr(one, tau, c), explicit(two)
+assert torch.allclose(*values, rtol=1e-12)
+gradients = [torch.autograd.grad(y.sum(), x)[0] for y, x in zip(values, (one, two))]
+error = (gradients[0] - gradients[1]).abs().max() / gradients[1].abs().max()
+assert error < 1e-6, f"relative error {error.item()}"
+""",
+    ),
+    Defect(
+        "torch-38",
+        "torch",
+        _VERSIONS,
+        ("LEAF-1",),
+        "refused-loudly",
+        "backward of nll_loss of images raises where the input's memory is not contiguous.",
+        _HEAD
+        + """
+x = torch.randn(2, 2, 3, 2, dtype=torch.float64).permute(3, 2, 1, 0).requires_grad_()
+torch.nn.functional.nll_loss(x, torch.zeros(2, 2, 2, dtype=torch.long)).backward()
+""",
+    ),
+    _wrong(
+        39,
+        "FWD-1",
+        "Forward mode of linear_cross_entropy in chunks gives no tangent, which counts as zero.",
+        """
+import torch.autograd.forward_ad as forward
+from torch.nn.modules.linear_cross_entropy_options import LinearCrossEntropyOptions
+x = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
+weight = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], dtype=torch.float64)
+options = LinearCrossEntropyOptions(chunking_method="auto", batch_chunk_size=2)
+with forward.dual_level():
+    dual = torch.nn.functional.linear_cross_entropy(
+        forward.make_dual(x, torch.ones_like(x) * x), weight, torch.tensor(1), options=options)
+    tangent = forward.unpack_dual(dual).tangent
+assert tangent is not None and tangent.item() != 0, f"tangent {tangent}"
+""",
+    ),
 )
