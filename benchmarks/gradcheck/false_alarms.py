@@ -37,9 +37,11 @@ def tabled(title: str, cases: list[Correct]) -> None:
                 accused[name] += not torch.autograd.gradcheck(
                     case.function, case.inputs, fast_mode=fast, raise_exception=False
                 )
-            except (RuntimeError, TypeError, ValueError):
+            except (AttributeError, RuntimeError, TypeError, ValueError):
                 accused[name] += 1
-    print(f"{title}: {len(cases)} right functions; ours: {dict(verdicts)}, unexplained {unexplained}")
+    print(
+        f"{title}: {len(cases)} right functions; ours: {dict(verdicts)}, unexplained {unexplained}"
+    )
     for name, number in accused.items():
         print(f"{name}: accuses or refuses {number}")
 

@@ -31,11 +31,11 @@ class _Shared:
 
 
 def _saved_on_the_class() -> Any:
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(_: Any, x: Tensor) -> Tensor:
         _Shared.x = x.detach().clone()
         return x.sigmoid()
 
-    def backward(ctx: Any, g: Tensor) -> Tensor:
+    def backward(_: Any, g: Tensor) -> Tensor:
         y = _Shared.x.sigmoid()
         return g * y * (1 - y)
 
@@ -45,11 +45,11 @@ def _saved_on_the_class() -> Any:
 def _popped() -> Any:
     stack: list[Tensor] = []
 
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(_: Any, x: Tensor) -> Tensor:
         stack.append(x.detach().clone())
         return x.erf()
 
-    def backward(ctx: Any, g: Tensor) -> Tensor:
+    def backward(_: Any, g: Tensor) -> Tensor:
         return g * 2 / torch.pi**0.5 * (-(stack.pop() ** 2)).exp()
 
     return custom(backward, forward), (normal(5),)
@@ -83,10 +83,10 @@ def _accumulated() -> Any:
 
 
 def _fresh_mask() -> Any:
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(_: Any, x: Tensor) -> Tensor:
         return x * (torch.rand_like(x) > 0.5) * 2
 
-    def backward(ctx: Any, g: Tensor) -> Tensor:
+    def backward(_: Any, g: Tensor) -> Tensor:
         return g * (torch.rand_like(g) > 0.5) * 2
 
     return custom(backward, forward), (normal(30),)
@@ -202,7 +202,7 @@ def _jvp_of_one() -> Any:
         a, b = ctx.saved_tensors
         return g * b, g * a
 
-    def jvp(ctx: Any, s: Tensor, t: Tensor) -> Tensor:
+    def jvp(ctx: Any, s: Tensor, _: Tensor) -> Tensor:
         return s * ctx.saved_tensors[1]
 
     return custom(backward, forward, jvp=jvp), (normal(6), normal(6, seed=1))

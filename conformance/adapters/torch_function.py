@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -90,9 +91,10 @@ class TorchLikeFunctions:
 
     def values(self, tensor: Tensor) -> Array:
         """Return the values in float64 or complex128; may share the tensor's memory."""
-        if tensor.dtype is self._float64 and self._share is not None and not tensor.is_neg():
-            shared: Array = tensor.detach().numpy()
-            return shared
+        if tensor.dtype is self._float64 and self._share is not None:
+            with suppress(RuntimeError):  # lazily negated, or a zero that has no memory
+                shared: Array = tensor.detach().numpy()
+                return shared
         if tensor.dtype is self._bfloat16:
             tensor = tensor.detach().to(self.module.float32)
         array = self.engine.numpy(tensor)

@@ -116,8 +116,14 @@ def _singular(line: Line, noise: Array) -> Array:
             small = np.abs(here - line.outputs)
             power = np.log2(large / small) / (near - far)
             last = np.log2(np.abs(before - line.outputs) / small)
+            slopes = [
+                np.abs(line.sample(near - k)[side] - line.outputs) * 2.0 ** (near - k)
+                for k in (8, 4, 0)
+            ]
+            growth, before_that = slopes[2] - slopes[1], slopes[1] - slopes[0]
+            logarithmic = (growth > 0.02 * slopes[2]) & (abs(growth - before_that) < 0.1 * growth)
         steady = (power > 0.05) & (power < 0.9) & (np.abs(last - power) < 0.1)
-        shape[(small > 16 * noise) & steady] = Shape.UNBOUNDED
+        shape[(small > 16 * noise) & (steady | logarithmic)] = Shape.UNBOUNDED
         # a value that stays where it went is a jump, one that does not is noise
         shape[(small > 16 * line.unit) & (1024 * np.abs(here - before) < small)] = Shape.JUMP
     return shape

@@ -83,15 +83,17 @@ class Line:
         Steps that are multiples of a period, or many stairs wide, show a straight line.
         """
         level = round(-0.55 * math.log2(self.unit))
-        fine = self._difference(level, weights) * 2.0 ** (level - 1)
+        near, nearer = (
+            self._difference(at, weights) * 2.0 ** (at - 1) for at in (level - 1, level)
+        )
         up, down = self.sample(level)
         with np.errstate(all="ignore"):
             size = float(np.nansum(np.abs(weights) * np.abs(up - down))) * 2.0 ** (level - 1)
-        slack = 4 * noise * 2.0**level + STEADY * size
+        slack = 4 * noise * 2.0**level + STEADY * size + 8 * abs(near - nearer)
         skipped = 0
         for first in self.windows()[:-1]:
             slope = self.slope(weights, first, noise)
-            if not abs(slope.value - fine) > slack + slope.error:
+            if not abs(slope.value - nearer) > slack + slope.error:
                 break
             skipped += 1
         self.skipped += skipped

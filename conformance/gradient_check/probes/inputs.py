@@ -15,7 +15,7 @@ from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaise
 from conformance.gradient_check.comparison import compare
 from conformance.gradient_check.directions import jitter
 from conformance.gradient_check.examination import Findings, examined, judge_nonfinite
-from conformance.gradient_check.line import Line
+from conformance.gradient_check.line import STEADY, Line
 from conformance.gradient_check.probes.asking import Ask, Outcome, Probing
 from conformance.gradient_check.probes.context import Context
 from conformance.gradient_check.result import Departure, Probe
@@ -167,6 +167,8 @@ def _checked(
         return refused
     if base.empty() or not base.finite.any():
         return refused
+    if base.outputs.size > max(MOST, 4 * context.base.outputs.size):
+        return Probe(name, "skipped", "the outputs are too many")
     weights = base.weights()
     gradient = yield Ask(base.recording, weights)
     if isinstance(gradient, BackwardRaised):
@@ -181,8 +183,11 @@ def _checked(
                 return _failed(name, circumstance, found.failures[0])
             return Probe(name, "unclear", "the gradient is not finite there")
         line = base.line(direction)
-        if _right_at_a_glance(line, weights, gradient):
+        glance = _glanced(line, weights, gradient)
+        if glance == "right":
             return Probe(name, "passed")
+        if glance == "unsteady":
+            return Probe(name, "unclear", "its slopes change from step to step there")
         comparison = compare(line, weights, gradient)
         if not comparison.agrees:
             examined(base, line, weights, gradient, found)
@@ -207,23 +212,29 @@ def _moves(line: Line) -> bool:
     return any((side != line.outputs).any() for pair in samples for side in pair)
 
 
-def _right_at_a_glance(line: Line, weights: Array, gradient: Array) -> bool:
-    """Tell whether one difference, or another at a much smaller step, agrees with the gradient."""
+def _glanced(line: Line, weights: Array, gradient: Array) -> str:
+    """Compare at a few small steps: `right`, `wrong`, or `unsteady` where those differ themselves.
+
+    What oscillates faster than the steps, or has kinks among them, cannot be judged there.
+    """
     slope = float(gradient @ line.direction)
     scale = float(np.abs(gradient) @ np.abs(line.direction))
     noise = line.usual_noise(weights)
     beside = line.ahead(FIRST)
     with np.errstate(all="ignore"):
-        numeric = float(weights @ (beside - line.outputs)) * 2.0**FIRST
-    if abs(slope - numeric) <= FIRST_GLANCE * scale + noise * 2.0 ** (FIRST - 3):
-        return True
+        ahead = float(weights @ (beside - line.outputs)) * 2.0**FIRST
+    if abs(slope - ahead) <= FIRST_GLANCE * scale + noise * 2.0 ** (FIRST - 3):
+        return "right"
+    numeric = ahead
     for level in GLANCES:
         up, down = line.sample(level)
         with np.errstate(all="ignore"):
             numeric = float(weights @ (up - down)) * 2.0 ** (level - 1)
-        if abs(slope - numeric) <= GLANCE * scale + noise * 2.0 ** (level + 1):
-            return True
-    return False
+        rounding = noise * 2.0 ** (level + 1)
+        if abs(slope - numeric) <= GLANCE * scale + rounding:
+            return "right"
+    apart = abs(numeric - ahead)
+    return "unsteady" if apart > STEADY * max(abs(numeric), abs(ahead)) + rounding else "wrong"
 
 
 INPUTS: tuple[Callable[[Context], Probing], ...] = (tiny, huge, larger, zero_dimensional, empty)
