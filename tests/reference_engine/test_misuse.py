@@ -20,6 +20,7 @@ from tests.reference_engine import (
     misuse_of_graphs,
     misuse_of_hooks,
     misuse_of_tensors,
+    misuse_of_transforms,
 )
 from tests.reference_engine.misuse import ROWS
 from tests.reference_engine.outcome import assert_as_in_torch, outcome
@@ -29,6 +30,7 @@ assert misuse_of_functions
 assert misuse_of_graphs
 assert misuse_of_hooks
 assert misuse_of_tensors
+assert misuse_of_transforms
 
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
