@@ -121,7 +121,8 @@ def _facts(row: Clause) -> str:
     count = len(row.scenarios)
     facts = [row.level.value, f"{count} scenario{'s' if count > 1 else ''}"]
     if row.generated:
-        facts.append("generated programs: " + ", ".join(f"`{name}`" for name in row.generated))
+        names = dict.fromkeys(name.removesuffix(f".{row.id}") for name in row.generated)
+        facts.append("generated programs: " + ", ".join(f"`{name}`" for name in names))
     needs = sorted(row.needs.union(_common(row.scenarios)) - {"backward", "grad"})
     if needs:
         facts.append("needs " + ", ".join(f"`{name}`" for name in needs))

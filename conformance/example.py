@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ast
 
+import numpy as np
+
 from conformance.custom import COTANGENTS, INPUTS, RESULTS, TANGENTS, Rule, expressions
 from conformance.leaves import literal_array
 from conformance.notation import literal_text
@@ -20,6 +22,7 @@ MOST_LINES = 40
 _DTYPE = "float32"
 """PyTorch's default: leaves that name no dtype are written without one."""
 _INDENT = "    "
+_FORWARD = "torch.autograd.forward_ad."
 _EXACT = 2.0**12
 """Figures that are multiples of 1/_EXACT are compared as they are, others up to rounding."""
 _SILENT = frozenset(
@@ -48,6 +51,11 @@ def code(program: Program) -> str:
     lines = _lines(program.steps, _Spelling(_DTYPE, "import torch", _Names()), "")
     text = "\n".join(lines)
     head = ["import torch"]
+    if _FORWARD in text:
+        lines = [line.replace(_FORWARD, "fw.") for line in lines]
+        head.append("import torch.autograd.forward_ad as fw")
+    if "fail()" in text:
+        lines[:0] = ["def fail():", f'{_INDENT}raise RuntimeError("this hook fails")', ""]
     if "suppress(" in text:
         head.insert(0, "from contextlib import suppress")
     if "StorageWeakRef(" in text:
@@ -187,10 +195,15 @@ def _block(step: Step, spelling: _Spelling, indent: str) -> list[str]:
 
 def _thread(step: Step, spelling: _Spelling, indent: str) -> list[str]:
     inner = _lines(step.body, spelling, indent + _INDENT) or [f"{indent}{_INDENT}pass"]
-    names = sorted({name for inside in step.body for name in inside.out})
+    names = sorted(_bound(step))
     shared = [f"{indent}{_INDENT}global {', '.join(names)}"] if names else []
     calls = [f"{indent}thread = Thread(target=work)", f"{indent}thread.start()"]
     return [f"{indent}def work():", *shared, *inner, *calls, f"{indent}thread.join()"]
+
+
+def _bound(step: Step) -> set[str]:
+    """Return the names that the body of a block binds, those of blocks inside it too."""
+    return {name for inner in step.body for name in (*inner.out, *_bound(inner))}
 
 
 def _assertion(step: Step, spelling: _Spelling) -> str:
@@ -203,6 +216,8 @@ def _assertion(step: Step, spelling: _Spelling) -> str:
     if step.verb in ("value", "grad", "tangent"):
         if step.verb == "tangent":
             read = spelling.call(step)
+            if not isinstance(figure, Ref) and not np.any(literal_array(figure)):
+                return f"assert (t := {read}) is None or not t.any()"
         if isinstance(figure, Ref):
             return f"torch.testing.assert_close({read}, {figure.name})"
         return _numbers(read, figure)

@@ -118,7 +118,7 @@ _LEAF = "value shape seed low high dtype requires_grad"
 _BACKWARD = "gradient retain_graph create_graph inputs"
 _GRAD_OF = "outputs inputs grad_outputs retain_graph create_graph allow_unused"
 _CUSTOM = "forward backward jvp logs dirty non_differentiable materialize once_differentiable"
-CHOICES = frozenset("jvp dirty non_differentiable materialize once_differentiable".split())
+CHOICES = frozenset("jvp needs dirty non_differentiable materialize once_differentiable".split())
 """Parameters of `custom_function` that an engine may lack."""
 VERBS: Mapping[str, Verb] = {
     row.name: row
@@ -208,6 +208,8 @@ def step_needs(step: Step) -> Iterator[str]:
         yield "backward_many"
     elif step.verb == "custom_function":
         yield from (f"custom_function.{name}" for name, _ in step.params if name in CHOICES)
+        if step.param("logs") == "needs":
+            yield "custom_function.needs"
     elif step.verb in ("backward", "grad_of"):
         for name in ("gradient", "inputs", "grad_outputs", "allow_unused"):
             if step.param(name) is not None and (step.verb, name) != ("grad_of", "inputs"):

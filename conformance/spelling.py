@@ -207,7 +207,8 @@ class TorchSpelling(Spelling):
         if step.verb == "forward_ad":
             return "torch.autograd.forward_ad.dual_level()"
         if step.verb == "saved_tensors_hooks":
-            pack, unpack = (_packing(str(step.param(p, "keep")), p) for p in ("pack", "unpack"))
+            words = [str(step.param(which, "keep")) for which in ("pack", "unpack")]
+            pack, unpack = _packing(words[0]), _packing(words[1], words[0] == "array")
             return f"torch.autograd.graph.saved_tensors_hooks({pack}, {unpack})"
         if step.verb == "thread":
             raise TooLong("a thread")
@@ -328,15 +329,15 @@ _PACKED = {
     "record": "(log.append(t.detach().clone()), t)[1]",
     "copy": "t.detach().clone()",
     "double": "2 * t.detach()",
-    "raise": "1 / 0",
+    "raise": "fail()",
+    "array": "t.detach().numpy()",
 }
 
 
-def _packing(action: str, which: str) -> str:
+def _packing(action: str, of_array: bool = False) -> str:
     """Return the hook on saved tensors that a word stands for, in PyTorch's spelling."""
-    if action == "array":
-        return "lambda t: t.detach().numpy()" if which == "pack" else "torch.tensor"
-    return f"lambda t: {_PACKED[action]}"
+    spelt = _PACKED[action]
+    return f"lambda t: {spelt.replace('t', 'torch.tensor(t)', 1) if of_array else spelt}"
 
 
 def _plainly(step: Step) -> str:

@@ -8,6 +8,8 @@ https://doi.org/10.1023/B:NUMA.0000049483.75679.ce).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,7 @@ class Perturbed(Promoted):
         u, _, self._normal, subnormal = limits(dtype)
         self._relative, self._absolute = max(u, _LEAST), subnormal / 2
         self._sample, self._count = sample, 0
+        self._levels = 0
 
     def tensor(self, array: Array, requires_grad: bool = False) -> Tensor:
         """Make a perturbed leaf whose gradient is perturbed too."""
@@ -50,7 +53,37 @@ class Perturbed(Promoted):
                 self._watch(tensor)
             else:
                 self._perturb(tensor, values)
+        if self._levels and not isinstance(result, (tuple, list)):
+            return self._slanted(result, tensors)
         return result
+
+    @contextmanager
+    def forward_ad(self) -> Iterator[None]:
+        """Enter a level of forward mode, in which tangents are perturbed too."""
+        self._levels += 1
+        try:
+            with self.inner.forward_ad():
+                yield
+        finally:
+            self._levels -= 1
+
+    def _slanted(self, result: Tensor, operands: tuple[Tensor, ...]) -> Tensor:
+        """Return `result` with its tangent changed by roundings of its own and its operands' size.
+
+        A rule such as that of tanh, (1 - y²)·t, loses in 1 - y² what no change of the operands
+        shows: its terms are as large as t.
+        """
+        if not is_inexact(self.inner.numpy(result).dtype):
+            return result
+        tangents = [self.inner.tangent_of(tensor) for tensor in (result, *operands)]
+        sizes = [0.0 if t is None else np.abs(np.array(self.inner.numpy(t))) for t in tangents]
+        scale = sizes[0] + max([float(np.max(size, initial=0.0)) for size in sizes[1:]], default=0)
+        if not np.any(scale):
+            return result
+        zeros = np.zeros_like(self.inner.numpy(result))
+        slant = (zeros + self._relative * scale * self._signs(zeros.shape)).astype(zeros.dtype)
+        dual = self.inner.make_dual(self.inner.tensor(zeros), self.inner.tensor(slant))
+        return self.inner.apply("add", result, dual)
 
     def _apart(self, tensors: tuple[Tensor, ...]) -> list[Tensor]:
         """Return the operands, one that is given again as a view of its own.

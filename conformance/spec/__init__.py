@@ -29,9 +29,11 @@ FILES = (
     "grad_modes",
     "mode_boundaries",
     "inference",
+    "inference_tensors",
     "training",
     "views",
     "hooks",
+    "accumulation_hooks",
     "kept_gradients",
     "higher_order",
     "several_roots",
@@ -39,7 +41,13 @@ FILES = (
     "errors_owed",
     "complex_numbers",
     "dtypes",
+    "custom_functions",
+    "function_contexts",
+    "saved_hooks",
+    "forward_mode",
     "determinism",
+    "lifetime",
+    "threads",
 )
 """The files of clauses in reading order; a theme too long for one file goes on in the next."""
 

@@ -61,8 +61,15 @@ class Theme:
         unless: Sequence[str] = (),
         level: Level = Level.MUST,
         oracles: Sequence[str] = ("differential",),
+        varied: bool = True,
     ) -> Clause:
-        """Add clause `PREFIX-number`; numbers are never re-used once released."""
+        """Add clause `PREFIX-number`; numbers are never re-used once released.
+
+        A clause that names no strategy is generated for by variations of its own scenarios
+        (`conformance.strategies.variations`), unless `varied` is false.
+        """
+        if varied and not generated:
+            generated = (f"variations.{self.prefix}-{number}",)
         row = Clause(
             id=f"{self.prefix}-{number}",
             theme=self.name,

@@ -31,7 +31,21 @@ HOOKS_AND_IN_PLACE = (
 )
 RELEASE_0_4 = "https://github.com/pytorch/pytorch/releases/tag/v0.4.0"
 
+EXTENDING = f"{_DOCS}/notes/extending.html#extending-torch-autograd"
+EXTENDING_SAVING = f"{_DOCS}/notes/extending.html#how-to-use"
+NOTE_SAVED_HOOKS = f"{_DOCS}/notes/autograd.html#hooks-for-saved-tensors"
+NOTE_THREADS = f"{_DOCS}/notes/autograd.html#multithreaded-autograd"
+NOTE_EXCLUSIVE_LEAVES = f"{_DOCS}/notes/autograd.html#thread-safety-on-autograd-node"
+FORWARD_AD_PAGE = f"{_DOCS}/autograd.html#forward-mode-automatic-differentiation"
+
 # Reference pages
+FUNCTION = f"{_DOCS}/autograd.html#torch.autograd.Function"
+ONCE_DIFFERENTIABLE = f"{_GENERATED}/torch.autograd.function.once_differentiable.html"
+SAVED_HOOKS = f"{_DOCS}/autograd.html#torch.autograd.graph.saved_tensors_hooks"
+POST_ACCUMULATE = f"{_GENERATED}/torch.Tensor.register_post_accumulate_grad_hook.html"
+MAKE_DUAL = f"{_GENERATED}/torch.autograd.forward_ad.make_dual.html"
+DUAL_LEVEL = f"{_GENERATED}/torch.autograd.forward_ad.dual_level.html"
+UNPACK_DUAL = f"{_GENERATED}/torch.autograd.forward_ad.unpack_dual.html"
 BACKWARD = f"{_GENERATED}/torch.Tensor.backward.html"
 AUTOGRAD_BACKWARD = f"{_GENERATED}/torch.autograd.backward.html"
 AUTOGRAD_GRAD = f"{_GENERATED}/torch.autograd.grad.html"
@@ -56,6 +70,10 @@ TENSOR_TO = f"{_GENERATED}/torch.Tensor.to.html"
 NODE_NAME = f"{_GENERATED}/torch.autograd.graph.Node.name.html"
 
 # Tutorials
+DOUBLE_BACKWARD_FUNCTIONS = (
+    "https://docs.pytorch.org/tutorials/intermediate/custom_function_double_backward_tutorial.html"
+)
+FORWARD_TUTORIAL = "https://docs.pytorch.org/tutorials/intermediate/forward_ad_usage.html"
 AUTOGRAD_TUTORIAL = f"{_TUTORIALS}/basics/autogradqs_tutorial.html"
 OPTIMIZATION_TUTORIAL = f"{_TUTORIALS}/basics/optimization_tutorial.html"
 LEAF_TUTORIAL = f"{_TUTORIALS}/understanding_leaf_vs_nonleaf_tutorial.html"

@@ -9,6 +9,7 @@ from conformance.strategies import (
     cotangents,
     data,
     detach,
+    extensions,
     higher,
     hooks,
     leaves,
@@ -17,6 +18,7 @@ from conformance.strategies import (
     retained,
     same,
     training,
+    variations,
     views,
 )
 from conformance.strategies.driver import SearchResult, search, strategy
@@ -29,5 +31,6 @@ __all__ = ["RECIPES", "Facts", "SearchResult", "facts_of", "programs", "search",
 THEMES = (
     leaves, accumulation, cotangents, retained, detach, data, modes, training,
     views, hooks, higher, asking, complexes, promotion, same,
+    extensions, variations,
 )  # fmt: skip
 """The files of recipes; importing them registers what they hold."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Union
 
-from conformance.program import Expect, Literal, Param, Program, Ref, Step
+from conformance.program import VERBS, Expect, Literal, Param, Program, Ref, Step
 from conformance.strategies.choices import Choices
 from conformance.strategies.facts import Facts
 from conformance.strategies.graphs import DETACH, Graph, Leaf
@@ -190,7 +190,7 @@ class Draft:
 
     @contextmanager
     def block(self, verb: str, **params: Param) -> Iterator[None]:
-        """Write a grad-mode block; what is written inside the `with` is its body."""
+        """Write a block; what is written inside the `with` is its body."""
         self._blocks.append([])
         yield
         body = tuple(self._blocks.pop())
@@ -198,7 +198,7 @@ class Draft:
 
     def observe(self, verb: str, name: str | None, figure: Figure = BARE) -> None:
         """Write an observation, where the engine offers it."""
-        if verb != "value" and not self.can(verb):
+        if not self.can(*VERBS[verb].needs):
             return
         args = () if name is None else (name,)
         expect = None if isinstance(figure, Bare) else Expect(figure)

@@ -80,9 +80,9 @@ def test_a_clause_without_programs_is_unexercised_and_never_passes() -> None:
 
 
 def test_a_clause_whose_needs_are_missing_is_unsupported() -> None:
-    result = examined(Sound(), clause([DOUBLES], needs=["custom_function"]))
+    result = examined(Sound(), clause([DOUBLES], needs=["threads_of_execution"]))
     assert (result.status, result.programs) == (Status.UNSUPPORTED, 0)
-    assert result.note == "needs custom_function"
+    assert result.note == "needs threads_of_execution"
 
 
 def test_unsupported_programs_are_counted_and_do_not_hide_others() -> None:

@@ -27,6 +27,13 @@ FILES = (
     "paths",
     "higher",
     "numbers",
+    "functions",
+    "packing",
+    "forward",
+    "lifetime",
+    "threads",
+    "inferring",
+    "leafhooks",
 )
 """The files of mutants; importing one registers what it holds."""
 
