@@ -30,6 +30,7 @@ from reference_engine.backends.dtypes import (
     uint8,
 )
 from reference_engine.backends.dtypes import bool_ as bool
+from reference_engine.memory_format import memory_format
 from reference_engine.modes import (
     enable_grad,
     inference_mode,
@@ -38,7 +39,6 @@ from reference_engine.modes import (
     no_grad,
     set_grad_enabled,
 )
-from reference_engine.memory_format import memory_format
 from reference_engine.ops import creation, methods
 from reference_engine.ops.creation import from_numpy, manual_seed, ones, tensor, zeros
 from reference_engine.serialization import load, save
@@ -52,7 +52,7 @@ channels_last, channels_last_3d = memory_format.channels_last, memory_format.cha
 
 conversion.install()
 methods.install()
-globals().update(methods.functions() | creation.FACTORIES | conversion.FUNCTIONS)
+globals().update(creation.FACTORIES | conversion.FUNCTIONS)
 
 
 def is_tensor(value: object) -> bool:  # type: ignore[valid-type]
@@ -61,7 +61,7 @@ def is_tensor(value: object) -> bool:  # type: ignore[valid-type]
 
 
 #: packages, imported when first used, and namespaces made of the table's rows
-_PACKAGES = ("func", "nn", "optim", "utils")
+_PACKAGES = ("func", "nn", "optim")
 _NAMESPACES = ("fft", "linalg", "masked", "special")
 
 
@@ -72,9 +72,21 @@ def __getattr__(name: str) -> Any:
         made = globals()[name] = ModuleType(f"reference_engine.{name}")
         vars(made).update(methods.functions(f"{name}."))
         return made
+    if name == "utils":
+        utils = globals()[name] = ModuleType("reference_engine.utils")
+        vars(utils)["checkpoint"] = import_module("reference_engine.checkpoint")
+        return utils
     if name == "vmap":
         return import_module("reference_engine.func").vmap
+    found = methods.function(name)
+    if found is not None:
+        globals()[name] = found
+        return found
     raise AttributeError(f"module 'reference_engine' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *methods.functions("")})
 
 
 __all__ = [  # noqa: RUF022  (as the table of contents: data, dtypes, devices, modes)

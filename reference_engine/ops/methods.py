@@ -99,18 +99,32 @@ _SHAPE_CHANGES = ("t", "transpose", "swapaxes", "swapdims", "squeeze", "unsqueez
 
 
 def _shape_change(name: str) -> Callable[..., Tensor]:
-    take: Callable[..., Tensor] = getattr(Tensor, name)
-    return lambda self, *args, **kwargs: become_view(self, take(self, *args, **kwargs), name + "_")
+    return lambda self, *args, **kwargs: become_view(
+        self, getattr(self, name)(*args, **kwargs), name + "_"
+    )
+
+
+class _Late:
+    """A method that is made when it is first asked for: most programs use few of hundreds."""
+
+    def __init__(self, name: str, make: Callable[[OpDef], Callable[..., Any]], op: OpDef) -> None:
+        self._name, self._make, self._op = name, make, op
+
+    def __get__(self, instance: Tensor | None, owner: type[Tensor]) -> Any:
+        made = self._make(self._op)
+        setattr(Tensor, self._name, made)
+        return made.__get__(instance, owner)
 
 
 def _install_methods() -> None:
     """Gives Tensor the methods of the table, and their in-place variants."""
+    there = set(dir(Tensor))
     for op in TABLE.values():
         for name in op.methods:
-            if not hasattr(Tensor, name):
-                setattr(Tensor, name, method_of(op))
-            if op.inplace and not hasattr(Tensor, name + "_"):
-                setattr(Tensor, name + "_", in_place_of(op))
+            for method, make in ((name, method_of), (name + "_", in_place_of)):
+                if method not in there and (make is method_of or op.inplace):
+                    setattr(Tensor, method, _Late(method, make, op))
+                    there.add(method)
     for name in _SHAPE_CHANGES:
         setattr(Tensor, name + "_", _shape_change(name))
 
@@ -132,15 +146,19 @@ def _install_parts() -> None:
             setattr(Tensor, name, property(method_of(TABLE[name])))
 
 
-def functions(prefix: str = "") -> dict[str, Callable[..., Any]]:
-    """The table's functions under a prefix (``""``, ``"nn.functional."``, ``"linalg."``), by short
-    name.
+def function(name: str, prefix: str = "") -> Callable[..., Any] | None:
+    """The table's function of a short name under a prefix (``""``, ``"linalg."``), also in place;
+    None when it has none.
     """
-    found = {}
-    for name, op in [*TABLE.items(), *((a, TABLE[n]) for a, n in ALIASES.items())]:
-        short = name.removeprefix(prefix)
-        if name.startswith(prefix) and "." not in short and not short.startswith("_"):
-            found[short] = function_of(op)
-            if op.inplace:
-                found.setdefault(short + "_", in_place_of(op))
-    return found
+    for short, make in ((name, function_of), (name.removesuffix("_"), in_place_of)):
+        op = TABLE.get(ALIASES.get(prefix + short, prefix + short))
+        if op is not None and short[:1] != "_" and (make is function_of or op.inplace):
+            return make(op)
+    return None
+
+
+def functions(prefix: str) -> dict[str, Callable[..., Any]]:
+    """All the table's functions under a prefix, by short name."""
+    known = [n.removeprefix(prefix) for n in (*TABLE, *ALIASES) if n.startswith(prefix)]
+    names = [n for known_ in known if "." not in known_ for n in (known_, known_ + "_")]
+    return {n: found for n in names if (found := function(n, prefix)) is not None}
