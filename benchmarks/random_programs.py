@@ -1,97 +1,119 @@
-"""How many random programs are judged a second, and how soon a planted bug is found and shrunk.
+"""How many random programs are judged a second, and how soon planted bugs are found and shrunk.
 
-    python benchmarks/random_programs.py [--programs 2000] [--slots 6]
+    python -m benchmarks.random_programs [--programs 500] [--slots 6] [--seeds 10]
 
-A program is decoded, run on the reference engine and on the torch oracle, and compared at every
-step; its mean length is printed. Seconds are of processor time, for one process.
+A program is decoded, run on the reference engine and on the torch oracle, and every observation is
+compared: step by step, and as `fuzz` does it, bare and in batches. Throughput is of one process.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import time
-from itertools import pairwise
-from typing import Any
+import warnings
+from collections.abc import Callable
 
+from benchmarks.planted_engines import STEPS
 from conformance.adapters.load import load_engine
 from conformance.adapters.reference import ReferenceEngine
-from conformance.compare.agreement import agreed
+from conformance.bulk import Bulk
 from conformance.execute import execute
-from conformance.fuzzing import program_bytes
+from conformance.fuzzing import BATCH, collecting_once, program_bytes
+from conformance.program import VERBS, Program
 from conformance.random_check import RandomCheck
-from conformance.strategies.mixture import WIDTH, common_facts, decode
+from conformance.strategies.mixture import WIDTH, common_facts, compose, decode
 from conformance.strategies.shrinking import shrink
 from conformance.verdict import Outcome
 
-
-class Planted(ReferenceEngine):
-    """Wrong where a sine is applied to a hyperbolic tangent, and nowhere else."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.last: Any = None
-
-    def apply(self, op: str, *tensors: Any, **params: Any) -> Any:
-        result = super().apply(op, *tensors, **params)
-        if op == "sin" and tensors[0] is self.last:
-            return super().apply("add", result, other=0.5)
-        self.last = result if op == "tanh" else self.last
-        return result
+os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")  # as in the workers of `fuzz`
+TURNS = 5
+MOST = 50_000
+UNCOUNTED = {"leaf", *(name for name, row in VERBS.items() if row.observes)}
+"""Verbs without which no program does or shows anything."""
 
 
 def throughput(count: int, slots: int) -> None:
+    """Print the processor time of each part, step by step and bare, the least of several turns."""
     engine, oracle = load_engine("reference"), load_engine("torch")
     facts, check = common_facts(engine, oracle), RandomCheck(engine)
-    texts = [data[: WIDTH * (slots + 1)] for data in program_bytes(0, 0, count + 200)]
-    for data in texts[:200]:
-        check(decode(data, facts))
-    texts = texts[200:]
-    marks = [time.process_time()]
+    texts = [data[: WIDTH * (slots + 1)] for data in program_bytes(0, 0, count)]
     programs = [decode(data, facts) for data in texts]
-    marks.append(time.process_time())
-    mine = [execute(engine, program).events for program in programs]
-    marks.append(time.process_time())
-    theirs = [execute(oracle, program).events for program in programs]
-    marks.append(time.process_time())
-    for one, other in zip(mine, theirs, strict=True):
-        agreed(one, other)
-    marks.append(time.process_time())
-    for data in texts:
-        check(decode(data, facts))
-    total = time.process_time() - marks[-1]
-    steps = sum(1 for program in programs for _ in program.walk()) / count
-    parts = [b - a for a, b in pairwise(marks)]
-    names = ("decode", "reference", "torch", "compare")
-    print(f"{steps:.1f} steps a program; µs a program:", end=" ")
-    print(", ".join(f"{n} {p / count * 1e6:.0f}" for n, p in zip(names, parts, strict=True)))
-    print(f"{count / total:.0f} judged programs a second of one processor")
+    steps = [program.steps for program in programs]
+    bare, bare_oracle = Bulk(engine, check.dtype), Bulk(oracle, check.dtype)
+
+    def stepwise() -> None:
+        for data in texts:
+            check.slowly(decode(data, facts))
+
+    def batched() -> None:
+        for at in range(0, count, BATCH):
+            made = [compose(data, facts) for data in texts[at : at + BATCH]]
+            for program, agrees in zip(made, check.agreeing(made), strict=True):
+                if not agrees:
+                    check.slowly(Program(program))
+
+    rows: dict[str, Callable[[], object]] = {
+        "decode, validated": lambda: [decode(data, facts) for data in texts],
+        "decode": lambda: [compose(data, facts) for data in texts],
+        "reference, by step": lambda: [execute(engine, program) for program in programs],
+        "reference, bare": lambda: [bare(program) for program in steps],
+        "torch, by step": lambda: [execute(oracle, program) for program in programs],
+        "torch, bare": lambda: [bare_oracle(program) for program in steps],
+        "all, by step": stepwise,
+        "all, bare in batches": batched,
+    }
+    with warnings.catch_warnings(), collecting_once():
+        warnings.simplefilter("ignore")
+        least = {name: min(_seconds(row) for _ in range(TURNS)) for name, row in rows.items()}
+    mean = sum(1 for program in programs for _ in program.walk()) / count
+    print(f"{mean:.1f} steps a program; processor time of one program, the least of {TURNS} turns:")
+    for name, seconds in least.items():
+        print(f"  {name:22}{seconds / count * 1e6:7.0f} µs{count / seconds:9.0f} a second")
 
 
-def planted(seed: int) -> tuple[float, float, int]:
-    check = RandomCheck(Planted())
-    facts = common_facts(check.engine, check.oracle)
+def _seconds(row: Callable[[], object]) -> float:
     start = time.process_time()
-    for chunk in range(100):
-        for data in program_bytes(seed, chunk, 100):
-            found = check.check(decode(data, facts))
+    row()
+    return time.process_time() - start
+
+
+def planted(bug: type[ReferenceEngine], seed: int) -> tuple[float, float, int]:
+    """Return the seconds until the bug is found, until it is shrunk, and the steps that remain."""
+    check = RandomCheck(bug())
+    facts = common_facts(check.engine, check.oracle)
+    start = time.perf_counter()
+    for chunk in range(MOST // BATCH):
+        texts = program_bytes(seed, chunk, BATCH)
+        made = [compose(data, facts) for data in texts]
+        for data, program, agrees in zip(texts, made, check.agreeing(made), strict=True):
+            if agrees:
+                continue
+            found = check.slowly(Program(program))
             if found.finding.outcome is Outcome.VIOLATED:
-                middle = time.process_time()
+                middle = time.perf_counter()
                 smallest = shrink(data, found.finding.cause, facts, check)
-                applied = [s for s in smallest.program.walk() if s.verb == "apply"]
-                return middle - start, time.process_time() - middle, len(applied)
-    raise SystemExit(f"seed {seed}: the bug was not found in 10,000 programs")
+                left = [s for s in smallest.program.walk() if s.verb not in UNCOUNTED]
+                return middle - start, time.perf_counter() - middle, len(left)
+    raise SystemExit(f"{bug.__name__}, seed {seed}: not found in {MOST} programs")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--programs", type=int, default=2000)
+    parser.add_argument("--programs", type=int, default=500)
     parser.add_argument("--slots", type=int, default=6)
     parser.add_argument("--seeds", type=int, default=10)
     given = parser.parse_args()
-    throughput(given.programs, given.slots)
-    for seed in range(given.seeds):
-        found, shrunk, steps = planted(seed)
-        print(f"seed {seed}: found in {found:.2f} s, shrunk in {shrunk:.2f} s to {steps} steps")
+    if given.programs:
+        throughput(given.programs, given.slots)
+    for bug, steps in STEPS.items() if given.seeds else ():
+        rows = [planted(bug, seed) for seed in range(given.seeds)]
+        found, shrunk = max(row[0] for row in rows), max(row[1] for row in rows)
+        least = sum(row[2] <= steps for row in rows)
+        print(
+            f"{bug.__name__}: found within {found:.2f} s, shrunk within {shrunk:.2f} s; {least} of"
+            f" {len(rows)} to {steps} steps ({', '.join(str(row[2]) for row in rows)})"
+        )
 
 
 if __name__ == "__main__":

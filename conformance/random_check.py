@@ -17,7 +17,7 @@ from conformance.bulk import Bulk, Seen
 from conformance.compare.agreement import agreed, same
 from conformance.execute import execute, unless_raised
 from conformance.judge import judge
-from conformance.observation import Observation
+from conformance.observation import Event, Observation
 from conformance.oracles.differential import oracle_for, other_oracle
 from conformance.oracles.promoted import Promoted
 from conformance.program import Program, Step
@@ -35,6 +35,12 @@ class Checked:
 
     program: Program
     finding: Finding
+
+
+def _answer(event: Event) -> str:
+    if event.skipped or event.refusal is not None:
+        return "skipped" if event.skipped else "refused"
+    return type(event.value).__name__
 
 
 class RandomCheck:
@@ -90,6 +96,19 @@ class RandomCheck:
             return Checked(program, Finding(Outcome.HOLDS, self.dtype, checks=end))
         self.judged += 1
         return self._judged(program, theirs)
+
+    def departure(self, program: Program) -> str:
+        """Return how the engine first parts from the oracle, empty where it does not.
+
+        No judge is asked: two programs that part alike most often have one cause.
+        """
+        if self.agreeing([program.steps])[0]:
+            return ""
+        mine = execute(self.engine, program, self.dtype)
+        for one, other in zip(mine.events, self._answers(program).events, strict=True):
+            if not agreed([one], [other]):
+                return f"{one.verb} {_answer(one)} {_answer(other)}"
+        return ""
 
     def plainly(self, program: Program) -> Checked:
         """Judge the program as it is, with no more observations than its own."""
