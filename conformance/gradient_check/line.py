@@ -83,18 +83,22 @@ class Line:
         Steps that are multiples of a period, or many stairs wide, show a straight line.
         """
         level = round(-0.55 * math.log2(self.unit))
-        near, nearer = (
-            self._difference(at, weights) * 2.0 ** (at - 1) for at in (level - 1, level)
-        )
+        near = self._difference(level, weights) * 2.0 ** (level - 1)
         up, down = self.sample(level)
         with np.errstate(all="ignore"):
             size = float(np.nansum(np.abs(weights) * np.abs(up - down))) * 2.0 ** (level - 1)
-        slack = 4 * noise * 2.0**level + STEADY * size + 8 * abs(near - nearer)
+        slack = 4 * noise * 2.0**level + STEADY * size
         skipped = 0
         for first in self.windows()[:-1]:
             slope = self.slope(weights, first, noise)
-            if not abs(slope.value - nearer) > slack + slope.error:
+            apart = abs(slope.value - near) - slope.error
+            if not apart > slack:
                 break
+            if skipped == 0:  # noise that was not measured differs from step to step
+                other = self._difference(level - 1, weights) * 2.0 ** (level - 2)
+                slack += 8 * abs(near - other)
+                if not apart > slack:
+                    break
             skipped += 1
         self.skipped += skipped
 
