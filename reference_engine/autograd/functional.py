@@ -203,8 +203,8 @@ def _stacked(rows: Sequence[Tensor], shape: tuple[int, ...], like: Tensor) -> Te
     if not rows:
         return like.detach().new_zeros(shape)
     stacked: Tensor = TENSORS.stack(*rows, dim=0)
-    jacobian: Tensor = stacked.view(shape)
-    return jacobian
+    made: Tensor = stacked.reshape(shape)
+    return made
 
 
 def _by_columns(func: Function, inputs: Any, create_graph: bool, vectorize: bool) -> Any:
