@@ -28,12 +28,13 @@ def _normalised(F: Any, x: Any, dim: tuple[int, ...], eps: float) -> Any:
     return centred * F.rsqrt(F.mean(centred * centred, dim=dim, keepdim=True) + eps)
 
 
-def _affine(x: Any, weight: Any, bias: Any) -> Any:
+def affine(x: Any, weight: Any, bias: Any) -> Any:
+    """x times the weight plus the bias, where there are any."""
     scaled = x if weight is None else x * weight
     return scaled if bias is None else scaled + bias
 
 
-def _per_channel(F: Any, v: Any, x: Any) -> Any:
+def per_channel(F: Any, v: Any, x: Any) -> Any:
     """(C) to broadcast against x (N, C, ...)."""
     return None if v is None else F.reshape(v, shape=(-1, *(1,) * (x.ndim - 2)))
 
@@ -46,7 +47,7 @@ def _layer_norm(
         raise RuntimeError(
             f"layer_norm over {list(normalized_shape)} got an input of shape {list(x.shape)}"
         )
-    return _affine(_normalised(F, x, tuple(range(-n, 0)), eps), weight, bias)
+    return affine(_normalised(F, x, tuple(range(-n, 0)), eps), weight, bias)
 
 
 def _group_norm(F: Any, x: Any, num_groups: int, weight: Any = None, bias: Any = None,
@@ -56,7 +57,7 @@ def _group_norm(F: Any, x: Any, num_groups: int, weight: Any = None, bias: Any =
     size = prod(x.shape[1:]) // num_groups
     grouped = F.reshape(x, shape=(x.shape[0], num_groups, size))
     made = F.reshape(_normalised(F, grouped, (-1,), eps), shape=tuple(x.shape))
-    return _affine(made, _per_channel(F, weight, x), _per_channel(F, bias, x))
+    return affine(made, per_channel(F, weight, x), per_channel(F, bias, x))
 
 
 def _batch_norm(F: Any, x: Any, running_mean: Any, running_var: Any, weight: Any = None,
@@ -64,10 +65,10 @@ def _batch_norm(F: Any, x: Any, running_mean: Any, running_var: Any, weight: Any
                 eps: float = 1e-5) -> Any:  # fmt: skip
     """Over the batch in training, which also moves the running statistics; else over those."""
     dims = (0, *range(2, x.ndim))
-    weight, bias = _per_channel(F, weight, x), _per_channel(F, bias, x)
+    weight, bias = per_channel(F, weight, x), per_channel(F, bias, x)
     if not training:
-        scale = F.rsqrt(_per_channel(F, running_var, x) + eps)
-        return _affine((x - _per_channel(F, running_mean, x)) * scale, weight, bias)
+        scale = F.rsqrt(per_channel(F, running_var, x) + eps)
+        return affine((x - per_channel(F, running_mean, x)) * scale, weight, bias)
     if running_mean is not None:
         seen = x.detach()
         for running, now in (
@@ -75,7 +76,7 @@ def _batch_norm(F: Any, x: Any, running_mean: Any, running_var: Any, weight: Any
             (running_var, F.var(seen, dim=dims)),
         ):
             running.detach().copy_(running.detach() * (1 - momentum) + now * momentum)
-    return _affine(_normalised(F, x, dims, eps), weight, bias)
+    return affine(_normalised(F, x, dims, eps), weight, bias)
 
 
 def _instance_norm(F: Any, x: Any, running_mean: Any = None, running_var: Any = None,
@@ -91,7 +92,7 @@ def _instance_norm(F: Any, x: Any, running_mean: Any = None, running_var: Any = 
             now = F.mean(now, dim=0)
             running.detach().copy_(running.detach() * (1 - momentum) + now * momentum)
     made = _normalised(F, x, tuple(range(2, x.ndim)), eps)
-    return _affine(made, _per_channel(F, weight, x), _per_channel(F, bias, x))
+    return affine(made, per_channel(F, weight, x), per_channel(F, bias, x))
 
 
 composite("nn.functional.layer_norm", _layer_norm, complex=False, order=(

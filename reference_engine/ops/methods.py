@@ -90,6 +90,7 @@ def _install_operators() -> None:
             setattr(Tensor, f"__r{stem}__", _operator(op, reflected=True))
             if op.inplace:
                 setattr(Tensor, f"__i{stem}__", _in_place_operator(op))
+    Tensor.__rdiv__ = Tensor.__rtruediv__  # type: ignore[attr-defined]
     # defining __eq__ on the class does not undo hashing by identity, which dicts of tensors need
     Tensor.__hash__ = object.__hash__  # type: ignore[method-assign]
 

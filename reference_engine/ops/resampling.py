@@ -118,6 +118,7 @@ def _unsample(xp: Any, g: Any, *, size: Sequence[int], taps: tuple[Taps, ...]) -
 
 
 def resampling_row(name: str, node: str) -> None:
+    """A row of weighted sums of neighbours under a name of its own."""
     linear(name, _resample, node=node, transpose=lambda F, g, x_shape, taps: F._unsample(
         g, size=tuple(x_shape), taps=taps))  # fmt: skip
 

@@ -129,7 +129,8 @@ _REDUCED: Any = {"order": ("x", "dim", "index", "src", "reduce"), "fill": _INDEX
 }  # fmt: skip
 composite("scatter_reduce", _scatter_reduce, kinks="ties", **_REDUCED)
 composite("index_reduce", _index_reduce, kinks="ties", fill=_INDEX, samples=[
-    (((3, 2), (4,), (4, 2)), {"dim": 0, "reduce": r}) for r in ("prod", "mean", "amin")])  # fmt: skip
+    (((3, 2), (4,), (4, 2)), {"dim": 0, "reduce": r}) for r in ("prod", "mean", "amin")]
+    )  # fmt: skip
 composite("_segment_reduce", _segment_reduce, complex=False, methods=())
 
 

@@ -143,3 +143,61 @@ composite("fft.fftshift", lambda F, x, dim=None: _shift(F, x, dim, False), metho
           samples=[(((5, 4),), {}), (((5,),), {"dim": 0})])  # fmt: skip
 composite("fft.ifftshift", lambda F, x, dim=None: _shift(F, x, dim, True), methods=(),
           samples=[(((5, 4),), {}), (((5,),), {"dim": 0})])  # fmt: skip
+
+
+# in windows ---------------------------------------------------------------------------------------
+def _window(F: Any, x: Any, window: Any, win_length: int | None, n_fft: int) -> Any:
+    """The window, ones where there is none, in the middle of ``n_fft`` elements."""
+    length = n_fft if win_length is None else win_length
+    ones = F.zeros_of(F.real(x.detach()), size=(length,)) + 1
+    before = (n_fft - length) // 2
+    return F.constant_pad_nd(ones if window is None else window,
+                             pad=(before, n_fft - length - before))  # fmt: skip
+
+
+def _stft(F: Any, x: Any, n_fft: int, hop_length: int | None = None, win_length: int | None = None,
+          window: Any = None, center: bool = True, pad_mode: str = "reflect",
+          normalized: bool = False, onesided: bool | None = None,
+          return_complex: bool | None = None) -> Any:  # fmt: skip
+    """The spectra of windows ``hop_length`` apart: (…, frequencies, windows)."""
+    if center:
+        lead = F.reshape(x, shape=(1, -1, x.shape[-1]))
+        lead = F.pad(lead, pad=(n_fft // 2, n_fft // 2), mode=pad_mode)
+        x = F.reshape(lead, shape=(*x.shape[:-1], lead.shape[-1]))
+    steps = n_fft // 4 if hop_length is None else hop_length
+    frames = F.unfold(x, dimension=-1, size=n_fft, step=steps)
+    frames = frames * _window(F, x, window, win_length, n_fft)
+    half = not holds_complex(frames) if onesided is None else onesided
+    norm = "ortho" if normalized else "backward"
+    made = F.mT((F.fft_rfft if half else F.fft_fft)(frames, norm=norm))
+    return F.view_as_real(made) if return_complex is False else made
+
+
+def _istft(F: Any, x: Any, n_fft: int, hop_length: int | None = None, win_length: int | None = None,
+           window: Any = None, center: bool = True, normalized: bool = False,
+           onesided: bool | None = None, length: int | None = None, return_complex: bool = False
+           ) -> Any:  # fmt: skip
+    """The signal whose windows, added up where they lie, have these spectra; each element over the
+    sum of the squares of the windows there.
+    """
+    steps = n_fft // 4 if hop_length is None else hop_length
+    del onesided  # a real signal is read from the first half either way
+    norm, shape = "ortho" if normalized else "backward", _window(F, x, window, win_length, n_fft)
+    frames = (F.fft_ifft if return_complex else F.fft_irfft)(F.mT(x), n=n_fft, norm=norm) * shape
+    lead, count = tuple(frames.shape[:-2]), frames.shape[-2]
+    total = n_fft + steps * (count - 1)
+    squares = F.expand(shape * shape, size=(1, count, n_fft))
+    signal, weight = (F.fold(F.mT(F.reshape(v, shape=(-1, count, n_fft))), output_size=(1, total),
+                             kernel_size=(1, n_fft), stride=(1, steps))[:, 0, 0]
+                      for v in (frames, squares))  # fmt: skip
+    first = n_fft // 2 if center else 0
+    last = total - first if length is None else min(first + length, total)
+    made = F.narrow(signal, dim=-1, start=first, length=last - first) / F.narrow(
+        weight, dim=-1, start=first, length=last - first)  # fmt: skip
+    if length is not None and last - first < length:
+        made = F.constant_pad_nd(made, pad=(0, length - (last - first)))
+    return F.reshape(made, shape=(*lead, made.shape[-1]))
+
+
+composite("stft", _stft, samples=[(((12,),), {"n_fft": 4, "return_complex": True})])
+composite("istft", _istft, fill={"x": "complex"}, samples=[(((3, 5),), {"n_fft": 4})])

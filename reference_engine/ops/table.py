@@ -19,6 +19,7 @@ from reference_engine.ops import (  # noqa: F401  (a family's rows register on i
     losses,
     masked,
     matmul,
+    native,
     pooling,
     reduction,
     resampling,

@@ -113,6 +113,7 @@ def _max_pool_backward(F: Any, grad_output: Any, x: Any, kernel_size: Any, strid
                        padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
                        indices: Any = None) -> Any:  # fmt: skip
     """The gradient of max_pool2d: cotangents added up where the maxima were."""
+    del kernel_size, stride, padding, dilation, ceil_mode  # the indices say it
     zeros = F.zeros_of(grad_output, size=(*x.shape[:-2], prod(x.shape[-2:])))
     made = F.scatter_add(zeros, dim=-1, index=_flat(F, indices, 2), src=_flat(F, grad_output, 2))
     return F.reshape(made, shape=tuple(x.shape))
@@ -131,7 +132,8 @@ composite("max_pool2d_with_indices_backward", _max_pool_backward, **_REAL)
 # columns ------------------------------------------------------------------------------------------
 def _columns(xp: Any, x: Any, *, size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any
              ) -> Any:  # fmt: skip
-    """Every window of an image x (N, C, H, W) as a column: (N, C · kernel, windows)."""
+    """Every window of an image x (N, C, *size) as a column: (N, C · kernel, windows)."""
+    del size  # the transpose needs it
     x = pad_ends(xp, x, padding, padding)
     windows = xp.sliding_windows(x, kernel, stride, dilation)
     made = xp.permute_dims(windows, (0, 1, 4, 5, 2, 3))
@@ -232,7 +234,7 @@ def _picked(F: Any, x: Any, places: Sequence[Any]) -> Any:
     return F.where(F.unsqueeze(inside, dim=1), made, 0)
 
 
-def _keys(F: Any, d: Any, near: bool) -> Any:
+def _keys(d: Any, near: bool) -> Any:
     """Keys' cubic with a = −¾, within 1 and from 1 to 2."""
     return ((d * 1.25 - 2.25) * d * d + 1) if near else ((d * -0.75 + 3.75) * d - 6) * d + 3
 
@@ -255,7 +257,7 @@ def _grid_sampler(F: Any, x: Any, grid: Any, interpolation_mode: int, padding_mo
         for k in reach:
             if interpolation_mode == 2:
                 d = v - low - k
-                weight = _keys(F, -d if k > 0 else d, k in (0, 1))
+                weight = _keys(-d if k > 0 else d, k in (0, 1))
                 found.append((_coordinate(F, low + k, n, padding_mode, align), weight))
             else:
                 found.append((low + k, v - low if k else low + 1 - v))

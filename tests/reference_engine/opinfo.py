@@ -37,7 +37,8 @@ KINDS = (torch.float64, torch.complex128)
 #: values that are drawn at random: nothing to compare element by element
 RANDOM = frozenset(
     "bernoulli normal nn.functional.dropout nn.functional.dropout2d nn.functional.dropout3d "
-    "nn.functional.alpha_dropout nn.functional.feature_alpha_dropout".split()
+    "nn.functional.alpha_dropout nn.functional.feature_alpha_dropout nn.functional.rrelu "
+    "nn.functional.multi_head_attention_forward".split()
 )
 #: the database calls these through functions of its own, with arguments in another order
 ADAPTED: dict[str, Callable[..., Any]] = {
@@ -234,7 +235,8 @@ def of_torch(sample: Sample) -> Results:
     try:
         return sample.torch()
     except RuntimeError as error:
-        if not sample.second or "is not implemented" not in str(error):
+        missing = "is not implemented" in str(error) or "proper Tensor but got None" in str(error)
+        if not sample.second or not missing:
             raise
         sample.second = False
         return sample.torch()

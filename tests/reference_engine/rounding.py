@@ -71,7 +71,7 @@ def perturbing(draw: int) -> Iterator[None]:
     """In it, the reference engine's operations on NumPy arrays have their results moved."""
     inner, count = MODES.run, draw
 
-    def run(kernel: Any, *raws: Any, **params: Any) -> Any:
+    def run(kernel: Any, /, *raws: Any, **params: Any) -> Any:
         nonlocal count
         count += 1000  # other signs for another operation
         out = inner(kernel, *raws, **params)
