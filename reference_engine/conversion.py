@@ -148,7 +148,7 @@ class Conversions(Tensor):
         copies, and so does a ``memory_format`` that the result would not have.
         """
         kind, where, copy = _destination(args, kwargs)
-        result = self
+        result: Tensor = self
         if where is not None and where != self.device:
             result = function_of(REGISTRY["_to_device"])(result, device=where)
         if kind is not None and kind is not self.dtype:

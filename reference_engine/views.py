@@ -15,7 +15,8 @@ from reference_engine import errors
 from reference_engine.backends.base import DIFFERENTIABLE
 from reference_engine.graph import Node
 from reference_engine.modes import MODES, enable_grad
-from reference_engine.tensor import CreationMode, Rare, Tensor, View, from_raw
+from reference_engine.rare import CreationMode, Rare, View
+from reference_engine.tensor import Tensor, from_raw
 
 if TYPE_CHECKING:
     from reference_engine.dispatch import Operator

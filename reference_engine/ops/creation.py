@@ -165,7 +165,9 @@ def full(
     if isinstance(fill_value, Tensor):
         if fill_value.ndim or fill_value.requires_grad:
             raise TypeError("full needs a number; this Tensor has dimensions or requires grad")
-        fill_value = fill_value.item()
+        return full(
+            size, fill_value.item(), dtype=dtype, device=device, requires_grad=requires_grad
+        )
     where = _place(device)
     kind = dtypes.of_python(fill_value) if dtype is None else dtype
     raw = where.backend.full(
