@@ -200,10 +200,7 @@ def jacobian(
 def _stacked(rows: Sequence[Tensor], shape: tuple[int, ...], like: Tensor) -> Tensor:
     from reference_engine.ops.namespace import TENSORS
 
-    if not rows:
-        return like.detach().new_zeros(shape)
-    stacked: Tensor = TENSORS.stack(*rows, dim=0)
-    made: Tensor = stacked.reshape(shape)
+    made: Tensor = TENSORS.stack(*rows, dim=0).reshape(shape) if rows else like.new_zeros(shape)
     return made
 
 
