@@ -8,7 +8,7 @@ DEFECTS = (
     Defect(
         "torch-1", "torch", "2.13.0", ("COT-13",), "silently-wrong",
         "A gradient that reaches a leaf through a view, as squeeze makes one, is kept in the memory"
-        " of the tensor that seeded backward: the next backward adds to it and changes that tensor.",
+        " of the tensor that seeded backward: the next backward adds to it and changes that one.",
         """
 import torch
 x = torch.tensor(1.0, requires_grad=True)
@@ -20,7 +20,7 @@ torch.testing.assert_close(weights, torch.ones(1))
 """,
     ),
     Defect(
-        "torch-2", "torch", "2.13.0", ("HOOK-9",), "crashed",
+        "torch-2", "torch", "2.13.0", ("DAT-14",), "crashed",
         "Registering a hook on a view whose base was written in place, before anything asked for"
         " the view's new history, ends the process by a segmentation fault.",
         """

@@ -125,6 +125,8 @@ def _after(name: str, target: Interval, other: Interval) -> Interval:
 
 
 def _root(composer: Composer, byte: int) -> Variable | None:
+    if composer.lent:
+        return None  # torch-1 of docs/findings.md: a pass may write into what seeded an earlier one
     if byte >= WILD:
         roots = [v for v in composer.tracked if v.sure]
     else:
@@ -191,7 +193,7 @@ def backward(composer: Composer, slot: bytes) -> None:
 def backward_many(composer: Composer, slot: bytes) -> None:
     """Run backward from two roots at once."""
     roots = [v for v in composer.ends() if not v.leaf]
-    if len(roots) < 2:
+    if len(roots) < 2 or composer.lent:
         return
     first = roots[-1]
     second = roots[-2 - slot[2] % (len(roots) - 1)]
@@ -287,7 +289,7 @@ def zero_grad(composer: Composer, slot: bytes) -> None:
 
 def hook(composer: Composer, slot: bytes) -> None:
     """Register a hook on a tensor that requires grad."""
-    # PyTorch 2.13 crashes where a hook is put on a view of what was written to since
+    # torch-2 of docs/findings.md: a hook on a view of what was written to since ends the process
     tracked = [v for v in composer.tracked if not v.stale]
     if not tracked or composer.hooked:
         return
@@ -329,7 +331,7 @@ def detach_(composer: Composer, slot: bytes) -> None:
     """Detach a tensor that is no view in place."""
     memories = [v.memory for v in composer.variables]
     targets = [v for v in composer.tracked if not v.leaf and memories.count(v.memory) == 1]
-    # a matmul may be a view; PyTorch asserts in vain where a gradient was to be kept
+    # a matmul may be a view; torch-3 of docs/findings.md: kept gradients fail an assertion
     targets = [v for v in targets if v.counted and not v.watched]
     if targets:
         target = _back(targets, slot[1])
