@@ -338,6 +338,9 @@ def _leaves(result: Any) -> tuple[Tensor, ...]:
 
 
 def _name(function: Any) -> str:
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, type) and getattr(function, "__name__", "") == "apply":
+        function = owner  # an autograd Function's class has the name, not its apply
     own = getattr(function, "__qualname__", None) or getattr(function, "__name__", None)
     whole = str(own or type(function).__name__).removesuffix(".apply")
     return whole.split("<locals>.")[-1].removeprefix("_VariableFunctionsClass.")

@@ -18,9 +18,9 @@ PROBES = (*COTANGENTS, *CALLS, *INPUTS)
 def probed(context: Context, found: Findings) -> tuple[Probe, ...]:
     """Ask every probe; add failures to what was found."""
     outcomes: list[Outcome] = [look(context) for look in LOOKS]
-    outcomes.append(_finished(expanded(context)))
-    if _of_state(outcomes[-1]):
-        return tuple(_reported(outcome, found) for outcome in outcomes)
+    wide = _finished(expanded(context))
+    if _of_state(wide):
+        return tuple(_reported(outcome, found) for outcome in (*outcomes, wide))
     asking = [probe(context) for probe in PROBES]
     waiting = [_stepped(probing, None) for probing in asking]
     asks = [step for step in waiting if isinstance(step, Ask)]
@@ -31,6 +31,7 @@ def probed(context: Context, found: Findings) -> tuple[Probe, ...]:
         outcomes.append(_finished(probing, step))
         if _of_state(outcomes[-1]):
             break
+    outcomes.insert(len(LOOKS) + 1, wide)  # told after the layout, which often is its cause
     return tuple(_reported(outcome, found) for outcome in outcomes)
 
 

@@ -178,7 +178,8 @@ def _checked(
     found = Findings()
     try:
         if not usable.all():
-            judge_nonfinite(base, gradient, found)
+            if base.finite.all():
+                judge_nonfinite(base, gradient, found)
             if found.failures:
                 return _failed(name, circumstance, found.failures[0])
             return Probe(name, "unclear", "the gradient is not finite there")
