@@ -155,7 +155,8 @@ class Conversions(Tensor):
             result = function_of(REGISTRY["_to_copy"])(result, dtype=kind)
         order = kwargs.get("memory_format")
         if order is not None and not isinstance(order.value, str):
-            return result.clone(memory_format=order)
+            result = result.clone(memory_format=order)
+            return result
         return self.clone() if copy and result is self else result
 
     def type_as(self, other: Tensor) -> Tensor:
