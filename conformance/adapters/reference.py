@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from importlib import metadata
+from importlib import import_module, metadata
 from typing import Any
 
 from conformance.adapters.base import Tensor
@@ -48,6 +48,9 @@ class ReferenceEngine(TorchLikeEngine):
             version=metadata.version("autograd-conformance"),
             device=None if device == "cpu" else device,
         )
+        table = import_module("reference_engine.ops.table")  # functions are made when asked for
+        rows = {name.removesuffix("_") for name in (*table.TABLE, *table.ALIASES)}
+        self.operations |= {name for name in rows if not name.startswith("_")}
         if self.device is not None:
             self.prelude += f"; torch.set_default_device({device!r})"
 
