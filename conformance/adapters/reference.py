@@ -50,7 +50,8 @@ class ReferenceEngine(TorchLikeEngine):
         )
         table = import_module("reference_engine.ops.table")  # functions are made when asked for
         rows = {name.removesuffix("_") for name in (*table.TABLE, *table.ALIASES)}
-        self.operations |= {name for name in rows if not name.startswith("_")}
+        listed = self.operations or frozenset()
+        self.operations = listed | {name for name in rows if not name.startswith("_")}
         if self.device is not None:
             self.prelude += f"; torch.set_default_device({device!r})"
 

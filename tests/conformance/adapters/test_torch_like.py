@@ -13,6 +13,7 @@ import torch
 
 from conformance.adapters.load import load_engine
 from conformance.adapters.torch_like import TorchLikeEngine
+from conformance.catalogue import OPERATIONS
 from conformance.errors import Unsupported
 from conformance.program import VERBS
 
@@ -111,3 +112,9 @@ def test_the_operations_do_not_depend_on_what_was_imported_before() -> None:
         "assert 'nn.functional.softplus' in first\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_reference_engine_lists_what_it_makes_on_demand() -> None:
+    listed = load_engine("reference").operations
+    assert listed is not None
+    assert listed >= frozenset(OPERATIONS)
