@@ -61,7 +61,7 @@ def is_tensor(value: object) -> bool:  # type: ignore[valid-type]
 
 
 #: packages, imported when first used, and namespaces made of the table's rows
-_PACKAGES = ("func", "nn", "optim")
+_PACKAGES = ("func", "nn", "optim", "viz")
 _NAMESPACES = ("fft", "linalg", "masked", "special")
 
 
