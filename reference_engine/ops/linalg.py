@@ -61,10 +61,17 @@ own("_cholesky", lambda xp, x: xp.linalg.cholesky(x), vjp_x=_cholesky_vjp, jvp=_
 composite("linalg.cholesky", lambda F, x, *, upper=False: star(F, F._cholesky(x)) if upper
           else F._cholesky(x), methods=(), **_DEFINITE)  # fmt: skip
 composite("cholesky", lambda F, x, upper=False: F.linalg_cholesky(x, upper=upper))
-composite("cholesky_inverse", lambda F, x, upper=False: F.linalg_inv(
-    F.matmul(star(F, x), x) if upper else F.matmul(x, star(F, x))))  # fmt: skip
-composite("cholesky_solve", lambda F, x, other, upper=False: F.linalg_solve(F.matmul(
-    star(F, other), other) if upper else F.matmul(other, star(F, other)), x))  # fmt: skip
+
+
+def _of_factor(F: Any, x: Any, upper: bool) -> Any:
+    """L Lᴴ or Uᴴ U of a triangular factor; the other triangle of ``x`` is not looked at."""
+    x = F.triu(x) if upper else F.tril(x)
+    return F.matmul(star(F, x), x) if upper else F.matmul(x, star(F, x))
+
+
+composite("cholesky_inverse", lambda F, x, upper=False: F.linalg_inv(_of_factor(F, x, upper)))
+composite("cholesky_solve", lambda F, x, other, upper=False: F.linalg_solve(
+    _of_factor(F, other, upper), x))  # fmt: skip
 
 
 # determinants and inverses ------------------------------------------------------------------------
@@ -258,6 +265,9 @@ def _svd_jvp(F: Any, U: Any, S: Any, Vh: Any, t_x: Any) -> Any:
     gaps = _gaps(F, S * S)
     left, right = inner * row(F, S), col(F, S) * inner
     t_U = F.matmul(U, gaps * (left + star(F, left)))
+    if _is_complex(U):  # the phase that U and V share is U's, as in the vjp
+        phase = F.imag(F.diagonal(inner, dim1=-2, dim2=-1)) / S
+        t_U = t_U + U * row(F, F.complex(phase * 0, phase))
     t_V = F.matmul(star(F, Vh), gaps * (right + star(F, right)))
     if U.shape[-2] > U.shape[-1]:
         seen = F.matmul(t_x, star(F, Vh)) / row(F, S)

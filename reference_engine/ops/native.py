@@ -26,8 +26,8 @@ def _standard(F: Any, x: Any, dims: tuple[int, ...], eps: float) -> tuple[Any, A
     return centred * scale, mean.detach(), scale.detach()
 
 
-def _layer_norm(F: Any, x: Any, normalized_shape: Sequence[int], weight: Any, bias: Any, eps: float
-                ) -> Any:  # fmt: skip
+def _layer_norm(F: Any, x: Any, weight: Any = None, bias: Any = None, *,
+                normalized_shape: Sequence[int], eps: float) -> Any:  # fmt: skip
     made, mean, scale = _standard(F, x, tuple(range(-len(normalized_shape), 0)), eps)
     return affine(made, weight, bias), mean, scale
 
@@ -53,7 +53,7 @@ def _batch_norm(F: Any, x: Any, weight: Any = None, bias: Any = None, running_me
 
 
 composite("native_layer_norm", _layer_norm, **_REAL, samples=[
-    (((2, 3), None, None), {"normalized_shape": (3,), "eps": 1e-5})], order=(
+    (((2, 3), (3,), (3,)), {"normalized_shape": (3,), "eps": 1e-5})], order=(
         "x", "normalized_shape", "weight", "bias", "eps"))  # fmt: skip
 composite("native_group_norm", _group_norm, **_REAL)
 for _name in ("native_batch_norm", "_native_batch_norm_legit"):
@@ -155,10 +155,10 @@ def _pdist(F: Any, x: Any, p: float = 2.0) -> Any:
 
 
 composite("nn.functional.multilabel_margin_loss", _multilabel_margin, fill={"target": "below:3"},
-          samples=[(((2, 3), (2, 3)), {})], **_REAL)  # fmt: skip
+          **_REAL)  # fmt: skip
 composite("nn.functional.linear_cross_entropy", _linear_cross_entropy, fill={"target": "below:4"},
           samples=[(((2, 3), (4, 3), (2,)), {})], **_REAL)  # fmt: skip
-composite("nn.functional.pdist", _pdist, samples=[(((3, 4),), {})], **_REAL)
+composite("nn.functional.pdist", _pdist, **_REAL)
 
 
 # sequences ----------------------------------------------------------------------------------------

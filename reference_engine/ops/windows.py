@@ -166,8 +166,13 @@ linear("_image", _image, node="Col2ImBackward0",
 
 def _unfold(F: Any, x: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
             ) -> Any:  # fmt: skip
-    settings = dict(zip(("kernel", "dilation", "padding", "stride"), (
-        tuple_of(v, 2) for v in (kernel_size, dilation, padding, stride)), strict=True))
+    settings = dict(
+        zip(
+            ("kernel", "dilation", "padding", "stride"),
+            (tuple_of(v, 2) for v in (kernel_size, dilation, padding, stride)),
+            strict=True,
+        )
+    )
     whole = x if x.ndim == 4 else F.unsqueeze(x, dim=0)
     made = F._columns(whole, size=tuple(x.shape[-2:]), **settings)
     return made if x.ndim == 4 else F.squeeze(made, dim=0)
@@ -222,7 +227,8 @@ def _coordinate(F: Any, v: Any, n: int, padding: int, align: bool) -> Any:
 
 def _picked(F: Any, x: Any, places: Sequence[Any]) -> Any:
     """x (N, C, *in) at whole places (N, *out) for each dimension; 0 outside."""
-    size, at, inside = tuple(x.shape[2:]), 0, True
+    at: Any = 0
+    size, inside = tuple(x.shape[2:]), True
     for p, n in zip(places, size, strict=True):
         held = F.clamp(p.detach(), 0, n - 1)
         inside = F.logical_and(held == p.detach(), inside) if inside is not True else held == p
