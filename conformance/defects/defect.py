@@ -8,10 +8,10 @@ from functools import cache
 from typing import Literal
 
 _FILES = (
-    "paddle", "tinygrad", "torch", "mlx", "autograd", "tensorflow", "pytensor", "smallpebble",
-    "micrograd",
+    "torch_operations", "torch", "paddle", "tinygrad", "mlx", "autograd", "tensorflow", "pytensor",
+    "smallpebble", "micrograd",
 )  # fmt: skip
-"""The files of defects, one for each engine: those with the most first."""
+"""The files of defects, one or two for each engine: those with the most first."""
 
 
 @dataclass(frozen=True, slots=True)

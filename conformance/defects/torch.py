@@ -6,7 +6,7 @@ from conformance.defects.defect import Defect
 
 DEFECTS = (
     Defect(
-        "torch-1", "torch", "2.13.0", ("COT-13",), "silently-wrong",
+        "torch-51", "torch", "2.13.0", ("COT-13",), "silently-wrong",
         "A gradient that reaches a leaf through a view, as squeeze makes one, is kept in the memory"
         " of the tensor that seeded backward: the next backward adds to it and changes that one.",
         """
@@ -20,7 +20,7 @@ torch.testing.assert_close(weights, torch.ones(1))
 """,
     ),
     Defect(
-        "torch-2", "torch", "2.13.0", ("DAT-14",), "crashed",
+        "torch-52", "torch", "2.13.0", ("DAT-14",), "crashed",
         "Registering a hook on a view whose base was written in place, before anything asked for"
         " the view's new history, ends the process by a segmentation fault.",
         """
@@ -36,7 +36,7 @@ assert subprocess.run([sys.executable, "-c", script]).returncode == 0
 """,
     ),
     Defect(
-        "torch-3", "torch", "2.13.0", ("DET-6",), "refused-loudly",
+        "torch-53", "torch", "2.13.0", ("DET-6",), "refused-loudly",
         "A write in place into a tensor that kept its gradient and was then detached in place fails"
         " an internal assertion.",
         """

@@ -126,7 +126,8 @@ def _after(name: str, target: Interval, other: Interval) -> Interval:
 
 def _root(composer: Composer, byte: int) -> Variable | None:
     if composer.lent:
-        return None  # torch-1 of docs/findings.md: a pass may write into what seeded an earlier one
+        # torch-51 of docs/findings.md: a pass may write into what seeded an earlier one
+        return None
     if byte >= WILD:
         roots = [v for v in composer.tracked if v.sure]
     else:
@@ -289,7 +290,7 @@ def zero_grad(composer: Composer, slot: bytes) -> None:
 
 def hook(composer: Composer, slot: bytes) -> None:
     """Register a hook on a tensor that requires grad."""
-    # torch-2 of docs/findings.md: a hook on a view of what was written to since ends the process
+    # torch-52 of docs/findings.md: a hook on a view of what was written to since ends the process
     tracked = [v for v in composer.tracked if not v.stale]
     if not tracked or composer.hooked:
         return
@@ -331,7 +332,7 @@ def detach_(composer: Composer, slot: bytes) -> None:
     """Detach a tensor that is no view in place."""
     memories = [v.memory for v in composer.variables]
     targets = [v for v in composer.tracked if not v.leaf and memories.count(v.memory) == 1]
-    # a matmul may be a view; torch-3 of docs/findings.md: kept gradients fail an assertion
+    # a matmul may be a view; torch-53 of docs/findings.md: kept gradients fail an assertion
     targets = [v for v in targets if v.counted and not v.watched]
     if targets:
         target = _back(targets, slot[1])

@@ -44,7 +44,7 @@ elementwise("div", _div, dx=lambda F, other: 1 / other,
             promotion="float", kinks=_NONZERO, aliases=("true_divide", "divide"),
             variants={"rounding_mode": "_div_whole"})  # fmt: skip
 # integers stay integers
-elementwise("_div_whole", _div, dx=0, dother=0, node="DivBackward1", samples=[
+elementwise("_div_whole", _div, dx=0, dother=0, node="DivBackward1", complex=False, samples=[
     (((2, 3), (3,)), {"rounding_mode": mode}) for mode in ("floor", "trunc")])  # fmt: skip
 
 

@@ -41,7 +41,7 @@ def function_of(op: OpDef) -> Callable[..., Any]:
             return (apply_in_place if written else apply)(run, inputs, params)
         if not kwargs and len(args) == arity:
             return apply(run, args, {}) if fast is None else fast(*args)
-        if "out" in kwargs:
+        if "out" in kwargs and "out" not in op.params:
             return _write_out(call, op, args, kwargs)
         inputs, params = bind(args, kwargs)
         return apply(_variant(op, params) if op.variants else run, inputs, params)
@@ -119,7 +119,7 @@ def _composite(op: OpDef) -> Callable[..., Any]:
     bind = Binder(op)
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        if "out" in kwargs:
+        if "out" in kwargs and "out" not in op.params:
             return _write_out(call, op, args, kwargs)
         found = bind.named(args, kwargs)
         if op.variadic:

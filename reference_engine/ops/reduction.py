@@ -7,7 +7,7 @@ from typing import Any
 
 from reference_engine.backends.dtypes import dtype, get_default_dtype
 from reference_engine.ops.dims import Dims, axes, axis, count, restore
-from reference_engine.ops.opdef import Sample, composite, linear, own
+from reference_engine.ops.opdef import Sample, composite, linear, nondiff, own
 
 _DIMS: list[Sample] = [
     (((2, 3),), {}),
@@ -198,8 +198,8 @@ def _var(xp: Any, x: Any, *, dim: Any = None, unbiased: bool | None = None, keep
 def _var_slope(F: Any, x: Any, dim: Any, unbiased: bool | None, correction: float | None) -> Any:
     """Gradient of the variance: twice the distance from the mean over n − correction."""
     dim, correction = _legacy(dim, unbiased, correction)
-    freedom = max(count(x.shape, dim) - correction, 0)
-    return (x - F.mean(x, dim=dim, keepdim=True)) * (2 / freedom if freedom else inf)
+    freedom, mean = count(x.shape, dim) - correction, F.mean(x, dim=dim, keepdim=True)
+    return (x - mean) * (2 / freedom) if freedom > 0 else F.where(x == mean, nan, inf)
 
 
 def _std_slope(F: Any, x: Any, y: Any, dim: Any, unbiased: bool | None, keepdim: bool,
@@ -301,31 +301,30 @@ def _logsumexp(xp: Any, x: Any, *, dim: Dims, keepdim: bool = False) -> Any:
     x = x if is_float(xp, x) else xp.cast(x, get_default_dtype())
     if not count(x.shape, dim):
         return xp.log(xp.sum(x, axis=where, keepdims=keepdim))
-    top = xp.max(xp.real(x) if is_complex(xp, x) else x, axis=where, keepdims=True)
-    shift = xp.where(xp.isinf(top), 0, top)
+    shift = _top(xp, x, dim=dim)
     total = xp.log(xp.sum(xp.exp(x - shift), axis=where, keepdims=True)) + shift
     return total if keepdim else xp.squeeze(total, axis=where)
 
 
-def _shifted(xp: Any, x: Any, *, dim: Dims) -> Any:
-    """x less the greatest real part where that is finite."""
+def _top(xp: Any, x: Any, *, dim: Dims) -> Any:
+    """The greatest real part where that is finite, else 0: a softmax does not change with it."""
     top = xp.max(xp.real(x) if is_complex(xp, x) else x, axis=axes(dim, x.ndim), keepdims=True)
-    return x - xp.where(xp.isinf(top), 0, top)
+    return xp.where(xp.isinf(top), 0, top)
 
 
 def _weights(F: Any, x: Any, dim: Dims) -> Any:
     """The softmax of x, 0 where all of x is −∞; not from the logarithm of the sum, which has lost a
     digit for each digit of x.
     """
-    powers = F.exp(F._shifted(x, dim=dim)) if count(x.shape, dim) else x
+    powers = F.exp(x - F._top(x, dim=dim)) if count(x.shape, dim) else x
     total = F.sum(powers, dim=dim, keepdim=True)
     return powers / F.where(total == 0, 1, total)
 
 
-# a softmax does not change with the shift, which so needs no derivative of its own
-linear("_shifted", _shifted, transpose=lambda F, g: g)
+nondiff("_top", _top)
 own("logsumexp", _logsumexp, aliases=("special.logsumexp",), samples=[*_DIMS[1:3], *ONE_DIM],
-    vjp_x=lambda F, g, x, dim, keepdim:
+    # y: PyTorch saves the result too, and so refuses a backward after a write to it
+    vjp_x=lambda F, g, x, y, dim, keepdim:
         restore(F, g, x.shape, dim, keepdim) * F.conj(_weights(F, x, dim)),
     jvp=lambda F, x, t_x, dim, keepdim:
         F.sum(t_x * _weights(F, x, dim), dim=dim, keepdim=keepdim))  # fmt: skip

@@ -34,8 +34,8 @@ def _with_mean(name: str) -> Any:
     return forward
 
 
-composite("var_mean", _with_mean("var"), methods=(), samples=ONE_DIM[:2])
-composite("std_mean", _with_mean("std"), methods=(), samples=ONE_DIM[:2])
+composite("var_mean", _with_mean("var"), methods=(), samples=ONE_DIM)
+composite("std_mean", _with_mean("std"), methods=(), samples=ONE_DIM)
 composite("aminmax", lambda F, x, *, dim=None, keepdim=False: tuple(
     getattr(F, f"a{which}")(x, dim=() if dim is None else dim, keepdim=keepdim)
     for which in ("min", "max")), complex=False, samples=ONE_DIM)  # fmt: skip

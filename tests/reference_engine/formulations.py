@@ -5,6 +5,7 @@ Where the reference engine disagrees with torch on a sample, it has to agree wit
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +27,8 @@ class _Polygamma(torch.autograd.Function):
                     return float(mpmath.log(abs(mpmath.gamma(v))))
                 return float(mpmath.psi(n - 1, v))
 
-        return torch.tensor([exact(v) for v in x.detach().flatten().tolist()]).reshape(x.shape)
+        found = [exact(v) for v in x.detach().flatten().tolist()]
+        return torch.tensor(found, dtype=x.dtype).reshape(x.shape)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
@@ -39,7 +41,7 @@ def _log_gamma(n: int) -> Callable[[Any], Any]:
 
 
 def _mvlgamma(x: Any, p: int) -> Any:
-    constant = p * (p - 1) / 4 * torch.log(torch.tensor(torch.pi))
+    constant = p * (p - 1) / 4 * math.log(math.pi)
     return sum(_Polygamma.apply(x - i / 2, 0) for i in range(p)) + constant
 
 
@@ -54,8 +56,9 @@ def _binary_cross_entropy(x: Any, target: Any, weight: Any = None, reduction: st
     return {"none": lambda v: v, "mean": torch.mean, "sum": torch.sum}[reduction](lost)
 
 
-def _logsumexp(x: Any, dim: Any, keepdim: bool = False, mask: Any = None) -> Any:
+def _logsumexp(x: Any, dim: Any = None, keepdim: bool = False, mask: Any = None) -> Any:
     """The greatest real part is taken out; where there is nothing to sum up, a constant −∞."""
+    dim = tuple(range(x.ndim)) if dim is None else dim
     mask = torch.ones_like(x, dtype=torch.bool) if mask is None else mask.expand(x.shape)
     top = torch.where(mask, x.detach().real, -1e300).amax(dim, keepdim=True).clamp(-1e300, 1e300)
     powers = torch.where(mask, (torch.where(mask, x, top) - top).exp(), 0)
@@ -90,6 +93,15 @@ FORMULATIONS: dict[str, tuple[str, Callable[..., Any]]] = {
     "special.ndtr": ("torch-5", lambda x: torch.erfc(x * -(0.5**0.5)) / 2),
     "linalg.norm": ("torch-8", _norm_of_zeros),
     "linalg.norm.subgradients_at_zero": ("torch-8", _norm_of_zeros),
+}
+def _cholesky_inverse(x: Any, upper: bool = False) -> Any:
+    factor = x.triu().mH if upper else x.tril()
+    return torch.linalg.inv(factor @ factor.mH)
+
+
+#: the same for findings that the database's samples do not show
+ELSEWHERE: dict[str, tuple[str, Callable[..., Any]]] = {
+    "cholesky_inverse": ("torch-12", _cholesky_inverse),
 }
 #: entries at whose points a derivative of this order does not exist: torch gives nan, and the
 #: issue asks that such points be recorded and not judged

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from reference_engine.ops.opdef import OpDef
+from tests.reference_engine.more_samples import FILLS, MORE
 
 #: shapes for elementwise rows, by number of inputs: plain, broadcast, 0-d, empty
 ELEMENTWISE: dict[int, list[tuple[tuple[int, ...], ...]]] = {
@@ -19,9 +20,16 @@ ELEMENTWISE: dict[int, list[tuple[tuple[int, ...], ...]]] = {
 
 
 def samples(op: OpDef) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
-    if op.facts.samples or op.kind != "elementwise":
-        return list(op.facts.samples)
+    """A row's own samples and those of ``more_samples``; every elementwise row has some."""
+    found = [*op.facts.samples, *MORE.get(op.name, ())]
+    if found or op.kind != "elementwise":
+        return found
     return [(shapes, {}) for shapes in ELEMENTWISE[len(op.inputs)]]
+
+
+def fill_of(op: OpDef, name: str) -> str:
+    """How an input is filled."""
+    return FILLS.get(op.name, op.facts.fill).get(name, "")
 
 
 def inputs(op: OpDef, sample: tuple[tuple[Any, ...], dict[str, Any]], kind: str) -> list[Any]:
@@ -43,22 +51,25 @@ def _fill(
     op: OpDef, name: str, shape: tuple[int, ...], params: dict[str, Any], before: list[Any],
     rng: np.random.Generator, kind: str,
 ) -> Any:  # fmt: skip
-    fill, _, of = op.facts.fill.get(name, "").partition(":")
+    fill, _, of = fill_of(op, name).partition(":")
     if fill == "bool":
         return rng.random(shape) < 0.5
     if fill == "below":
         return rng.integers(0, int(of), shape)
     if fill in ("index", "permutation"):
         return _indices(fill, of, shape, params, before, rng)
-    if fill == "positive-definite":
+    if fill in ("positive-definite", "hermitian"):
         a = _numbers(shape, rng, kind)
         return a @ np.swapaxes(a.conj(), -1, -2) + 2 * np.eye(shape[-1], dtype=kind)
+    if fill == "over-2":
+        return np.asarray(rng.uniform(2, 4, shape)).astype(kind)
     if fill in ("unit", "constant"):
         return np.asarray(rng.uniform(0.1, 0.9, shape)).astype(kind)
     if kind.startswith("complex"):
         return _numbers(shape, rng, kind)
     low, high = op.facts.domain.get(name, (-np.inf, np.inf))
-    return _real(shape, rng, low, high).astype(kind)
+    # other numbers for another input: no ties between them
+    return _real(shape, rng, low, high, len(before)).astype(kind)
 
 
 def _numbers(shape: tuple[int, ...], rng: np.random.Generator, kind: str) -> Any:
@@ -68,14 +79,16 @@ def _numbers(shape: tuple[int, ...], rng: np.random.Generator, kind: str) -> Any
     return real.astype(kind)
 
 
-def _real(shape: tuple[int, ...], rng: np.random.Generator, low: float, high: float) -> Any:
+def _real(
+    shape: tuple[int, ...], rng: np.random.Generator, low: float, high: float, shift: int = 0
+) -> Any:
     """Distinct numbers in the open interval, away from each other, 0, integers and halves."""
     n = int(np.prod(shape))
     a, b = (
         max(low, -2.0 if high == np.inf else high - 3),
         min(high, 2.0 if low == -np.inf else low + 3),
     )
-    grid = np.linspace(a, b, n + 2)[1:-1] + 0.013 * (b - a) / (n + 2)
+    grid = np.linspace(a, b, n + 2)[1:-1] + (0.013 + 0.1 * shift) * (b - a) / (n + 2)
     near = np.abs(grid * 2 - np.round(grid * 2)) < 0.02
     return rng.permutation(grid + near * 0.03 * min(1.0, b - a)).reshape(shape)
 

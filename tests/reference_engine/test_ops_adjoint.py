@@ -19,7 +19,7 @@ from reference_engine.backends.base import of_array
 from reference_engine.ops.namespace import raw_namespace
 from reference_engine.ops.opdef import OpDef, needs
 from reference_engine.ops.table import TABLE
-from tests.reference_engine.op_samples import cotangent, inputs, samples
+from tests.reference_engine.op_samples import cotangent, fill_of, inputs, samples
 
 ROWS = [op for op in TABLE.values() if op.rules]
 CASES = [(op.name, i) for op in ROWS for i in range(len(samples(op)))]
@@ -46,7 +46,7 @@ class Row:
         self.params = dict(sample[1])
         self.names = [n.lstrip("*") for n in op.inputs]
         self.tangents = [
-            self.like(x, 11 + i) if self.differentiable(i) else self.zero(x)
+            self.tangent(x, i) if self.differentiable(i) else self.zero(x)
             for i, x in enumerate(self.inputs)
         ]
         self.outputs = self.forward(self.inputs)
@@ -69,6 +69,13 @@ class Row:
             return None
         kind = str(x.dtype).removeprefix("torch.")
         return self.xp.asarray(cotangent(tuple(x.shape), kind, seed))
+
+    def tangent(self, x: Any, i: int) -> Any:
+        """A direction in which the input stays what the row takes it for."""
+        t = self.like(x, 11 + i)
+        if fill_of(self.op, self.name(i)) != "hermitian":
+            return t
+        return (t + self.xp.conj(self.xp.matrix_transpose(t))) * 0.5
 
     def zero(self, x: Any) -> Any:
         return x if x is None else x * 0

@@ -1,0 +1,317 @@
+"""Defects of PyTorch: derivatives that are not those of the function that is computed."""
+
+from __future__ import annotations
+
+from conformance.defects.defect import Defect
+
+_HEAD = """import torch
+number = lambda value: torch.tensor(value, dtype=torch.float64, requires_grad=True)
+"""
+_VERSIONS = "2.13.0"
+
+
+def _wrong(number: int, clause: str, sentence: str, script: str, documented: str = "") -> Defect:
+    return Defect(
+        f"torch-{number}", "torch", _VERSIONS, (clause,), "silently-wrong", sentence,
+        _HEAD + script, documented,
+    )  # fmt: skip
+
+
+DEFECTS = (
+    _wrong(
+        1,
+        "LEAF-1",
+        "The gradient of hardsigmoid in float64 is 1/6 rounded to float32, off by 5e-9.",
+        """
+x = number(0.5)
+torch.nn.functional.hardsigmoid(x).backward()
+assert abs(x.grad - 1 / 6) < 1e-15, f"{x.grad.item()} is not 1/6"
+""",
+    ),
+    _wrong(
+        2,
+        "LEAF-1",
+        "The trigamma function, polygamma(1, x) and the derivative of digamma, has 9 digits in"
+        " float64, and with it the second derivative of lgamma and mvlgamma.",
+        """
+x = number(1.5)
+torch.digamma(x).backward()
+exact = torch.pi**2 / 2 - 4  # Abramowitz and Stegun 6.4.4
+assert abs(x.grad / exact - 1) < 1e-13, f"{x.grad.item()} is not {exact}"
+""",
+    ),
+    _wrong(
+        3,
+        "HIGH-1",
+        "The second derivative of binary_cross_entropy adds 1e-12 to x(1 - x), where the first"
+        " clamps at it: at x = 1e-9 it is off by 0.2 %.",
+        """
+x = number(1e-9)
+loss = torch.nn.functional.binary_cross_entropy(x, torch.ones_like(x))  # -log x
+first, = torch.autograd.grad(loss, x, create_graph=True)
+second, = torch.autograd.grad(first, x)
+assert abs(first * x + 1) < 1e-12  # -1/x, as it should be
+assert abs(second * x * x - 1) < 1e-9, f"{second.item()} is not 1/x² = {1 / x.item()**2}"
+""",
+    ),
+    _wrong(
+        4,
+        "LEAF-1",
+        "The gradients of logsumexp and logcumsumexp lose a digit for each digit of the input: they"
+        " take exp(x - y), y having been rounded, and are 3 % wrong at 1e15, where softmax is"
+        " right.",
+        """
+x = number([1e15, 1e15 + 1, 1e15 + 2])
+torch.logsumexp(x, 0).backward()
+exact = torch.softmax(x.detach(), 0)
+assert torch.allclose(x.grad, exact, rtol=1e-6), f"{x.grad.tolist()} is not {exact.tolist()}"
+""",
+    ),
+    _wrong(
+        5,
+        "LEAF-1",
+        "special.ndtr takes (1 + erf(x/√2))/2, which cancels for negative x: it is 0 from x = -8.4"
+        " on, and a gradient through its logarithm is infinite.",
+        """
+x = number(-9.0)
+torch.log(torch.special.ndtr(x)).backward()
+exact = number(-9.0)
+torch.special.log_ndtr(exact).backward()  # 9.1
+assert abs(x.grad / exact.grad - 1) < 1e-9, f"{x.grad.item()} is not {exact.grad.item()}"
+""",
+    ),
+    _wrong(
+        6,
+        "HIGH-1",
+        "The mixed second derivative of x**n is 0 at n = 0 when taken by x first, and 1/x when"
+        " taken by n first.",
+        """
+x, n = number(4.0), number(0.0)
+by_n, = torch.autograd.grad(x**n, n, create_graph=True)  # log x
+by_n_x, = torch.autograd.grad(by_n, x)
+by_x, = torch.autograd.grad(x**n, x, create_graph=True)  # n x**(n - 1)
+by_x_n, = torch.autograd.grad(by_x, n)
+assert by_n_x == 0.25
+assert by_x_n == by_n_x, f"{by_x_n.item()} by x first, {by_n_x.item()} by n first"
+""",
+    ),
+    _wrong(
+        7,
+        "LEAF-1",
+        "The gradient of polar with respect to a negative absolute value has the wrong sign.",
+        """
+import math
+size = number(-2.0)
+torch.polar(size, number(0.3)).real.backward()  # size · cos 0.3
+assert abs(size.grad - math.cos(0.3)) < 1e-12, f"{size.grad.item()} is not {math.cos(0.3)}"
+""",
+        "The input `abs` is called the absolute value; negative ones are taken without an error.",
+    ),
+    _wrong(
+        8,
+        "HIGH-1",
+        "The gradient of a p-norm at 0 is given as 0, and its derivative by its cotangent as nan,"
+        " where p is not 0, 1, 2 or inf; also of no elements at all.",
+        """
+x, cotangent = number([]), number(1.0)
+norm = torch.linalg.vector_norm(x, 3.5)
+gradient, = torch.autograd.grad(norm, x, cotangent, create_graph=True)
+along, = torch.autograd.grad(gradient, cotangent, torch.zeros(0, dtype=torch.float64))
+assert along == 0, f"{along.item()} is not 0"
+""",
+    ),
+    _wrong(
+        9,
+        "HIGH-1",
+        "The derivative of the gradient of masked.logsumexp by its cotangent is nan where a row is"
+        " masked entirely; the gradient there is 0 for every cotangent.",
+        """
+x, cotangent = number([1.0, 2.0]), number(1.0)
+hidden = torch.zeros(2, dtype=torch.bool)
+y = torch.masked.logsumexp(x, 0, mask=hidden)
+gradient, = torch.autograd.grad(y, x, cotangent, create_graph=True)
+assert gradient.tolist() == [0, 0]
+along, = torch.autograd.grad(gradient, cotangent, torch.ones(2, dtype=torch.float64))
+assert along == 0, f"{along.item()} is not 0"
+""",
+    ),
+    _wrong(
+        10,
+        "LEAF-1",
+        "The gradient of as_strided_scatter goes to the elements of the input that the source"
+        " overwrote, and not to those that it left.",
+        """
+x, source = number([1.0, 2.0]), number([5.0])
+torch.as_strided_scatter(x, source, (1,), (1,), 0).sum().backward()
+assert x.grad.tolist() == [0, 1], f"{x.grad.tolist()} is not [0, 1]"
+""",
+    ),
+    _wrong(
+        11,
+        "HIGH-1",
+        "The second derivative of the determinant of a zero matrix is nan; that of 2 × 2 matrices is"
+        " 1 or -1 everywhere.",
+        """
+x = number([[0.0, 0.0], [0.0, 0.0]])
+cofactors, = torch.autograd.grad(torch.linalg.det(x), x, create_graph=True)
+second, = torch.autograd.grad(cofactors[0, 0], x)  # the cofactor of x[0, 0] is x[1, 1]
+assert second.tolist() == [[0, 0], [0, 1]], f"{second.tolist()} is not [[0, 0], [0, 1]]"
+""",
+    ),
+    _wrong(
+        12,
+        "LEAF-1",
+        "cholesky_inverse reads one triangle of its input, and its gradient both: elements that the"
+        " result does not depend on get a gradient, and others a wrong one.",
+        """
+x = number([[2.0, 5.0], [1.0, 3.0]])
+torch.cholesky_inverse(x).sum().backward()
+low = x.detach().tril().requires_grad_()
+assert torch.equal(torch.cholesky_inverse(x), torch.cholesky_inverse(low))
+torch.linalg.inv(low @ low.mT).sum().backward()
+assert torch.allclose(x.grad, low.grad.tril()), f"{x.grad.tolist()} is not {low.grad.tolist()}"
+""",
+    ),
+    _wrong(
+        31,
+        "FWD-1",
+        "Forward mode of cholesky_inverse is wrong, also for tangents of lower triangles; reverse"
+        " mode is right.",
+        """
+import torch.autograd.forward_ad as forward
+lower = torch.tensor([[2.0, 0.0], [0.5, 3.0]], dtype=torch.float64)
+along = torch.tensor([[1.0, 0.0], [1.0, 1.0]], dtype=torch.float64)
+with forward.dual_level():
+    dual = torch.cholesky_inverse(forward.make_dual(lower, along))
+    tangent = forward.unpack_dual(dual).tangent
+by_reverse = torch.autograd.functional.jvp(torch.cholesky_inverse, lower, along)[1]
+assert torch.allclose(tangent, by_reverse), f"{tangent.tolist()} is not {by_reverse.tolist()}"
+""",
+    ),
+    _wrong(
+        32,
+        "FWD-1",
+        "Forward mode of scatter_reduce with `prod` gives no tangent, which counts as zero.",
+        """
+import torch.autograd.forward_ad as forward
+x, index = torch.tensor([2.0, 3.0], dtype=torch.float64), torch.tensor([0, 1])
+source, ones = torch.tensor([5.0, 7.0], dtype=torch.float64), torch.ones(2, dtype=torch.float64)
+with forward.dual_level():
+    dual = torch.scatter_reduce(x, 0, index, forward.make_dual(source, ones), "prod")
+    tangent = forward.unpack_dual(dual).tangent
+assert tangent is not None and tangent.tolist() == [2, 3], f"{tangent} is not [2, 3]"
+""",
+    ),
+    _wrong(
+        33,
+        "LEAF-1",
+        "native_group_norm drops the cotangent of its third output, 1/std, where its second, the"
+        " mean, is not used.",
+        """
+x = number([[[1.0, 2.0], [4.0, 8.0]]])
+_, mean, rstd = torch.native_group_norm(x, None, None, 1, 2, 2, 1, 1e-5)
+both, = torch.autograd.grad([rstd, mean], x, [torch.ones_like(rstd), torch.zeros_like(mean)],
+                            retain_graph=True)
+alone, = torch.autograd.grad(rstd, x, torch.ones_like(rstd), allow_unused=True)
+assert alone is not None and torch.allclose(alone, both), f"{alone} is not {both.tolist()}"
+""",
+    ),
+    _wrong(
+        34,
+        "LEAF-1",
+        "The gradient of cosine_similarity is wrong where the product of the norms, or one of them,"
+        " is below eps: the norm is clamped and differentiated nevertheless.",
+        """
+x = number([[3e-10, 4e-10]])  # its norm counts as 1e-8, so that the cosine is linear in it
+y = torch.tensor([[1.0, 2.0]], dtype=torch.float64)
+value = torch.nn.functional.cosine_similarity(x, y)
+value.sum().backward()
+exact = y / (1e-8 * 5**0.5)
+assert abs(value.item() - (x * exact).sum().item()) < 1e-12
+assert torch.allclose(x.grad, exact), f"{x.grad.tolist()} is not {exact.tolist()}"
+""",
+    ),
+    _wrong(
+        35,
+        "LEAF-1",
+        "max_unpool1d, 2d and 3d give each of several elements with one index the whole cotangent,"
+        " although only one of them is in the result.",
+        """
+x = number([[[1.0, 2.0]]])
+y = torch.nn.functional.max_unpool1d(x, torch.tensor([[[0, 0]]]), 2)
+y.sum().backward()
+assert y.sum() == 2
+assert x.grad.sum() == 1, f"{x.grad.tolist()} for a result of {y.tolist()}"
+""",
+        "May be nondeterministic if the indices have duplicate values.",
+    ),
+    _wrong(
+        36,
+        "LEAF-1",
+        "torch.normal gives its mean a gradient of zero, although the sample moves with it.",
+        """
+mean = number([1.0, 2.0])
+torch.manual_seed(0)
+sample = torch.normal(mean, torch.ones(2, dtype=torch.float64))
+torch.manual_seed(0)
+moved = torch.normal(mean.detach() + 1, torch.ones(2, dtype=torch.float64))
+sample.sum().backward()
+assert torch.allclose(moved - sample, torch.ones(2, dtype=torch.float64))
+assert mean.grad.tolist() == [1, 1], f"{mean.grad.tolist()} is not [1, 1]"
+""",
+    ),
+    _wrong(
+        37,
+        "LEAF-1",
+        "The gradient of ormqr loses all digits where reflectors are not normalised: it undoes them"
+        " instead of saving what they were applied to.",
+        """
+torch.manual_seed(0)
+scale = 2.0**10
+a, tau = torch.randn(3, 2, dtype=torch.float64) * scale, torch.randn(2).double() * scale
+c = torch.randn(3, 1, dtype=torch.float64)
+def explicit(a):
+    q = torch.eye(3, dtype=torch.float64)
+    for k in range(2):
+        v = torch.cat([torch.zeros(k), torch.ones(1), a[k + 1:, k]])
+        q = q - tau[k] * torch.outer(q @ v, v)
+    return q @ c
+one, two = a.clone().requires_grad_(), a.clone().requires_grad_()
+values = torch.ormqr(one, tau, c), explicit(two)
+assert torch.allclose(*values, rtol=1e-12)
+gradients = [torch.autograd.grad(y.sum(), x)[0] for y, x in zip(values, (one, two))]
+error = (gradients[0] - gradients[1]).abs().max() / gradients[1].abs().max()
+assert error < 1e-6, f"relative error {error.item()}"
+""",
+    ),
+    Defect(
+        "torch-38",
+        "torch",
+        _VERSIONS,
+        ("LEAF-1",),
+        "refused-loudly",
+        "backward of nll_loss of images raises where the input's memory is not contiguous.",
+        _HEAD
+        + """
+x = torch.randn(2, 2, 3, 2, dtype=torch.float64).permute(3, 2, 1, 0).requires_grad_()
+torch.nn.functional.nll_loss(x, torch.zeros(2, 2, 2, dtype=torch.long)).backward()
+""",
+    ),
+    _wrong(
+        39,
+        "FWD-1",
+        "Forward mode of linear_cross_entropy in chunks gives no tangent, which counts as zero.",
+        """
+import torch.autograd.forward_ad as forward
+from torch.nn.modules.linear_cross_entropy_options import LinearCrossEntropyOptions
+x = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
+weight = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], dtype=torch.float64)
+options = LinearCrossEntropyOptions(chunking_method="auto", batch_chunk_size=2)
+with forward.dual_level():
+    dual = torch.nn.functional.linear_cross_entropy(
+        forward.make_dual(x, torch.ones_like(x) * x), weight, torch.tensor(1), options=options)
+    tangent = forward.unpack_dual(dual).tangent
+assert tangent is not None and tangent.item() != 0, f"tangent {tangent}"
+""",
+    ),
+)
