@@ -17,7 +17,14 @@ from reference_engine.anomaly import note_traceback
 from reference_engine.backends.base import DIFFERENTIABLE, of_array
 from reference_engine.forward import Tangents, all_tangents, paused
 from reference_engine.function_forward import push_custom
-from reference_engine.graph import AccumulateGrad, Cotangent, Node, priorities, with_tangents
+from reference_engine.graph import (
+    AccumulateGrad,
+    Cotangent,
+    Node,
+    priorities,
+    refuse_changed,
+    with_tangents,
+)
 from reference_engine.inplace import bump, rebase
 from reference_engine.modes import MODES, is_grad_enabled, no_grad
 from reference_engine.saved_tensors import Packed, pack, unpack
@@ -266,7 +273,7 @@ class FunctionNode(FunctionCtx, Node):
             return None
         node, nr = place
         if storage.version != version:
-            raise errors.modified(self.name(), tuple(raw.shape), version, storage.version)
+            refuse_changed(self, raw, version, storage.version, place)
         if isinstance(node, AccumulateGrad) and node.variable._raw is raw:
             return node.variable
         return from_graph(raw, storage, *((self, -1 - nr) if nr < 0 else (node, nr)))

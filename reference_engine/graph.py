@@ -214,16 +214,9 @@ class OpNode(Node):
     def _check_versions(self, saved: tuple[Any, ...]) -> None:
         for i in range(1, len(saved), 3):
             if saved[i].version != saved[i + 1]:
-                self._refuse(i // 3, tuple(saved[i - 1].shape), saved[i + 1], saved[i].version)
-
-    def _refuse(self, place: int, shape: Shape, then: int, now: int) -> None:
-        """Raises for a saved value whose version moved on, or that was detached in place."""
-        if not isinstance(now, Detached) or int(now) != int(then):
-            raise errors.modified(self.name(), shape, then, now)
-        source = self._saved_sources()[place]
-        node = self.next[source] if source < len(self.next) else None
-        if node is not None and now.was(node, self.nrs[source]):
-            raise errors.detached(self.name(), shape)
+                source = self._saved_sources()[i // 3]
+                place = (None, 0) if source >= len(self.next) else self.next_functions[source]
+                refuse_changed(self, saved[i - 1], saved[i + 1], saved[i].version, place)
 
     def _rebuild(self, saved: tuple[Any, ...], output: Tensor | None = None) -> list[Any]:
         """Saved values as tensors with their place in the graph."""
@@ -255,7 +248,9 @@ class OpNode(Node):
             if isinstance(node, AccumulateGrad) and node.variable._raw is value:
                 return node.variable
             return from_graph(value, storage, node, nr)
-        return from_graph(value, storage, self, source - len(self.next))
+        # an array of its own: to detach the output in place leaves what is saved of this alone
+        alias = value if of_array(value).batched else value[...]
+        return from_graph(alias, storage, self, source - len(self.next))
 
     def release(self) -> None:
         """Frees saved values."""
@@ -285,6 +280,16 @@ class OpNode(Node):
         saved = self._unpacked()
         self._check_versions(saved)
         return self._rebuild(saved)[plan.sources.index(place[name])]
+
+
+def refuse_changed(
+    by: Node, raw: Any, then: int, now: int, place: tuple[Node | None, int]
+) -> None:
+    """Raises for a saved input at a place whose version moved on, or that was detached in place."""
+    if not isinstance(now, Detached) or int(now) != int(then):
+        raise errors.modified(by.name(), tuple(raw.shape), then, now)
+    if place[0] is not None and now.was(raw, *place):
+        raise errors.detached(by.name(), tuple(raw.shape))
 
 
 def with_tangents(x: Any, tangents: Tangents | None) -> Any:

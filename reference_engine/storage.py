@@ -51,14 +51,14 @@ class Detached(int):
     out here whether what was saved is what was detached.
     """
 
-    _edges: frozenset[tuple[ref[Any], int]]
+    _places: tuple[tuple[ref[Any], ref[Any], int], ...]
 
-    def __new__(cls, version: int, node: Any, nr: int) -> Detached:
-        """The version ``version``, at which output ``nr`` of ``node`` was detached."""
+    def __new__(cls, version: int, raw: Any, node: Any, nr: int) -> Detached:
+        """The version ``version``, at which output ``nr`` of ``node``, this array, was detached."""
         made = super().__new__(cls, version)
-        before = version._edges if isinstance(version, Detached) else frozenset()
+        before = version._places if isinstance(version, Detached) else ()
         # weak: a node may hold the storage
-        made._edges = before | {(ref(node), nr)}
+        made._places = (*before, (ref(raw), ref(node), nr))
         return made
 
     def __eq__(self, other: object) -> bool:
@@ -69,9 +69,11 @@ class Detached(int):
 
     __hash__ = int.__hash__
 
-    def was(self, node: Any, nr: int) -> bool:
-        """Whether the tensor detached was output ``nr`` of ``node``."""
-        return (ref(node), nr) in self._edges
+    def was(self, raw: Any, node: Any, nr: int) -> bool:
+        """Whether the tensor detached was this very array, output ``nr`` of ``node``."""
+        return any(
+            array() is raw and by() is node and nr == place for array, by, place in self._places
+        )
 
 
 def new_storage() -> Storage:

@@ -250,8 +250,11 @@ class Tensor:
         """Takes this tensor itself out of the graph; RuntimeError for a view."""
         if self._view_info is not None:
             raise RuntimeError("a view cannot be detached in place; use detach()")
-        if self._grad_fn is not None and not self.is_inference():
-            self._storage.version = Detached(self._storage.version, self._grad_fn, self._nr)
+        node = self._grad_fn
+        if node is not None and not self.is_inference():
+            self._storage.version = Detached(self._storage.version, self._raw, node, self._nr)
+        if node is not None and node.hooks is not None and node.hooks.output.get(self._nr):
+            self._extras().hooks = node.hooks.output[self._nr]  # they stay, for when it is a leaf
         self._grad_fn, self._nr, self._tracked = None, 0, False
         if self._rare is not None:
             self._rare.retains_grad, self._rare.tangents = False, None

@@ -22,7 +22,7 @@ class Batch:
     which tells both.
     """
 
-    __slots__ = ("items", "level", "size")
+    __slots__ = ("__weakref__", "items", "level", "size")
     # NumPy leaves operators with an array on their left to the batch
     __array_ufunc__ = None
 

@@ -70,21 +70,24 @@ def _matmul(F: Any, x: Any, other: Any) -> Any:
         return F.dot(x, other)
     if ranks == (2, 1):
         return F.mv(x, other)
+    # products are nobody's views: _unsafe_view gives them their shapes
     if ranks == (1, 2):
-        return F.squeeze(F.mm(F.unsqueeze(x, dim=0), other), dim=0)
+        return F._unsafe_view(F.mm(F.unsqueeze(x, dim=0), other), shape=other.shape[1:])
     if x.ndim == 1:
-        return F.squeeze(F.matmul(F.unsqueeze(x, dim=0), other), dim=-2)
+        y = F.matmul(F.unsqueeze(x, dim=0), other)
+        return F._unsafe_view(y, shape=(*y.shape[:-2], y.shape[-1]))
     if other.ndim == 1:
-        return F.squeeze(F.matmul(x, F.unsqueeze(other, dim=1)), dim=-1)
+        y = F.matmul(x, F.unsqueeze(other, dim=1))
+        return F._unsafe_view(y, shape=y.shape[:-1])
     if other.ndim == 2 and x.shape[-1] == other.shape[0]:
         rows = F.reshape(x, shape=(prod(x.shape[:-1]), x.shape[-1]))
-        return F.reshape(F.mm(rows, other), shape=(*x.shape[:-1], other.shape[1]))
+        return F._unsafe_view(F.mm(rows, other), shape=(*x.shape[:-1], other.shape[1]))
     batch = broadcast_shapes(x.shape[:-2], other.shape[:-2])
     left = F.reshape(F.expand(x, size=(*batch, *x.shape[-2:])), shape=(prod(batch), *x.shape[-2:]))
     right = F.reshape(
         F.expand(other, size=(*batch, *other.shape[-2:])), shape=(prod(batch), *other.shape[-2:])
     )
-    return F.reshape(F.bmm(left, right), shape=(*batch, x.shape[-2], other.shape[-1]))
+    return F._unsafe_view(F.bmm(left, right), shape=(*batch, x.shape[-2], other.shape[-1]))
 
 
 composite("matmul", _matmul, aliases=("linalg.matmul",), samples=[

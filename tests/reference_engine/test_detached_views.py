@@ -97,6 +97,82 @@ def modified_after_detach_in_place(lib: Any) -> Any:
 
 
 @SCENARIOS
+def detach_in_place_of_an_output_that_a_second_graph_has_saved(lib: Any) -> Any:
+    x = leaf(lib, 2)
+    y = x.tanh()
+    (d,) = lib.autograd.grad(y, x, lib.ones_like(x), create_graph=True)
+    y.detach_()
+    return lib.autograd.grad(d.sum(), x)
+
+
+@SCENARIOS
+def detach_in_place_of_an_input_that_a_second_graph_has_saved(lib: Any) -> Any:
+    x = leaf(lib, 2)
+    y = x * x
+    z = y.sin()
+    (d,) = lib.autograd.grad(z, x, lib.ones_like(x), create_graph=True)
+    y.detach_()
+    return lib.autograd.grad(d.sum(), x)
+
+
+@SCENARIOS
+def detach_in_place_of_the_output_that_a_function_has_saved(lib: Any) -> Any:
+    class Exp(lib.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            y = x.exp()
+            ctx.save_for_backward(y)
+            return y
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g * ctx.saved_tensors[0]
+
+    x = leaf(lib, 2)
+    y = Exp.apply(x)
+    z = y + 1
+    y.detach_()
+    z.sum().backward()
+    return x.grad
+
+
+@SCENARIOS
+def hooks_stay_with_a_tensor_detached_in_place(lib: Any) -> Any:
+    x, seen = leaf(lib, 2), []
+    y = x * x
+    first = y.register_hook(lambda g: seen.append(("first", g.tolist())))
+    y.register_hook(lambda g: seen.append(("second", g.tolist())))
+    y.detach_()
+    y.requires_grad_()
+    y.sum().backward()
+    first.remove()
+    (y * 2).sum().backward()
+    return seen, y.grad
+
+
+@SCENARIOS
+def writing_to_the_result_of_logsumexp(lib: Any) -> Any:
+    y = lib.logsumexp(leaf(lib, 3), dim=0)
+    y.add_(2.0)
+    y.backward()
+
+
+@SCENARIOS
+def products_are_no_views(lib: Any) -> Any:
+    seen = []
+    for shapes in [((3,), (3, 2)), ((2, 3), (3,)), ((3,), (2, 3, 2)), ((2, 2, 3), (3,)),
+                   ((2, 2, 3), (3, 2)), ((2, 2, 3), (2, 3, 1))]:  # fmt: skip
+        a, b = (lib.ones(*shape, dtype=lib.float64) for shape in shapes)
+        with lib.no_grad():
+            y = lib.matmul(a, b)
+        z = lib.matmul(a.requires_grad_(), b)
+        z.detach_()
+        y.add_(a.sum())
+        seen += [y, z, y._is_view(), z._is_view()]
+    return seen
+
+
+@SCENARIOS
 def data_can_be_replaced(lib: Any) -> Any:
     x = leaf(lib, 2)
     x.data = lib.tensor([5.0, 6.0, 7.0], dtype=lib.float64)

@@ -179,6 +179,20 @@ def a_hook_sees_a_created_graph(lib: Any) -> Any:
     return g, lib.autograd.grad(g.sum(), x)
 
 
+@SCENARIOS
+def a_multi_grad_hook_on_two_outputs_of_one_node(lib: Any) -> Any:
+    seen = []
+    for used in ((0, 1), (0,), (1,)):
+        x = leaf(lib)
+        parts = (x * 2).unbind(0)
+        lib.autograd.graph.register_multi_grad_hook(
+            parts, lambda gs: seen.append([None if g is None else g.tolist() for g in gs])
+        )
+        sum(parts[i] * (i + 3) for i in used).backward()
+        seen.append(x.grad)
+    return seen
+
+
 @SCENARIOS.each()
 def test_as_in_torch(engine: Any, scenario: Scenario) -> None:
     assert_as_in_torch(scenario, engine)
