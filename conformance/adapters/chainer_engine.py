@@ -22,8 +22,9 @@ class ChainerEngine(TapeEngine):
     conventions: Mapping[str, str] = {
         "refuses_mixed_dtypes": "a function checks that the types of its arguments agree"
         " (Define your own function, Type checking)",
-        "untracked_roots": "backward of a variable that no function made has no effect"
-        " (chainer.no_backprop_mode, example)",
+        "untracked_roots": "backward of a variable that no function made has no effect, and one that"
+        " requires no gradient is given none (no_backprop_mode; Variable, requires_grad)",
+        "none_for_unused": "where no gradient passes a function gives None (FunctionNode.backward)",
         "seeds_in_grad": "the initial error is the gradient that the variable has already"
         " (Variable.backward)",
         "fills_ones": "where a gradient of an output is None an array filled with 1 is used"
@@ -46,8 +47,19 @@ class ChainerEngine(TapeEngine):
         self._leaves.clear()
         self.chainer.global_config.enable_backprop = True
 
+    def apply(self, op: str, *tensors: Tensor, **params: Any) -> Any:
+        """Apply a function of Chainer, which wants operands of one dtype."""
+        try:
+            return super().apply(op, *tensors, **params)
+        except self.chainer.utils.type_check.InvalidType:
+            if len({tensor.dtype for tensor in tensors}) > 1:
+                self.departs("refuses_mixed_dtypes")
+            raise
+
     def tensor(self, array: Array, requires_grad: bool = False) -> Tensor:
         """Make a variable of a copy."""
+        if requires_grad and array.dtype.kind != "f":
+            self.departs("requires_by_default")
         made = self.chainer.Variable(array.copy(), requires_grad=requires_grad)
         self._leaves[id(made)] = made
         return made
@@ -61,19 +73,21 @@ class ChainerEngine(TapeEngine):
         self, tensor: Tensor, gradient: Tensor | None = None, create_graph: bool = False
     ) -> None:
         """Call `tensor.backward`, after the assignment of its gradient where one is given."""
-        if tensor.creator_node is None:
-            self.departs("untracked_roots")
+        self._check_root(tensor)
         if gradient is None and tensor.grad_var is not None:
             self.departs("seeds_in_grad")
         if gradient is not None:
             tensor.grad_var = gradient
         tensor.backward(enable_double_backprop=create_graph)
 
+    def _check_root(self, tensor: Tensor) -> None:
+        if tensor.creator_node is None or not tensor.requires_grad:
+            self.departs("untracked_roots")
+
     def backward_many(self, tensors: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
         """Call `chainer.backward`."""
         for tensor, gradient in zip(tensors, gradients, strict=True):
-            if tensor.creator_node is None:
-                self.departs("untracked_roots")
+            self._check_root(tensor)
             if gradient is None:
                 self.departs("no_default_seed")
         self.chainer.backward(list(tensors), list(gradients))
@@ -91,6 +105,8 @@ class ChainerEngine(TapeEngine):
         found: list[Tensor | None] = self.chainer.grad(
             list(outputs), list(inputs), grad_outputs, enable_double_backprop=create_graph
         )
+        if any(gradient is None for gradient in found):
+            self.departs("none_for_unused")
         return found
 
     def grad(self, tensor: Tensor) -> Tensor | None:

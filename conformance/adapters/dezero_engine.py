@@ -117,5 +117,4 @@ def _table(F: Any) -> Table:  # noqa: N803  (as DeZero's own code calls it)
         "nn.functional.linear": lambda input, weight, bias=None: F.linear(input, weight.T, bias),
         "nn.functional.leaky_relu": lambda input, negative_slope=0.01:
             F.leaky_relu(input, negative_slope),
-        "nn.functional.mse_loss": lambda input, target: F.mean_squared_error(input, target),
     }  # fmt: skip

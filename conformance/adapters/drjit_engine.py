@@ -19,6 +19,11 @@ class DrjitEngine(TapeEngine):
     conventions: Mapping[str, str] = {
         "clears_edges": "backward clears the edges that it visits, and a later one goes no"
         " further there (drjit.ADFlag.Default)",
+        "ignores_enabling": "tracking cannot be enabled in suspend_grad, nor for what has no"
+        " derivative: it is ignored there (drjit.suspend_grad, drjit.enable_grad)",
+        "disables_anywhere": "tracking is disabled on any array (drjit.set_grad_enabled)",
+        "seeds_in_grad": "backward starts from the gradient of its array, which is set first: that"
+        " of a leaf is its own (drjit.backward_from)",
         "zeros_for_none": "the gradient of what has none is 0 (drjit.grad)",
         "zeros_for_unused": "the gradient of what has none is 0 (drjit.grad)",
         "implicit_cotangent": "the initial gradient is 1 where none was set (drjit.backward_from)",
@@ -33,19 +38,33 @@ class DrjitEngine(TapeEngine):
             "float64": llvm.TensorXf64, "float32": llvm.TensorXf, "float16": llvm.TensorXf16,
             "int64": llvm.TensorXi64, "int32": llvm.TensorXi, "bool": llvm.TensorXb,
         }  # fmt: skip
-        self._walked = False
+        self._leaves: dict[int, Tensor] = {}
+        self._made: dict[int, Tensor] = {}
+        self._walked = self._cleared = False
         self.table = drjit_table(self.dr)
         self.operations = frozenset(self.table)
 
     def reset(self) -> None:
-        """Forget that the program before called backward."""
-        self._walked = False
+        """Forget the program before: its leaves, and whether it called backward."""
+        self._leaves.clear()
+        self._made.clear()
+        self._walked = self._cleared = False
 
     def tensor(self, array: Array, requires_grad: bool = False) -> Tensor:
         """Make a tensor of a copy."""
         made = self._types[array.dtype.name](array.copy())
+        self._leaves[id(made)] = made
         if requires_grad:
             self.dr.enable_grad(made)
+            if not self.dr.grad_enabled(made):
+                self.departs("ignores_enabling")
+        return made
+
+    def apply(self, op: str, *tensors: Tensor, **params: Any) -> Any:
+        """Apply a function of Dr.Jit, and remember what was made since edges were cleared."""
+        made = super().apply(op, *tensors, **params)
+        results = made if isinstance(made, tuple) else (made,)
+        self._made.update((id(result), result) for result in results)
         return made
 
     def numpy(self, tensor: Tensor) -> Array:
@@ -59,11 +78,18 @@ class DrjitEngine(TapeEngine):
         """Call `backward_from`, after `set_grad` where a gradient is given."""
         if gradient is None and tensor.array.__len__() != 1:
             self.departs("implicit_cotangent")
+        if id(tensor) in self._leaves:
+            self.departs("seeds_in_grad")
+        if self._cleared and id(tensor) not in self._made:
+            self.departs("clears_edges")
         self._walked = True
         self.dr.set_grad(tensor, 1 if gradient is None else self.dr.detach(gradient))
         flags = self.dr.ADFlag
         keep = flags.ClearInterior | flags.ClearInput
         self.dr.backward_from(tensor, keep if retain_graph else flags.Default)
+        if not retain_graph:
+            self._cleared = True
+            self._made.clear()
 
     def grad(self, tensor: Tensor) -> Tensor | None:
         """Return `drjit.grad`; what no gradient is tracked for has none."""
@@ -77,6 +103,8 @@ class DrjitEngine(TapeEngine):
         """Call `drjit.set_grad`."""
         if gradient is None:
             self.departs("zeros_for_none")
+        if tuple(gradient.shape) != tuple(tensor.shape):
+            self.departs("broadcasts_cotangent")
         self.dr.set_grad(tensor, gradient)
 
     def requires_grad(self, tensor: Tensor) -> bool:
@@ -85,6 +113,8 @@ class DrjitEngine(TapeEngine):
 
     def set_requires_grad(self, tensor: Tensor, flag: bool) -> None:
         """Call `drjit.set_grad_enabled`."""
+        if not flag and id(tensor) not in self._leaves:
+            self.departs("disables_anywhere")
         self.dr.set_grad_enabled(tensor, flag)
 
     def detach(self, tensor: Tensor) -> Tensor:
