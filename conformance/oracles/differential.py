@@ -15,6 +15,7 @@ from conformance.compare.arrays import widened
 from conformance.compare.tolerance import unit_roundoff
 from conformance.execute import execute
 from conformance.observation import Array, Event, Observation
+from conformance.oracles.demoted import Events, pair
 from conformance.oracles.perturbed import Perturbed
 from conformance.oracles.promoted import Promoted
 from conformance.program import Program
@@ -47,6 +48,7 @@ class Differential:
         self.name = oracle.name
         self._engine = Promoted(oracle)
         self._samples: list[Observation] = []
+        self._pairs: list[tuple[Events, Events]] = []
         self._largest = 0.0
 
     @cached_property
@@ -109,6 +111,32 @@ class Differential:
             apart = [_scatter(f, b) for f, b in zip(found, base, strict=True)]
             worst = [np.maximum(w, a) for w, a in zip(worst, apart, strict=True)]
         return tuple(worst)
+
+
+    def inner_rounding(self, step: int, samples: int) -> Spread | None:
+        """Return how far roundings of the run's dtype move a step's value, those inside operations.
+
+        Measured as what the oracle's runs in float32 and float64 differ by, from leaves moved a
+        little by each sample. None where the oracle observed no number at the step; a sample whose
+        runs cannot be compared or leave the range of float32 adds nothing.
+        """
+        while len(self._pairs) < samples and self.unsupported is None:
+            sample = len(self._pairs)
+            self._pairs.append(pair(self.oracle, self.program, self.dtype, sample))
+        base = _numbers(self.events[step])
+        if base is None:
+            return None
+        scale = unit_roundoff(self.coarse) / unit_roundoff("float32")
+        worst = [np.zeros(array.shape) for array in base]
+        for narrow, wide in self._pairs[:samples]:
+            less, more = _numbers(narrow[step]), _numbers(wide[step])
+            if less is None or more is None:
+                continue
+            for part, (mine, true) in enumerate(zip(less, more, strict=False)):
+                if mine.shape == true.shape == worst[part].shape:
+                    apart = _scatter(mine, true)
+                    worst[part] = np.maximum(worst[part], np.where(np.isfinite(apart), apart, 0.0))
+        return tuple(scale * array for array in worst)
 
 
 def _scatter(found: Array, base: Array) -> Array:
