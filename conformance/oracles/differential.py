@@ -112,7 +112,6 @@ class Differential:
             worst = [np.maximum(w, a) for w, a in zip(worst, apart, strict=True)]
         return tuple(worst)
 
-
     def inner_rounding(self, step: int, samples: int) -> Spread | None:
         """Return how far roundings of the run's dtype move a step's value, those inside operations.
 
