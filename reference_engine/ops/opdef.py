@@ -28,6 +28,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
+from re import sub
 from types import CodeType
 from typing import Any, Final, Literal, TypeAlias
 
@@ -110,6 +111,8 @@ class OpDef:
     aliases: tuple[str, ...]
     #: class name of the graph's nodes, as PyTorch's
     node: str
+    #: parameter that is given, or input that is a tensor → the digit that ends the node's name
+    nodes: Mapping[str, int | Callable[[Any], int]]
     facts: Facts
 
     @property
@@ -130,6 +133,7 @@ REGISTRY: dict[str, OpDef] = {}
 ALIASES: dict[str, str] = {}
 #: rows that the engine alone uses, and that mean nothing outside a func transform
 INTERNAL: dict[str, OpDef] = {}
+_NO_FACTS = Facts()
 _ROW_WORDS = ("domain", "kinks", "samples", "complex", "fill")
 
 
@@ -140,10 +144,9 @@ def elementwise(name: str, forward: str | Rule, **row: Any) -> OpDef:
     is ``promote``. A string ``forward`` names a function of the array namespace; its inputs are the
     ``d…`` names.
     """
-    rules = _take(row, "d", forward, partials=True)
     row.setdefault("inplace", True)
     row.setdefault("promotion", "promote")
-    return _register(name, "elementwise", forward, rules, row)
+    return _register(name, "elementwise", forward, row, "d")
 
 
 def linear(name: str, forward: str | Rule, **row: Any) -> OpDef:
@@ -153,29 +156,22 @@ def linear(name: str, forward: str | Rule, **row: Any) -> OpDef:
     With a single input the rule may be called ``transpose``. A variadic input's transpose returns
     one cotangent for each.
     """
-    rules = _take(row, "transpose_", forward)
-    if "transpose" in row:
-        rules = {_signature(forward, {}).inputs[0].lstrip("*"): row.pop("transpose")}
-    return _register(name, "linear", forward, rules, row)
+    return _register(name, "linear", forward, row, "transpose_")
 
 
 def bilinear(name: str, forward: str | Rule, **row: Any) -> OpDef:
     """A row that is linear in each of its two differentiable inputs: ``vjp_<input>`` for both."""
-    rules = _take(row, "vjp_", forward)
-    if len(rules) != 2:
-        raise TypeError(f"row {name!r}: a bilinear op has two vjp_<input> rules, got {list(rules)}")
-    return _register(name, "bilinear", forward, rules, row)
+    return _register(name, "bilinear", forward, row, "vjp_")
 
 
 def own(name: str, forward: str | Rule, **row: Any) -> OpDef:
     """A row with its own ``vjp_<input>`` rules and ``jvp`` rule."""
-    rules = _take(row, "vjp_", forward)
-    return _register(name, "own", forward, rules, row)
+    return _register(name, "own", forward, row, "vjp_")
 
 
 def nondiff(name: str, forward: str | Rule, **row: Any) -> OpDef:
     """A row without a derivative: comparisons, argmax, factories from shapes."""
-    return _register(name, "nondiff", forward, {}, row)
+    return _register(name, "nondiff", forward, row)
 
 
 def composite(name: str, forward: Rule, **row: Any) -> OpDef:
@@ -184,7 +180,7 @@ def composite(name: str, forward: Rule, **row: Any) -> OpDef:
     Its array inputs are the parameters before ``*`` (all of them may be anything the function
     understands).
     """
-    return _register(name, "composite", forward, {}, row)
+    return _register(name, "composite", forward, row)
 
 
 # registration -------------------------------------------------------------------------------------
@@ -195,14 +191,12 @@ class _Signature:
     params: dict[str, object]
 
 
-def _signature(forward: str | Rule, rules: Mapping[str, object]) -> _Signature:
+def _signature(forward: Rule) -> _Signature:
     """Reads inputs (positional) and parameters (keyword-only) from a forward rule.
 
     The code object is read directly: ``inspect.signature`` takes 20 µs, and there are hundreds of
     rows.
     """
-    if isinstance(forward, str):
-        return _Signature(tuple(rules) or ("x",), frozenset(), {})
     code: CodeType = forward.__code__
     names = code.co_varnames
     positional = names[1 : code.co_argcount]
@@ -216,30 +210,29 @@ def _signature(forward: str | Rule, rules: Mapping[str, object]) -> _Signature:
     return _Signature(positional, optional, params)
 
 
-def _take(
-    row: dict[str, Any], prefix: str, forward: str | Rule, partials: bool = False
-) -> dict[str, Partial]:
+def _take(row: dict[str, Any], prefix: str, inputs: tuple[str, ...]) -> dict[str, Partial]:
     """Removes the ``<prefix><input>`` rules from a row's keywords."""
-    reserved = {"domain"}
-    if isinstance(forward, str):
-        names = [k[len(prefix) :] for k in row if k.startswith(prefix) and k not in reserved]
-    else:
-        names = [n.lstrip("*") for n in _signature(forward, {}).inputs]
-    rules = {n: row.pop(prefix + n) for n in names if prefix + n in row}
+    rules = {n: row.pop(prefix + n) for n in inputs if prefix + n in row}
+    if prefix == "transpose_" and "transpose" in row:
+        rules = {inputs[0]: row.pop("transpose")}
     for name, rule in rules.items():
-        if not callable(rule) and not (partials and isinstance(rule, (int, float))):
+        if not callable(rule) and not (prefix == "d" and isinstance(rule, (int, float))):
             raise TypeError(f"rule {prefix}{name} is {rule!r}; expected a function of F and names")
     return rules
 
 
 def _register(
-    name: str, kind: Kind, forward: str | Rule, rules: dict[str, Partial], row: dict[str, Any]
+    name: str, kind: Kind, forward: str | Rule, row: dict[str, Any], prefix: str = ""
 ) -> OpDef:
+    """The row; its rules are the keywords that begin with ``prefix``."""
     if name in REGISTRY:
         raise ValueError(f"op {name!r} has two rows; an op is declared once")
-    signature = _signature(forward, rules)
-    if "inputs" in row:  # a string forward has no signature to read
-        signature = _Signature(tuple(row.pop("inputs")), frozenset(), {})
+    if not isinstance(forward, str):
+        signature = _signature(forward)
+    else:  # has no signature to read
+        named = [k[len(prefix) :] for k in row if prefix and k.startswith(prefix) and k != "domain"]
+        signature = _Signature(tuple(row.pop("inputs", named)) or ("x",), frozenset(), {})
+    rules = _take(row, prefix, tuple(n.lstrip("*") for n in signature.inputs)) if prefix else {}
     if kind == "composite":
         signature = _composite_signature(forward, signature)
     params = {**signature.params, **row.pop("params", {})}
@@ -250,7 +243,7 @@ def _register(
         plain = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
     aliases = tuple(row.pop("aliases", ()))
     short = tuple(n for n in (name, *aliases) if "." not in n and not n.startswith("_"))
-    facts = Facts(**{k: row.pop(k) for k in _ROW_WORDS if k in row})
+    words = {k: row.pop(k) for k in _ROW_WORDS if k in row}
     op = OpDef(
         name=name,
         kind=kind,
@@ -269,8 +262,9 @@ def _register(
         undefined=row.pop("undefined", False),
         methods=tuple(row.pop("methods", short)),
         aliases=aliases,
-        node=row.pop("node", _node_name(name)),
-        facts=facts,
+        node=row.pop("node", "") or _node_name(name),
+        nodes=row.pop("nodes", {}),
+        facts=Facts(**words) if words else _NO_FACTS,
     )
     if row:
         raise TypeError(f"row {name!r} has unknown keywords {sorted(row)}")
@@ -294,24 +288,30 @@ def _composite_signature(forward: str | Rule, found: _Signature) -> _Signature:
 
 
 def _node_name(name: str) -> str:
-    """PyTorch's spelling of a node's class: log_softmax → LogSoftmaxBackward0."""
-    words = name.split(".")[-1].strip("_").split("_")
-    return "".join(w[:1].upper() + w[1:] for w in words) + "Backward0"
+    """PyTorch's spelling of a node's class: log_softmax → LogSoftmaxBackward0, special.i0e →
+    SpecialI0EBackward0.
+    """
+    words = name.removeprefix("nn.functional.").replace(".", "_").strip("_").split("_")
+    stem = "".join(w[:1].upper() + w[1:] for w in words)
+    return sub(r"\d[a-z]", lambda found: found[0].upper(), stem) + "Backward0"
 
 
 def _check(op: OpDef) -> None:
     """Refuses a row whose rules ask for names that nothing provides."""
-    inputs = {n.lstrip("*") for n in op.inputs}
-    outputs = {n.lstrip("*") for n in op.outputs}
-    known = inputs | outputs | set(op.params) | {"g"}
-    known |= {f"g_{n}" for n in outputs}
-    known |= {f"{n}_{fact}" for n in inputs for fact in ("shape", "dtype", "device")}
-    tangents = {f"t_{n}" for n in inputs}
-    for rule in [*op.rules.values(), *([op.jvp] if op.jvp else [])]:
-        unknown = set(needs(rule)) - known - (tangents if rule is op.jvp else set())
-        if unknown:
+    if op.kind == "bilinear" and len(op.rules) != 2:
+        rules = list(op.rules)
+        raise TypeError(f"row {op.name!r}: a bilinear op has two vjp_<input> rules, got {rules}")
+    if op.rules:
+        inputs = [n.lstrip("*") for n in op.inputs]
+        outputs = [n.lstrip("*") for n in op.outputs]
+        known = {*inputs, *outputs, *op.params, "g", *(f"g_{n}" for n in outputs)}
+        known.update(n + fact for n in inputs for fact in ("_shape", "_dtype", "_device"))
+        asked = {n for rule in op.rules.values() for n in needs(rule)} - known
+        if op.jvp is not None:
+            asked.update({*needs(op.jvp)} - known - {f"t_{n}" for n in inputs})
+        if asked:
             raise TypeError(
-                f"row {op.name!r}: a rule asks for {sorted(unknown)}, "
+                f"row {op.name!r}: a rule asks for {sorted(asked)}, "
                 f"but there is only {sorted(known)}"
             )
     if op.variadic and len(op.inputs) > 1 and op.kind != "composite":
