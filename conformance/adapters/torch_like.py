@@ -129,11 +129,16 @@ class TorchLikeEngine(TapeEngine):
             params["dtype"] = getattr(self.module, params["dtype"])
         if not tensors:
             params = {**self._creation, **params}
-        if op in TAKES_A_SEQUENCE:
-            return function(list(tensors), **params)
-        if op == "einsum":
-            return function(params["equation"], *tensors)
-        return function(*tensors, **params)
+        try:
+            if op in TAKES_A_SEQUENCE:
+                return function(list(tensors), **params)
+            if op == "einsum":
+                return function(params["equation"], *tensors)
+            return function(*tensors, **params)
+        except NotImplementedError as error:
+            if "forward AD" in str(error):  # what PyTorch says of an operation without such a rule
+                raise Unsupported(f"{self.name}: {op} in forward mode") from error
+            raise
 
     def _resolve(self, op: str) -> Callable[..., Any]:
         found: Any = self.module

@@ -45,6 +45,7 @@ FILES = (
     "function_contexts",
     "saved_hooks",
     "forward_mode",
+    "numerics",
     "determinism",
     "lifetime",
     "threads",

@@ -14,6 +14,7 @@ from conformance.strategies import (
     hooks,
     leaves,
     modes,
+    numerics,
     promotion,
     retained,
     same,
@@ -31,6 +32,6 @@ __all__ = ["RECIPES", "Facts", "SearchResult", "facts_of", "programs", "search",
 THEMES = (
     leaves, accumulation, cotangents, retained, detach, data, modes, training,
     views, hooks, higher, asking, complexes, promotion, same,
-    extensions, variations,
+    extensions, numerics, variations,
 )  # fmt: skip
 """The files of recipes; importing them registers what they hold."""

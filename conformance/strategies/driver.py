@@ -86,7 +86,10 @@ def search(
         return SearchResult(name, missing=missing)
     judged = _Judged(recipe, facts, check)
     first: dict[str, bytes] = {}
-    for data in _draw(_seed_of(name, seed), examples):
+    drawn = _draw(_seed_of(name, seed), examples)
+    if recipe.cases is not None:
+        drawn = _dealt(drawn, recipe.cases(facts), _seed_of(name, seed))
+    for data in drawn:
         finding = judged.finding(data)
         if finding is not None and finding.outcome is Outcome.VIOLATED:
             first.setdefault(finding.cause, data)
@@ -134,6 +137,22 @@ def _draw(seed: int, examples: int) -> tuple[bytes, ...]:
 
     collect()
     return tuple(drawn)
+
+
+_PER_EXAMPLE = 2
+"""Programs of a recipe of cases for each example of the profile: they are short, and many."""
+
+
+def _dealt(drawn: tuple[bytes, ...], cases: int, seed: int) -> tuple[bytes, ...]:
+    """Return byte strings for different cases, all of them where there are examples enough."""
+    order = sorted(
+        range(cases), key=lambda case: hashlib.sha256(f"{seed}:{case}".encode()).digest()
+    )
+    chosen = order[: _PER_EXAMPLE * len(drawn)]
+    return tuple(
+        case.to_bytes(2, "big") + drawn[number % len(drawn)][2:]
+        for number, case in enumerate(chosen)
+    )
 
 
 class _Failing(Exception):

@@ -24,13 +24,15 @@ class Recipe:
     """A named kind of generated programs.
 
     needs: capabilities without which no such program can be written. operations: those that every
-    such program applies, whatever else it does..
+    such program applies, whatever else it does. cases: where programs are of a countable number of
+    cases, how many there are for an engine; the first two bytes then say which one.
     """
 
     name: str
     write: Write
     needs: frozenset[str]
     operations: frozenset[str]
+    cases: Callable[[Facts], int] | None = None
 
     def missing(self, facts: Facts) -> frozenset[str]:
         """Return what the engine lacks for the recipe: capabilities and operations, by name."""
@@ -53,12 +55,18 @@ RECIPES: dict[str, Recipe] = {}
 """Every recipe by name, in the order of its theme's file."""
 
 
-def recipe(name: str, needs: str = "", operations: str = "") -> Callable[[Write], Write]:
+def recipe(
+    name: str,
+    needs: str = "",
+    operations: str = "",
+    cases: Callable[[Facts], int] | None = None,
+) -> Callable[[Write], Write]:
     """Register the decorated function under `name`; needs and operations are words."""
 
     def register(write: Write) -> Write:
         assert name not in RECIPES, name
-        RECIPES[name] = Recipe(name, write, frozenset(needs.split()), frozenset(operations.split()))
+        needed, applied = frozenset(needs.split()), frozenset(operations.split())
+        RECIPES[name] = Recipe(name, write, needed, applied, cases)
         return write
 
     return register

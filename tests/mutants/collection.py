@@ -34,6 +34,7 @@ FILES = (
     "threads",
     "inferring",
     "leafhooks",
+    "rules",
 )
 """The files of mutants; importing one registers what it holds."""
 
