@@ -25,6 +25,8 @@ class ChainerEngine(TapeEngine):
         "untracked_roots": "backward of a variable that no function made has no effect, and one that"
         " requires no gradient is given none (no_backprop_mode; Variable, requires_grad)",
         "none_for_unused": "where no gradient passes a function gives None (FunctionNode.backward)",
+        "untracked_inputs": "the flag says whether backward sets a gradient; chainer.grad sets none,"
+        " and is not told by it (Variable, requires_grad)",
         "seeds_in_grad": "the initial error is the gradient that the variable has already"
         " (Variable.backward)",
         "fills_ones": "where a gradient of an output is None an array filled with 1 is used"
@@ -102,6 +104,8 @@ class ChainerEngine(TapeEngine):
         """Call `chainer.grad`."""
         if grad_outputs is None and any(output.size != 1 for output in outputs):
             self.departs("fills_ones")
+        if not all(tensor.requires_grad for tensor in inputs):
+            self.departs("untracked_inputs")
         found: list[Tensor | None] = self.chainer.grad(
             list(outputs), list(inputs), grad_outputs, enable_double_backprop=create_graph
         )

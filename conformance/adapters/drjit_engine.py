@@ -21,6 +21,10 @@ class DrjitEngine(TapeEngine):
         " further there (drjit.ADFlag.Default)",
         "ignores_enabling": "tracking cannot be enabled in suspend_grad, nor for what has no"
         " derivative: it is ignored there (drjit.suspend_grad, drjit.enable_grad)",
+        "suspends_backward": "in suspend_grad no array is tracked, and backward raises for what is"
+        " not tracked (drjit.suspend_grad, drjit.backward_from)",
+        "scalars_widen": "the wider of two types is that of the result, whatever the shapes"
+        " (drjit.expr_t)",
         "disables_anywhere": "tracking is disabled on any array (drjit.set_grad_enabled)",
         "seeds_in_grad": "backward starts from the gradient of its array, which is set first: that"
         " of a leaf is its own (drjit.backward_from)",
@@ -55,9 +59,7 @@ class DrjitEngine(TapeEngine):
         made = self._types[array.dtype.name](array.copy())
         self._leaves[id(made)] = made
         if requires_grad:
-            self.dr.enable_grad(made)
-            if not self.dr.grad_enabled(made):
-                self.departs("ignores_enabling")
+            self.set_requires_grad(made, True)
         return made
 
     def apply(self, op: str, *tensors: Tensor, **params: Any) -> Any:
@@ -80,6 +82,8 @@ class DrjitEngine(TapeEngine):
             self.departs("implicit_cotangent")
         if id(tensor) in self._leaves:
             self.departs("seeds_in_grad")
+        if self._suspended():
+            self.departs("suspends_backward")
         if self._cleared and id(tensor) not in self._made:
             self.departs("clears_edges")
         self._walked = True
@@ -90,6 +94,11 @@ class DrjitEngine(TapeEngine):
         if not retain_graph:
             self._cleared = True
             self._made.clear()
+
+    def _suspended(self) -> bool:
+        probe = self._types["float64"]([0.0])
+        self.dr.enable_grad(probe)
+        return not self.dr.grad_enabled(probe)
 
     def grad(self, tensor: Tensor) -> Tensor | None:
         """Return `drjit.grad`; what no gradient is tracked for has none."""
@@ -116,6 +125,8 @@ class DrjitEngine(TapeEngine):
         if not flag and id(tensor) not in self._leaves:
             self.departs("disables_anywhere")
         self.dr.set_grad_enabled(tensor, flag)
+        if flag and not self.dr.grad_enabled(tensor):
+            self.departs("ignores_enabling")
 
     def detach(self, tensor: Tensor) -> Tensor:
         """Call `drjit.detach`."""

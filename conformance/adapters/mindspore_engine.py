@@ -8,6 +8,7 @@ from typing import Any
 
 from conformance.adapters.base import FunctionalEngine, Pure, Tensor
 from conformance.adapters.mindspore_table import mindspore_table
+from conformance.errors import Unsupported
 from conformance.observation import Array
 
 
@@ -31,6 +32,17 @@ class MindsporeEngine(FunctionalEngine):
         self.version = str(self.mindspore.__version__)
         self.table = mindspore_table(self.mindspore.ops)
         self.operations = frozenset(self.table)
+
+    def apply(self, op: str, *tensors: Tensor, **params: Any) -> Any:
+        """Apply a function of MindSpore; what is not there for a dtype is unsupported."""
+        if op == "log_softmax" and tensors[0].dtype == self.mindspore.float64:
+            raise Unsupported("ops.log_softmax documents float16 and float32 alone")
+        try:
+            return super().apply(op, *tensors, **params)
+        except TypeError as error:
+            if "must be a type of" in str(error) or "unsupported" in str(error).lower():
+                raise Unsupported(f"{self.name}: {op}: {error}") from error
+            raise
 
     def tensor(self, array: Array, requires_grad: bool = False) -> Tensor:  # noqa: ARG002
         """Make a tensor of a copy."""

@@ -8,8 +8,8 @@ from functools import cache
 from typing import Literal
 
 _FILES = (
-    "torch_operations", "torch", "paddle", "tinygrad", "mlx", "autograd", "tensorflow", "pytensor",
-    "smallpebble", "micrograd",
+    "torch_operations", "torch", "paddle", "mindspore", "tinygrad", "dezero", "chainer",
+    "smallpebble", "mlx", "autograd", "tensorflow", "pytensor", "micrograd", "drjit",
 )  # fmt: skip
 """The files of defects, one or two for each engine: those with the most first."""
 

@@ -67,6 +67,7 @@ THEME.clause(
     why="Learned temperatures and scales are single numbers, often in double precision; if one of"
     " them widens the activations, memory doubles from there on.",
     source=sources.TENSOR_ATTRIBUTES,
+    unless=("scalars_widen",),
     generated=("types.meeting",),
     scenarios=[
         scenario(

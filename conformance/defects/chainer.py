@@ -1,0 +1,70 @@
+"""Defects of Chainer."""
+
+from __future__ import annotations
+
+from conformance.defects.defect import Defect
+
+_HEAD = """import numpy as np, chainer
+import chainer.functions as F
+from chainer import Variable
+"""
+
+DEFECTS = (
+    Defect(
+        "chainer-1",
+        "chainer",
+        "7.8.1",
+        ("HIGH-3", "HIGH-6", "HIGH-9", "HIGH-11"),
+        "refused-loudly",
+        "The second derivative of maximum and minimum fails by an AttributeError where the gradient"
+        " of one operand only is differentiated.",
+        _HEAD
+        + """
+x, w = Variable(np.array(3.0)), Variable(np.array(2.0))
+y = F.maximum(x, w)
+(first,) = chainer.grad([y * y], [x], enable_double_backprop=True)
+assert first.array == 6.0
+(second,) = chainer.grad([first], [x])
+assert second.array == 2.0
+""",
+        documented="maximum is a function with differentiable backprop (a FunctionNode).",
+    ),
+    Defect(
+        "chainer-2",
+        "chainer",
+        "7.8.1",
+        ("ERR-2",),
+        "silently-wrong",
+        "chainer.grad takes grad_outputs of another shape than the output's, and returns a gradient"
+        " of another shape than the input's.",
+        _HEAD
+        + """
+x = Variable(np.ones((2, 2)))
+try:
+    (gradient,) = chainer.grad([x + 1.0], [x], [Variable(np.ones(3))])
+except ValueError:
+    raise SystemExit(0)  # refused, as the assignment of such a gradient to a variable is
+assert gradient.shape == x.shape, f"the gradient of {x.shape} has the shape {gradient.shape}"
+""",
+        documented="chainer.grad: grad_outputs gives the initial value of each output gradient.",
+    ),
+    Defect(
+        "chainer-3",
+        "chainer",
+        "7.8.1",
+        ("COT-3",),
+        "not-refused",
+        "Backward from an array for which no gradient was set does nothing, without an error.",
+        _HEAD
+        + """
+x = Variable(np.array([1.0, 2.0, 3.0]))
+y = x + 2.0
+try:
+    y.backward()
+except (ValueError, RuntimeError, TypeError):
+    raise SystemExit(0)  # refused, as it is (by a TypeError) for y = x * x
+raise AssertionError(f"no error; x.grad is {x.grad}")
+""",
+        documented="Variable.backward: 1.0 is taken as the initial error where data is a scalar.",
+    ),
+)

@@ -1,0 +1,119 @@
+"""Defects of MindSpore."""
+
+from __future__ import annotations
+
+from conformance.defects.defect import Defect
+
+_HEAD = """import mindspore as ms, numpy as np
+from mindspore import ops
+ms.set_context(mode=ms.PYNATIVE_MODE, device_target="CPU")
+ms.runtime.launch_blocking()
+def tensor(values):
+    return ms.Tensor(np.array(values, dtype="float64"))
+"""
+
+DEFECTS = (
+    Defect(
+        "mindspore-1",
+        "mindspore",
+        "2.10.0",
+        ("HIGH-3", "HIGH-6", "HIGH-9", "HIGH-11"),
+        "silently-wrong",
+        "Second derivatives are wrong where what was summed or reshaped is used in a product: the"
+        " gradient of a gradient takes it for a constant.",
+        _HEAD
+        + """
+def f(x):
+    s = ops.sum(x)
+    return s * s
+
+x = tensor([1.0, 2.0])
+first = ms.grad(f)
+np.testing.assert_array_equal(first(x).asnumpy(), [6.0, 6.0])
+second = ms.grad(first)(x)  # of the sum of the gradient
+np.testing.assert_array_equal(second.asnumpy(), [4.0, 4.0])
+""",
+        documented="Advanced Automatic Differentiation, on second-order derivation: grad of grad.",
+    ),
+    Defect(
+        "mindspore-2",
+        "mindspore",
+        "2.10.0",
+        ("LEAF-1", "LEAF-2", "TRN-2"),
+        "silently-wrong",
+        "softplus of a float64 tensor and its gradient have the accuracy of float32.",
+        _HEAD
+        + """
+y = ops.softplus(tensor([1.0]))
+assert y.dtype == ms.float64
+np.testing.assert_allclose(y.asnumpy(), [np.log1p(np.e)], rtol=1e-12)
+""",
+        documented="mindspore.ops.softplus: on CPU the dtypes are float16, float32, float64.",
+    ),
+    Defect(
+        "mindspore-3",
+        "mindspore",
+        "2.10.0",
+        ("TRN-1",),
+        "silently-wrong",
+        "A Python number combined with a float64 tensor is rounded to float32 first: 1 / 0.01 is"
+        " 100.0000022 in float64.",
+        _HEAD
+        + """
+x = tensor([1.0])
+for result, expected in ((x / 0.01, 100.0), (x * 0.01, 0.01), (x + 0.01, 1.01)):
+    assert result.dtype == ms.float64
+    np.testing.assert_allclose(result.asnumpy(), [expected], rtol=1e-12)
+""",
+        documented="Implicit Type Conversion: the scalar is converted to the tensor's data type.",
+    ),
+    Defect(
+        "mindspore-4",
+        "mindspore",
+        "2.10.0",
+        ("LEAF-3",),
+        "silently-wrong",
+        "The sum over an axis without elements is what happens to be in memory; so is the gradient"
+        " of what was broadcast against an empty tensor.",
+        _HEAD
+        + """
+for _ in range(200):
+    used = [tensor([7.0, 7.0, 7.0]) + 1.0 for _ in range(20)]
+    del used
+    total = ops.sum(tensor(np.zeros((0, 3))), 0)
+    np.testing.assert_array_equal(total.asnumpy(), [0.0, 0.0, 0.0])
+""",
+    ),
+    Defect(
+        "mindspore-5",
+        "mindspore",
+        "2.10.0",
+        ("COT-4", "ERR-2"),
+        "silently-wrong",
+        "The function that vjp returns takes a vector of two elements for a scalar, and adds it up.",
+        _HEAD
+        + """
+value, pull = ms.vjp(lambda x: ops.sum(x * x), tensor([1.0, 2.0]))
+assert value.shape == ()
+try:
+    (gradient,) = pull(tensor([1.0, 10.0]))
+except (ValueError, TypeError):
+    raise SystemExit(0)  # refused, as a wrong shape is for a matrix
+raise AssertionError(f"no error; the gradient is {gradient.asnumpy()}")
+""",
+        documented="mindspore.vjp: vectors whose shape and type should be the same as net_output.",
+    ),
+    Defect(
+        "mindspore-6",
+        "mindspore",
+        "2.10.0",
+        ("MOD-2",),
+        "silently-wrong",
+        "expm1 near zero has the error of exp(x) - 1: 8e-8 at 1e-10, in float64.",
+        _HEAD
+        + """
+y = ops.expm1(tensor([1e-10]))
+np.testing.assert_allclose(y.asnumpy(), [np.expm1(1e-10)], rtol=1e-12)
+""",
+    ),
+)
