@@ -22,11 +22,11 @@ class ChainerEngine(TapeEngine):
     conventions: Mapping[str, str] = {
         "refuses_mixed_dtypes": "a function checks that the types of its arguments agree"
         " (Define your own function, Type checking)",
-        "untracked_roots": "backward of a variable that no function made has no effect, and one that"
-        " requires no gradient is given none (no_backprop_mode; Variable, requires_grad)",
+        "untracked_roots": "backward of a variable that no function made has no effect, and"
+        " one that requires no gradient is given none (no_backprop_mode; Variable, requires_grad)",
         "none_for_unused": "where no gradient passes a function gives None (FunctionNode.backward)",
-        "untracked_inputs": "the flag says whether backward sets a gradient; chainer.grad sets none,"
-        " and is not told by it (Variable, requires_grad)",
+        "untracked_inputs": "the flag says whether backward sets a gradient; chainer.grad sets"
+        " none, and is not told by it (Variable, requires_grad)",
         "seeds_in_grad": "the initial error is the gradient that the variable has already"
         " (Variable.backward)",
         "fills_ones": "where a gradient of an output is None an array filled with 1 is used"

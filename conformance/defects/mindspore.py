@@ -90,7 +90,7 @@ for _ in range(200):
         "2.10.0",
         ("COT-4", "ERR-2"),
         "silently-wrong",
-        "The function that vjp returns takes a vector of two elements for a scalar, and adds it up.",
+        "The function that vjp returns takes two elements for a scalar, and adds them up.",
         _HEAD
         + """
 value, pull = ms.vjp(lambda x: ops.sum(x * x), tensor([1.0, 2.0]))
