@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,8 @@ class TorchLikeFunctions:
         self._share = getattr(self.module, "from_numpy", None) if engine.device is None else None
         if getattr(self.module, "_C", None) is None:  # only PyTorch's shares NumPy's memory
             self._share = None
+        graph = getattr(getattr(self.module, "autograd", None), "graph", None)
+        self._run = getattr(graph, "_engine_run_backward", None) if self._share else None
         self._floats = {
             getattr(self.module, name, None): name
             for name in "float64 float32 float16 bfloat16 complex128 complex64".split()
@@ -70,7 +71,9 @@ class TorchLikeFunctions:
         Plain tensors may share the memory of `array`. `strided`: every other element of memory, the
         dimensions in reverse. `expanded`: one element seen at every position.
         """
-        if arrangement == "strided":
+        if arrangement == "plain":
+            tensor = self._tensor(array, dtype)
+        elif arrangement == "strided":
             shape = (*array.shape[::-1], 2)
             buffer = np.full(shape, SENTINEL, array.dtype)
             buffer[..., 0] = array.transpose()
@@ -84,7 +87,7 @@ class TorchLikeFunctions:
 
     def _tensor(self, array: Array, dtype: str) -> Tensor:
         tensor = self._share(array) if self._share is not None else self.engine.tensor(array)
-        if dtype == "float64" and tensor.dtype is self._float64:
+        if tensor.dtype is self._float64 and dtype == "float64":
             return tensor
         wanted = getattr(self.module, dtype)
         return tensor if tensor.dtype == wanted else tensor.to(wanted)
@@ -92,9 +95,11 @@ class TorchLikeFunctions:
     def values(self, tensor: Tensor) -> Array:
         """Return the values in float64 or complex128; may share the tensor's memory."""
         if tensor.dtype is self._float64 and self._share is not None:
-            with suppress(RuntimeError):  # lazily negated, or a zero that has no memory
+            try:
                 shared: Array = tensor.detach().numpy()
                 return shared
+            except RuntimeError:  # lazily negated, or a zero that has no memory
+                pass
         if tensor.dtype is self._bfloat16:
             tensor = tensor.detach().to(self.module.float32)
         array = self.engine.numpy(tensor)
@@ -121,6 +126,12 @@ class TorchLikeFunctions:
         ]
         if not pairs:
             return [None] * len(leaves)
+        if self._run is not None and not create_graph:  # what grad calls, its own checks left out
+            roots, seeds = zip(*pairs, strict=True)
+            found: Sequence[Tensor | None] = self._run(
+                roots, seeds, True, False, tuple(leaves), True, accumulate_grad=False
+            )
+            return found
         return self.engine.grad_of(
             [o for o, _ in pairs], leaves, [c for _, c in pairs],
             retain_graph=True, create_graph=create_graph, allow_unused=True,

@@ -43,8 +43,13 @@ class Variable:
         return tuple(int(i) for i in np.unravel_index(position, self.shape)) if self.shape else ()
 
 
+_DOUBLE = np.dtype(np.float64)
+
+
 def flat(array: Array) -> Array:
     """Return an array's numbers as one real vector, real and imaginary parts in turn."""
+    if array.dtype is _DOUBLE:
+        return array.reshape(-1)
     if array.dtype.kind == "c":
         wide = np.ascontiguousarray(array, np.complex128).reshape(-1)
         parts: Array = wide.view(np.float64)

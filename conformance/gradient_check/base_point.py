@@ -60,7 +60,7 @@ class BasePoint:
         self.unit = target.output_unit(self.recording)
         self.scales = scales(self.point, target.spans) if steps is None else steps
         self.finite = np.isfinite(self.outputs)
-        self._all_finite = bool(self.finite.all())
+        self.all_finite = np.count_nonzero(self.finite) == self.finite.size
 
     @cached_property
     def output_variables(self) -> tuple[Variable, ...]:
@@ -85,7 +85,7 @@ class BasePoint:
         drawn = signed(self.random, self.outputs.size)
         if self.unit < 2.0**-50:
             drawn = drawn * DIGITS
-        return drawn if self._all_finite else np.where(self.finite, drawn, 0.0)
+        return drawn if self.all_finite else np.where(self.finite, drawn, 0.0)
 
     def direction(self, gradient: Array) -> Array:
         """Return a random direction in proportion to the sizes of the elements.
@@ -94,8 +94,11 @@ class BasePoint:
         that an error in proportion to the gradient shows at its full size.
         """
         drawn = signed(self.random, self.point.size) * self.scales
-        drawn = np.copysign(drawn, np.where(gradient == 0, drawn, gradient))
-        return drawn if np.isfinite(drawn).all() else np.where(np.isfinite(drawn), drawn, 0.0)
+        if np.count_nonzero(gradient) < gradient.size:
+            gradient = np.where(gradient == 0, drawn, gradient)
+        drawn = np.copysign(drawn, gradient)
+        finite = np.isfinite(drawn)
+        return drawn if np.count_nonzero(finite) == finite.size else np.where(finite, drawn, 0.0)
 
     def line(self, direction: Array) -> Line:
         """Return the function along a direction."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -145,12 +146,13 @@ class TapeFunctions:
 
 
 Bridge = TorchLikeFunctions | TapeFunctions
+_torch_like = cache(TorchLikeFunctions)
 
 
 def bridge_to(engine: Engine) -> Bridge:
     """Return the way to call functions on tensors of the engine."""
     if isinstance(engine, TorchLikeEngine):
-        return TorchLikeFunctions(engine)
+        return _torch_like(engine)
     if not isinstance(engine, (TapeEngine, FunctionalEngine)):
         raise UsageError(
             f"{engine.name or type(engine).__name__} is neither a TapeEngine nor a"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,8 +15,7 @@ ROUNDING = 16.0
 """Units of roundoff, of the sum of the magnitudes, granted to a gradient until it is measured."""
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(NamedTuple):
     """⟨gradient, direction⟩ and the slope of the function along the direction.
 
     limit: the most that rounding and the numeric error may put between them; scale: the sum of the
@@ -67,14 +66,14 @@ def compare(
     do to the analytic side.
     """
     analytic = float(gradient @ line.direction)
-    magnitudes = float(np.abs(gradient) @ np.abs(line.direction))
+    magnitudes = float(np.abs(gradient) @ line.sizes)
     rounding = ROUNDING * line.unit * magnitudes + spread
     expected = line.usual_noise(weights) if noise is None else noise
     wanted = line.unit**0.4
     best: Comparison | None = None
     for first, depth in _plans(line, expected, magnitudes):
         slope = line.slope(weights, first, expected, depth)
-        numeric = _magnitude(line, weights, first)
+        numeric = _magnitude(line, weights, first, depth)
         limit = slope.error + rounding + ROUNDING * line.unit * numeric
         if not math.isfinite(limit):
             limit = math.inf
@@ -98,12 +97,11 @@ def _plans(line: Line, noise: float, magnitudes: float) -> list[tuple[int, int]]
     return windows
 
 
-def _magnitude(line: Line, weights: Array, first: int) -> float:
+def _magnitude(line: Line, weights: Array, first: int, depth: int) -> float:
     """Return Σ |weights|·|slopes of the outputs|, to within the accuracy of one difference."""
-    up, down = line.sample(first)
     with np.errstate(all="ignore"):
-        changes = np.abs(up - down)
-        total = float(np.abs(weights) @ changes)
+        changes, sizes = np.abs(line.changes(first, depth)[0]), np.abs(weights)
+        total = float(sizes @ changes)
         if total != total:
-            total = float(np.abs(weights) @ np.where(weights == 0, 0.0, changes))
-    return total * 2.0 ** (first - 1)
+            total = float(sizes @ np.where(weights == 0, 0.0, changes))
+    return total

@@ -29,10 +29,10 @@ def scales(point: Array, parts: list[slice]) -> Array:
         own = magnitude[part]
         if own.size == 0:
             continue
-        largest = float(own.max())
+        largest = float(np.maximum.reduce(own))
         if not largest < np.inf:
             largest = float(np.max(own, initial=0.0, where=np.isfinite(own)))
-        if own.min() == 0.0:
+        if np.count_nonzero(own) < own.size:
             own[own == 0.0] = largest or 1.0
     scale: Array = (magnitude.view(np.int64) & EXPONENT).view(np.float64)
     return scale

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from conformance.gradient_check.numerics import NOISE, Slope, extrapolated
+from conformance.gradient_check.numerics import NOISE, Slope, extrapolated, extrapolated_slope
 from conformance.gradient_check.targets import Target
 from conformance.observation import Array
 
@@ -46,7 +46,9 @@ class Line:
         self.target, self.start, self.direction = target, start, direction
         self.outputs, self.unit = outputs, unit
         self._samples: dict[int, tuple[Array, Array]] = {}
+        self._changes: dict[tuple[int, int], Array] = {}
         self.skipped = 0
+        self.sizes = np.abs(direction)
 
     def sample(self, level: int) -> tuple[Array, Array]:
         """Return the outputs at +2^-level and at -2^-level; a failed evaluation is NaN."""
@@ -107,11 +109,27 @@ class Line:
 
         noise: what rounding is taken to add to that sum.
         """
-        levels = range(first, first + depth)
         with np.errstate(all="ignore"):
-            sums = [self._difference(level, weights) * 2.0 ** (level - 1) for level in levels]
-        value, error = extrapolated(np.array(sums), noise * 2.0**first, 2)
+            changes = self.changes(first, depth)
+            sums = (changes @ weights).tolist()
+            total = sum(sums)
+            if total - total == 0.0:
+                return extrapolated_slope(sums, noise * 2.0**first)
+            sums = np.where(weights == 0, 0.0, changes) @ weights
+            value, error = extrapolated(sums, noise * 2.0**first, 2)
         return Slope(float(value), float(error))
+
+    def changes(self, first: int, depth: int = DEPTH) -> Array:
+        """Return the central differences of the outputs at the levels of a window, one a row."""
+        found = self._changes.get((first, depth))
+        if found is None:
+            found = np.empty((depth, self.outputs.size))
+            for row in range(depth):
+                up, down = self.sample(first + row)
+                np.subtract(up, down, out=found[row])
+                found[row] *= 2.0 ** (first + row - 1)
+            self._changes[first, depth] = found
+        return found
 
     def _difference(self, level: int, weights: Array) -> float:
         up, down = self.sample(level)
@@ -123,9 +141,10 @@ class Line:
 
     def usual_noise(self, weights: Array) -> float:
         """Return the rounding noise of Σ weights·outputs if each output is good to a roundoff."""
-        total = float(np.abs(weights) @ np.abs(self.outputs))
+        sizes = np.abs(weights)
+        total = float(sizes @ np.abs(self.outputs))
         if total != total:
-            total = float(np.abs(weights) @ np.where(weights == 0, 0.0, np.abs(self.outputs)))
+            total = float(sizes @ np.where(weights == 0, 0.0, np.abs(self.outputs)))
         return NOISE * self.unit * total
 
     def along(self, first: int, noise: Array | float, depth: int = DEPTH) -> Slopes:

@@ -57,7 +57,7 @@ class Recording:
             seeds.extend(target.like(t, np.ones(target.numbers(t)), "plain") for t in roots)
         elif len(self.tensors) == 1 and omit is None:
             roots = self.tensors
-            seeds.append(target.like(roots[0], cotangent.copy(), arrangement))
+            seeds = [target.like(roots[0], cotangent.copy(), arrangement)]
         else:
             cotangent = cotangent.copy()  # a backward may write into it
             roots, start = self.tensors, 0
@@ -130,7 +130,7 @@ class Target:
         """Return the target computed in double precision; itself where it already is."""
         if self.unit <= unit_roundoff("float64"):
             return self
-        wide = copy.copy(self)
+        wide = self._copied()
         if self._parameters:
             wide.function = copy.deepcopy(self.function)
             wide.function.double()
@@ -194,7 +194,9 @@ class Target:
     def evaluate(self, point: Array) -> Array:
         """Return the outputs at a point as one real vector, nothing tracked."""
         outputs = self.call(self.tensors(point, False))
-        return self._joined(outputs if self.kept is None else [outputs[i] for i in self.kept])
+        if self.kept is not None and self.kept != (0,):
+            outputs = [outputs[i] for i in self.kept]
+        return self._joined(outputs[:1] if self.kept == (0,) else outputs)
 
     def record(
         self, point: Array, arrangement: str = "plain", *, only: int | None = None,
@@ -223,7 +225,7 @@ class Target:
 
     def reshaped(self, shapes: Sequence[tuple[int, ...]], point: Array) -> Target:
         """Return the target for inputs of other shapes, at a point of as many numbers."""
-        other = copy.copy(self)
+        other = self._copied()
         other.variables, start = (), 0
         for variable, shape in zip(self.variables, shapes, strict=True):
             size = math.prod(shape) * (2 if variable.is_complex else 1)
@@ -236,8 +238,13 @@ class Target:
 
     def at(self, point: Array) -> Target:
         """Return the target at another point."""
-        other = copy.copy(self)
+        other = self._copied()
         other.point = point
+        return other
+
+    def _copied(self) -> Target:
+        other = Target.__new__(Target)
+        other.__dict__.update(self.__dict__)
         return other
 
     def pull(
@@ -273,6 +280,10 @@ class Target:
 
     def gathered(self, gradients: Sequence[Tensor | None], variables: Sequence[Variable]) -> Array:
         """Return gradients of variables as one real vector, zero where there is none."""
+        if len(gradients) == 1 and gradients[0] is not None and not variables[0].is_complex:
+            values = self.bridge.values(gradients[0])
+            if values.shape == variables[0].shape and values.dtype == np.float64:
+                return values.reshape(-1).copy()
         parts = []
         for variable, gradient in zip(variables, gradients, strict=True):
             size = variable.span.stop - variable.span.start
@@ -299,20 +310,20 @@ class Target:
     def like(self, tensor: Tensor, values: Array, arrangement: str) -> Tensor:
         """Return a cotangent for an output tensor."""
         dtype = self.bridge.dtype_name(tensor)
-        shaped = values.view(np.complex128) if dtype.startswith("complex") else values
+        shaped = values if dtype == "float64" or "c" != dtype[0] else values.view(np.complex128)
         return self.bridge.leaf(
             shaped.reshape(self.bridge.shape(tensor)), dtype, False, arrangement
         )
 
     def output_unit(self, recording: Recording) -> float:
         """Return the unit roundoff of the coarsest dtype among the variables and the outputs."""
-        dtypes = [self.bridge.dtype_name(t) for t in recording.tensors]
-        return max([self.unit, *(unit_roundoff(dtype) for dtype in dtypes)])
+        dtypes = {self.bridge.dtype_name(t) for t in recording.tensors}
+        return max([self.unit, *map(unit_roundoff, dtypes)])
 
     def _joined(self, outputs: Sequence[Tensor]) -> Array:
+        if len(outputs) == 1:
+            return flat(self.bridge.values(outputs[0]))
         parts = [flat(self.bridge.values(tensor)) for tensor in outputs]
-        if len(parts) == 1:
-            return parts[0]
         return np.concatenate(parts) if parts else np.zeros(0)
 
 
