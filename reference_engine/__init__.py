@@ -41,7 +41,6 @@ from reference_engine.modes import (
 )
 from reference_engine.ops import creation, methods
 from reference_engine.ops.creation import from_numpy, manual_seed, ones, tensor, zeros
-from reference_engine.serialization import load, save
 from reference_engine.tensor import Size, Tensor
 
 half, float, double = float16, float32, float64
@@ -62,6 +61,8 @@ def is_tensor(value: object) -> bool:  # type: ignore[valid-type]
 
 #: packages, imported when first used, and namespaces made of the table's rows
 _PACKAGES = ("func", "nn", "optim", "viz")
+#: functions of modules that few programs use
+_ELSEWHERE = {"vmap": "func", "load": "serialization", "save": "serialization"}
 _NAMESPACES = ("fft", "linalg", "masked", "special")
 
 
@@ -76,8 +77,9 @@ def __getattr__(name: str) -> Any:
         utils = globals()[name] = ModuleType("reference_engine.utils")
         vars(utils)["checkpoint"] = import_module("reference_engine.checkpoint")
         return utils
-    if name == "vmap":
-        return import_module("reference_engine.func").vmap
+    if name in _ELSEWHERE:
+        module = import_module(f"reference_engine.{_ELSEWHERE[name]}")
+        return globals().setdefault(name, getattr(module, name))
     found = methods.function(name)
     if found is not None:
         globals()[name] = found

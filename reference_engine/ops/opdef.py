@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from math import inf
 from re import sub
 from types import CodeType
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 Rule: TypeAlias = "Callable[..., Any]"
 Partial: TypeAlias = "Rule | int | float"
@@ -74,7 +74,7 @@ class Facts:
     fill: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # not frozen: to make hundreds of them would take 6 ms
 class OpDef:
     """One operation. ``name`` is PyTorch's without ``torch.``, e.g. ``"nn.functional.conv2d"``."""
 
@@ -109,7 +109,7 @@ class OpDef:
     methods: tuple[str, ...]
     #: other names under which the function is found
     aliases: tuple[str, ...]
-    #: class name of the graph's nodes, as PyTorch's
+    #: class name of the graph's nodes, as PyTorch's; empty where there are none
     node: str
     #: parameter that is given, or input that is a tensor → the digit that ends the node's name
     nodes: Mapping[str, int | Callable[[Any], int]]
@@ -184,8 +184,7 @@ def composite(name: str, forward: Rule, **row: Any) -> OpDef:
 
 
 # registration -------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class _Signature:
+class _Signature(NamedTuple):
     inputs: tuple[str, ...]
     optional: frozenset[str]
     params: dict[str, object]
@@ -262,7 +261,7 @@ def _register(
         undefined=row.pop("undefined", False),
         methods=tuple(row.pop("methods", short)),
         aliases=aliases,
-        node=row.pop("node", "") or _node_name(name),
+        node=row.pop("node", "") or (_node_name(name) if rules else ""),
         nodes=row.pop("nodes", {}),
         facts=Facts(**words) if words else _NO_FACTS,
     )
@@ -301,23 +300,28 @@ def _check(op: OpDef) -> None:
     if op.kind == "bilinear" and len(op.rules) != 2:
         rules = list(op.rules)
         raise TypeError(f"row {op.name!r}: a bilinear op has two vjp_<input> rules, got {rules}")
-    if op.rules:
-        inputs = [n.lstrip("*") for n in op.inputs]
-        outputs = [n.lstrip("*") for n in op.outputs]
-        known = {*inputs, *outputs, *op.params, "g", *(f"g_{n}" for n in outputs)}
-        known.update(n + fact for n in inputs for fact in ("_shape", "_dtype", "_device"))
-        asked = {n for rule in op.rules.values() for n in needs(rule)} - known
-        if op.jvp is not None:
-            asked.update({*needs(op.jvp)} - known - {f"t_{n}" for n in inputs})
-        if asked:
-            raise TypeError(
-                f"row {op.name!r}: a rule asks for {sorted(asked)}, "
-                f"but there is only {sorted(known)}"
-            )
+    for rule in op.rules.values():
+        _check_names(op, needs(rule), "")
+    if op.jvp is not None:
+        _check_names(op, needs(op.jvp), "t_")
     if op.variadic and len(op.inputs) > 1 and op.kind != "composite":
         raise TypeError(f"row {op.name!r}: beside {op.inputs[0]} there can be no other array input")
     if op.view and op.kind != "linear":
         raise TypeError(f"row {op.name!r}: a view is a linear op, got kind {op.kind}")
+
+
+def _check_names(op: OpDef, asked: tuple[str, ...], tangent: str) -> None:
+    for name in asked:
+        if name == "g" or name.removeprefix(tangent) in op.inputs or name in op.params:
+            continue  # nearly always
+        inputs, outputs = ([n.lstrip("*") for n in of] for of in (op.inputs, op.outputs))
+        known = {*inputs, *outputs, *op.params, "g", *("g_" + n for n in outputs)}
+        known.update(n + fact for n in inputs for fact in ("_shape", "_dtype", "_device"))
+        known.update(tangent + n for n in inputs)
+        if name not in known:
+            raise TypeError(
+                f"row {op.name!r}: a rule asks for {name!r}, but there is only {sorted(known)}"
+            )
 
 
 def needs(rule: Partial) -> tuple[str, ...]:
