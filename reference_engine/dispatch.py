@@ -160,9 +160,17 @@ def bring_together(run: Operator, inputs: Sequence[Any]) -> tuple[list[Any], Bac
         device = "cpu"  # where numbers are: torch combines 0-d ones with any device's arrays
     promoted = run.promoted * len(inputs) if run.variadic else run.promoted
     return [
-        _raw(backend, x, common if joins else None, device)
+        _raw(backend, x, common if joins else _number_dtype(x, inputs), device)
         for x, joins in zip(inputs, promoted, strict=False)
     ], backend
+
+
+def _number_dtype(x: Any, inputs: Sequence[Any]) -> dtype | None:
+    """The dtype of a number that is not promoted: as precise as the op's first tensor."""
+    if not isinstance(x, NUMBERS):
+        return None
+    first = next(t.dtype for t in inputs if isinstance(t, Tensor))
+    return result_type([first], [], [of_python(x)])
 
 
 def _check_operand(run: Operator, position: int, x: Any) -> None:
@@ -189,7 +197,7 @@ def _common_dtype(run: Operator, inputs: Sequence[Any]) -> dtype:
 def _raw(backend: Backend, x: Any, common: dtype | None, device: Any) -> Any:
     if isinstance(x, Tensor):
         return x._raw if common is None else backend.cast(x._raw, common)
-    return x if x is None else backend.asarray(x, common or of_python(x), device=device)
+    return x if x is None else backend.asarray(x, common, device=device)
 
 
 def input_edges(run: Operator, inputs: Sequence[Any]) -> list[tuple[Node | None, int]] | None:

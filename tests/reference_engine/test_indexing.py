@@ -116,3 +116,15 @@ def test_advanced_writes_need_the_same_dtype(engine: Any) -> None:
     x = engine.zeros(3)
     with pytest.raises(RuntimeError, match="dtype"):
         x[engine.tensor([0])] = engine.ones(1, dtype=engine.float64)
+
+
+def test_a_number_is_written_as_precisely_as_the_tensor_holds(engine: Any) -> None:
+    x = engine.zeros(2, dtype=engine.float64)
+    x[0] = 1e-5
+    x[x == 0] = 1e-6
+    assert x.tolist() == [1e-5, 1e-6]
+    assert x.fill_(0.1).tolist() == [0.1, 0.1]
+    assert x.scatter(0, engine.tensor([1]), 0.3).tolist() == [0.1, 0.3]
+    z = engine.zeros(1, dtype=engine.complex128)
+    z[0] = 0.1 + 0.3j
+    assert z.tolist() == [0.1 + 0.3j]
