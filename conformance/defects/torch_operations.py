@@ -149,8 +149,8 @@ assert x.grad.tolist() == [0, 1], f"{x.grad.tolist()} is not [0, 1]"
     _wrong(
         11,
         "HIGH-1",
-        "The second derivative of the determinant of a zero matrix is nan; that of 2 × 2 matrices is"
-        " 1 or -1 everywhere.",
+        "The second derivative of the determinant of a zero matrix is nan; that of 2 × 2 matrices"
+        " is 1 or -1 everywhere.",
         """
 x = number([[0.0, 0.0], [0.0, 0.0]])
 cofactors, = torch.autograd.grad(torch.linalg.det(x), x, create_graph=True)
@@ -312,6 +312,44 @@ with forward.dual_level():
         forward.make_dual(x, torch.ones_like(x) * x), weight, torch.tensor(1), options=options)
     tangent = forward.unpack_dual(dual).tangent
 assert tangent is not None and tangent.item() != 0, f"tangent {tangent}"
+""",
+    ),
+    _wrong(
+        40,
+        "LEAF-1",
+        "The gradient of ctc_loss is that of a log_softmax before it: exp(log_probs) too much.",
+        """
+x = torch.tensor([[[0.5, 0.5]]], dtype=torch.float64).log().requires_grad_()
+one = torch.tensor([1])
+torch.nn.functional.ctc_loss(x, torch.tensor([[1]]), one, one).backward()
+assert x.grad.flatten().tolist() == [0, -1], f"{x.grad.flatten().tolist()} is not [0, -1]"
+""",
+    ),
+    _wrong(
+        41,
+        "LEAF-1",
+        "The gradient of householder_product is nan where a reflector is singular: it undoes them"
+        " instead of saving what they were applied to, and loses digits near such a reflector.",
+        """
+a = torch.zeros(2, 2, dtype=torch.float64, requires_grad=True)
+torch.linalg.householder_product(a, torch.ones(2, dtype=torch.float64)).sum().backward()
+assert not a.grad.isnan().any(), f"{a.grad.tolist()}"
+""",
+    ),
+    _wrong(
+        42,
+        "HIGH-1",
+        "The gradient of linear_cross_entropy in chunks is no part of a graph when one is created,"
+        " so that what is differentiated through it lacks a part.",
+        """
+from torch.nn.modules.linear_cross_entropy_options import LinearCrossEntropyOptions
+x = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64, requires_grad=True)
+weight = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], dtype=torch.float64)
+options = LinearCrossEntropyOptions(
+    chunking_method="auto", batch_chunk_size=2, allow_retain_graph=True)
+lost = torch.nn.functional.linear_cross_entropy(x, weight, torch.tensor(1), options=options)
+(g,) = torch.autograd.grad(lost, x, create_graph=True)
+assert g.requires_grad, "the gradient is a constant"
 """,
     ),
 )

@@ -17,19 +17,18 @@ _REAL: dict[str, Any] = {"complex": False, "methods": ()}
 
 # normalisations with their statistics -------------------------------------------------------------
 def _standard(F: Any, x: Any, dims: tuple[int, ...], eps: float) -> tuple[Any, Any, Any]:
-    """(normalised, mean, one over the standard deviation) over ``dims``, which stay as 1; the
-    statistics are no part of the graph, as in PyTorch.
-    """
+    """(normalised, mean, one over the standard deviation) over ``dims``, which stay as 1."""
     mean = F.mean(x, dim=dims, keepdim=True)
     centred = x - mean
     scale = F.rsqrt(F.mean(centred * centred, dim=dims, keepdim=True) + eps)
-    return centred * scale, mean.detach(), scale.detach()
+    return centred * scale, mean, scale
 
 
 def _layer_norm(F: Any, x: Any, weight: Any = None, bias: Any = None, *,
                 normalized_shape: Sequence[int], eps: float) -> Any:  # fmt: skip
     made, mean, scale = _standard(F, x, tuple(range(-len(normalized_shape), 0)), eps)
-    return affine(made, weight, bias), mean, scale
+    # the statistics are no part of the graph, as in PyTorch
+    return affine(made, weight, bias), mean.detach(), scale.detach()
 
 
 def _group_norm(F: Any, x: Any, weight: Any, bias: Any, N: int, C: int, HxW: int, group: int,

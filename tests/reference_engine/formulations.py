@@ -12,6 +12,8 @@ from typing import Any
 import mpmath
 import torch
 
+from tests.reference_engine.formulations_of_layers import OF_LAYERS
+
 
 class _Polygamma(torch.autograd.Function):
     """The n-th derivative of log Γ, in 30 digits rounded to float64."""
@@ -93,6 +95,7 @@ FORMULATIONS: dict[str, tuple[str, Callable[..., Any]]] = {
     "special.ndtr": ("torch-5", lambda x: torch.erfc(x * -(0.5**0.5)) / 2),
     "linalg.norm": ("torch-8", _norm_of_zeros),
     "linalg.norm.subgradients_at_zero": ("torch-8", _norm_of_zeros),
+    **OF_LAYERS,
 }
 def _cholesky_inverse(x: Any, upper: bool = False) -> Any:
     factor = x.triu().mH if upper else x.tril()

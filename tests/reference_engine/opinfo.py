@@ -38,7 +38,7 @@ KINDS = (torch.float64, torch.complex128)
 RANDOM = frozenset(
     "bernoulli normal nn.functional.dropout nn.functional.dropout2d nn.functional.dropout3d "
     "nn.functional.alpha_dropout nn.functional.feature_alpha_dropout nn.functional.rrelu "
-    "nn.functional.multi_head_attention_forward".split()
+    "nn.functional.multi_head_attention_forward svd_lowrank pca_lowrank".split()
 )
 #: the database calls these through functions of its own, with arguments in another order
 ADAPTED: dict[str, Callable[..., Any]] = {
@@ -54,6 +54,7 @@ ADAPTED: dict[str, Callable[..., Any]] = {
 METHODS = frozenset(
     "view view_as expand expand_as repeat unfold index_put reshape new_zeros to".split()
 )
+
 
 @cache
 def entries() -> dict[str, Any]:
@@ -93,6 +94,10 @@ def samples(entry: Any, kind: torch.dtype) -> list[Any]:
 def converted(v: Any, device: str) -> Any:
     """A sample's argument for the reference engine."""
     if isinstance(v, torch.Tensor):
+        if v.storage_offset():  # as_strided looks beyond its input
+            base = reference_engine.tensor(numbers(v._base), device=device)
+            view = base.as_strided(tuple(v.shape), v.stride(), v.storage_offset())
+            return view.detach().requires_grad_(v.requires_grad)
         array = reference_engine.tensor(numbers(v), device=device)
         kind = getattr(reference_engine, str(v.dtype)[6:])
         return array.to(kind).requires_grad_(v.requires_grad)
@@ -235,7 +240,8 @@ def of_torch(sample: Sample) -> Results:
     try:
         return sample.torch()
     except RuntimeError as error:
-        missing = "is not implemented" in str(error) or "proper Tensor but got None" in str(error)
+        missing = "is not implemented" in str(error) or "got None" in str(error)
+        missing = missing or "functions with out=... arguments" in str(error)
         if not sample.second or not missing:
             raise
         sample.second = False

@@ -1,0 +1,53 @@
+"""Decompositions that are drawn at random or whose refusals matter: what torch's samples cannot
+compare.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import reference_engine
+from reference_engine import linalg
+
+
+def _numbers(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+@pytest.mark.parametrize("device", ["cpu", "torch"])
+@pytest.mark.parametrize("name", ["svd_lowrank", "pca_lowrank"])
+def test_a_low_rank_matrix_has_the_factors_and_gradients_of_its_svd(name: str, device: str) -> None:
+    left, right = _numbers(5, 2), _numbers(4, 2, seed=1)
+    x = reference_engine.tensor(left @ right.T, device=device).requires_grad_()
+    u, s, v = getattr(reference_engine, name)(x, q=2)
+    centred = left @ right.T - (left @ right.T).mean(0) * (name == "pca_lowrank")
+    np.testing.assert_allclose(((u * s) @ v.mH).detach().cpu().numpy(), centred, atol=1e-10)
+    (got,) = reference_engine.autograd.grad((s * s).sum(), x)
+    other = torch.tensor(left @ right.T, requires_grad=True)
+    shifted = other - other.mean(0) if name == "pca_lowrank" else other
+    (expected,) = torch.autograd.grad((torch.linalg.svdvals(shifted)[:2] ** 2).sum(), other)
+    np.testing.assert_allclose(got.cpu().numpy(), expected.numpy(), atol=1e-9)
+
+
+def test_attention_without_dropout_is_torchs() -> None:
+    given = [_numbers(3, 2, 4, seed=i) for i in range(3)]
+    shapes = [(12, 4), (12,), (1, 1, 4), (1, 1, 4), (4, 4), (4,)]
+    weights = [_numbers(*shape, seed=9 + i) for i, shape in enumerate(shapes)]
+    results = []
+    for library in (torch, reference_engine):
+        q, k, v, w, b, bk, bv, ow, ob = (library.tensor(a).requires_grad_() for a in
+                                         (*given, *weights))  # fmt: skip
+        made, shares = library.nn.functional.multi_head_attention_forward(
+            q, k, v, 4, 2, w, b, bk, bv, True, 0.0, ow, ob)  # fmt: skip
+        total = (made * made).sum() + (shares * shares).sum()
+        gradients = library.autograd.grad(total, [q, k, v, w, b, bk, bv, ow, ob])
+        results.append([x.detach().numpy() for x in (made, shares, *gradients)])
+    for theirs, ours in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-11)
+
+
+def test_lu_without_pivots_is_refused() -> None:
+    with pytest.raises(RuntimeError, match="pivot"):
+        linalg.lu_factor(reference_engine.ones(2, 2), pivot=False)
