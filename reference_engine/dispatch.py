@@ -60,6 +60,18 @@ class Operator:
         """The class of the op's nodes."""
         return node_type(self.op.node)
 
+    def node_class_for(
+        self, inputs: Sequence[Any], params: Mapping[str, Any]
+    ) -> type[OpNode]:
+        """The class of a node: PyTorch's overloads of an op have nodes of their own."""
+        for name, number in self.op.nodes.items():
+            names = self.op.inputs
+            value = inputs[names.index(name)] if name in names else params.get(name)
+            if value is not None and (name in params or isinstance(value, Tensor)):
+                digit = number if isinstance(number, int) else number(value)
+                return node_type(f"{self.op.node[:-1]}{digit}")
+        return self.node_class
+
     def kernel(self, array_type: type) -> Kernel:
         """The function that computes the op on raw arrays of a type."""
         found = self.kernels.get(array_type)
@@ -244,7 +256,8 @@ def make_node(
     metas = tuple([(out._raw.shape, out._raw.dtype) for out in outputs])
     plan = run.plans.get(wanted, any(dtype in COMPLEX for _, dtype in metas))
     facts = plan.facts(inputs, params)
-    node = new_node(run.node_class, plan, parents, nrs, metas, (), facts)
+    node_class = run.node_class_for(inputs, params) if run.op.nodes else run.node_class
+    node = new_node(node_class, plan, parents, nrs, metas, (), facts)
     if MODES.anomaly:
         note_traceback(node)
     return node

@@ -12,7 +12,7 @@ from typing import Any
 
 from reference_engine.backends.base import NATIVE_FLOATING, of_array
 from reference_engine.dispatch import apply, operator
-from reference_engine.graph import CONSTANT, new_node
+from reference_engine.graph import CONSTANT, new_node, node_type
 from reference_engine.modes import MODES
 from reference_engine.ops.opdef import OpDef
 from reference_engine.storage import Storage
@@ -63,6 +63,8 @@ def binary(op: OpDef) -> Callable[[Any, Any], Any]:
     if len(facts) < len(plans):  # a rule asks for shapes or dtypes
         return lambda a, b: apply(run, (a, b), {})
     kernels, node_class = run.kernels, run.node_class
+    digit = op.nodes.get(op.inputs[1], 0)
+    tensors_class = node_type(f"{op.node[:-1]}{digit}") if digit else node_class
     follow_a, follow_b = run.follows
 
     def call(a: Any, b: Any) -> Any:
@@ -103,7 +105,8 @@ def binary(op: OpDef) -> Callable[[Any, Any], Any]:
             saved = _save((a, b, out), plan.sources) if plan.sources else ()
             metas = ((out._raw.shape, out._raw.dtype),)
             parents, nrs = (parent_a, parent_b), (nr_a, nr_b)
-            out._grad_fn = new_node(node_class, plan, parents, nrs, metas, saved, facts[wanted])
+            made = tensors_class if kind is Tensor else node_class
+            out._grad_fn = new_node(made, plan, parents, nrs, metas, saved, facts[wanted])
             out._tracked = True
         return out
 

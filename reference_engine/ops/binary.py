@@ -44,8 +44,10 @@ elementwise("div", _div, dx=lambda F, other: 1 / other,
             promotion="float", kinks=_NONZERO, aliases=("true_divide", "divide"),
             variants={"rounding_mode": "_div_whole"})  # fmt: skip
 # integers stay integers
-elementwise("_div_whole", _div, dx=0, dother=0, node="DivBackward1", complex=False, samples=[
-    (((2, 3), (3,)), {"rounding_mode": mode}) for mode in ("floor", "trunc")])  # fmt: skip
+elementwise("_div_whole", _div, dx=0, dother=0, node="DivBackward3", nodes={"other": 2},
+            complex=False, samples=[
+                (((2, 3), (3,)), {"rounding_mode": mode}) for mode in ("floor", "trunc")]
+            )  # fmt: skip
 
 
 def _power_slope(F: Any, x: Any, exponent: Any) -> Any:
@@ -65,11 +67,11 @@ def _exponent_slope(F: Any, x: Any, exponent: Any, y: Any, exponent_dtype: Any) 
 
 
 elementwise("pow", lambda xp, x, exponent: x**exponent, dx=_power_slope, dexponent=_exponent_slope,
-            domain={"x": _POSITIVE})  # fmt: skip
-elementwise("remainder", "remainder", dx=1, dother=lambda F, x, other: -F.floor(x / other),
-            complex=False, kinks="ties", domain={"other": _POSITIVE})  # fmt: skip
-elementwise("fmod", "fmod", dx=1, dother=lambda F, x, other: -F.trunc(x / other),
-            complex=False, kinks="ties", domain={"other": _POSITIVE})  # fmt: skip
+            nodes={"exponent": 1}, domain={"x": _POSITIVE})  # fmt: skip
+for _name, _whole in (("remainder", "floor"), ("fmod", "trunc")):
+    elementwise(_name, _name, dx=1, dother=(lambda verb: lambda F, x, other: -getattr(F, verb)(
+                    x / other))(_whole), nodes={"other": 1}, complex=False, kinks="ties",
+                domain={"other": _POSITIVE})  # fmt: skip
 
 # distance and angle
 elementwise("hypot", "hypot", dx=lambda F, x, y: x / y, dother=lambda F, other, y: other / y,
@@ -148,7 +150,7 @@ def _clamp_parts(F: Any, x: Any, min: Any, max: Any, v: Any, of_min: Any, of_max
     return F.where(above, of_max, part)
 
 
-own("clamp", _clamp,
+own("clamp", _clamp, node="ClampBackward1", nodes={"min": 0, "max": 0},
     vjp_x=lambda F, g, x, min, max: _clamp_parts(F, x, min, max, g, 0, 0),
     vjp_min=lambda F, g, x, min, max: _clamp_parts(F, x, min, max, F.zeros_like(g), g, 0),
     vjp_max=lambda F, g, x, min, max: _clamp_parts(F, x, min, max, F.zeros_like(g), 0, g),
@@ -156,13 +158,13 @@ own("clamp", _clamp,
     promotion="promote", inplace=True, complex=False, kinks="ties", aliases=("clip",),
     samples=[(((2, 3), -0.5, 0.5), {}), (((2, 3), None, 0.5), {}), (((2, 3), (3,), (2, 1)), {})],
     )  # fmt: skip
-own("clamp_min", lambda xp, x, min: xp.where(x < min, min, x),
+own("clamp_min", lambda xp, x, min: xp.where(x < min, min, x), nodes={"min": 1},
     vjp_x=lambda F, g, x, min: F.where(x < min, 0, g),
     vjp_min=lambda F, g, x, min: F.where(x < min, g, 0),
     jvp=lambda F, x, min, t_x, t_min: F.where(x < min, t_min, t_x),
     promotion="promote", inplace=True, complex=False, kinks="ties",
     samples=[(((2, 3), 0.1), {}), (((2, 3), (3,)), {})])  # fmt: skip
-own("clamp_max", lambda xp, x, max: xp.where(x > max, max, x),
+own("clamp_max", lambda xp, x, max: xp.where(x > max, max, x), nodes={"max": 1},
     vjp_x=lambda F, g, x, max: F.where(x > max, 0, g),
     vjp_max=lambda F, g, x, max: F.where(x > max, g, 0),
     jvp=lambda F, x, max, t_x, t_max: F.where(x > max, t_max, t_x),
@@ -170,7 +172,7 @@ own("clamp_max", lambda xp, x, max: xp.where(x > max, max, x),
     samples=[(((2, 3), 0.1), {}), (((2, 3), (3,)), {})])  # fmt: skip
 
 # of three numbers -------------------------------------------------------------------------------
-elementwise("lerp", lambda xp, x, end, weight: x + weight * (end - x),
+elementwise("lerp", lambda xp, x, end, weight: x + weight * (end - x), nodes={"weight": 1},
             dx=lambda F, weight: 1 - weight, dend=lambda F, weight: weight,
             dweight=lambda F, x, end: end - x)  # fmt: skip
 elementwise("addcmul", lambda xp, x, tensor1, tensor2, *, value=1: x + value * tensor1 * tensor2,

@@ -23,7 +23,7 @@ def _written(xp: Any, x: Any, value: Any) -> Any:
 
 
 elementwise("fill", _written, dx=0, dvalue=1, promotion="keep", methods=("fill",),
-            samples=[(((2, 3), ()), {})])  # fmt: skip
+            nodes={"value": 1}, samples=[(((2, 3), ()), {})])  # fmt: skip
 elementwise("copy", lambda xp, x, src, *, non_blocking=False: _written(xp, x, src), dx=0, dsrc=1,
             promotion="keep", methods=("copy",), node="CopyBackwards",
             samples=[(((2, 3), (3,)), {})])  # fmt: skip

@@ -137,7 +137,8 @@ def _masked_put(xp: Any, g: Any, mask: Any, *, size: Any) -> Any:
     return out
 
 
-linear("masked_fill", lambda xp, x, mask, value: xp.where(mask, value, x), fill={"mask": "bool"},
+linear("masked_fill", lambda xp, x, mask, value: xp.where(mask, value, x),
+       nodes={"value": 1}, fill={"mask": "bool"},
        transpose_x=lambda F, g, mask: F.where(mask, 0, g),
        transpose_value=lambda F, g, mask: F.where(mask, g, 0), promotion="promote", inplace=True,
        samples=[(((2, 3), (2, 3), 0.5), {}), (((2, 3), (3,), ()), {})])  # fmt: skip

@@ -57,8 +57,9 @@ def _spread(F: Any, g: Any, x_shape: Any, dim: Dims, keepdim: bool) -> Any:
     return F.expand(restore(F, g, x_shape, dim, keepdim), size=x_shape)
 
 
-linear("sum", _sum, transpose=_spread, samples=_DIMS)
-linear("mean", _mean, samples=_DIMS, transpose=lambda F, g, x_shape, dim, keepdim: _spread(
+linear("sum", _sum, transpose=_spread, samples=_DIMS, nodes={"dim": 1})
+linear("mean", _mean, samples=_DIMS, nodes={"dim": 1},
+       transpose=lambda F, g, x_shape, dim, keepdim: _spread(
     F, g / max(count(x_shape, dim), 1), x_shape, dim, keepdim))  # fmt: skip
 linear("sum_to_size", lambda xp, x, *, size: xp.sum_to_size(x, tuple(size)), order=("x", "*size"),
        transpose=lambda F, g, x_shape: F.expand(g, size=x_shape),
@@ -167,7 +168,7 @@ def _others(F: Any, x: Any, dim: int | None) -> Any:
     return before * F.flip(F.cumprod(F.cat(one, back, dim=dim), dim=dim), dims=(dim,))
 
 
-own("prod", _prod,
+own("prod", _prod, nodes={"dim": 1},
     vjp_x=lambda F, g, x, dim, keepdim:
         restore(F, g, x.shape, dim, keepdim) * F.conj(_others(F, x, dim)),
     jvp=lambda F, x, t_x, dim, keepdim: F.sum(t_x * _others(F, x, dim), dim=dim, keepdim=keepdim),

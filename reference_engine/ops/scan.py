@@ -154,7 +154,7 @@ _ORDER: dict[str, Any] = {
         F, g_values, indices, x_shape, dim, True),
     "jvp": lambda F, indices, t_x, dim: take_along(F, t_x, indices, dim, True),
 }  # fmt: skip
-own("sort", _sort, **_ORDER, samples=[
+own("sort", _sort, nodes={"stable": 1}, **_ORDER, samples=[
     (((2, 3),), {}), (((3, 2),), {"dim": 0, "descending": True}), (((),), {})])  # fmt: skip
 own("topk", _topk, **_ORDER, samples=[
     (((2, 4),), {"k": 2}), (((4, 2),), {"k": 3, "dim": 0, "largest": False})])  # fmt: skip

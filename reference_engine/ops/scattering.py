@@ -34,7 +34,8 @@ linear("index_copy", _index_copy, order=("x", "dim", "index", "source"), inplace
        samples=[(((3, 2), (2,), (2, 2)), {"dim": 0})],
        fill={"index": "permutation:dim"})  # fmt: skip
 # rows that are written twice count once in the value's cotangent
-linear("index_fill", _index_fill, order=("x", "dim", "index", "value"), inplace=True,
+linear("index_fill", _index_fill, nodes={"value": 1},
+       order=("x", "dim", "index", "value"), inplace=True,
        transpose_x=lambda F, g, index, dim: F.index_fill(g, dim=dim, index=index, value=0),
        transpose_value=lambda F, g, index, dim: F.sum(F.where(F.index_fill(
            F.zeros_like(g), dim=dim, index=index, value=1) == 1, g, 0)),

@@ -144,6 +144,7 @@ linear("unsqueeze", lambda xp, x, *, dim: xp.expand_dims(x, axis=axis(dim, x.ndi
        transpose=lambda F, g, x_shape: F.reshape(g, shape=x_shape),
        samples=_samples({"dim": 0}, {"dim": -1}, {"dim": 1}))  # fmt: skip
 linear("squeeze", _squeeze, transpose=lambda F, g, x_shape: F.reshape(g, shape=x_shape), view=True,
+       nodes={"dim": lambda dim: 1 if isinstance(dim, int) else 2},
        samples=_samples({}, {"dim": 0}, {"dim": (0, -1)}, {"dim": 1}, shape=(1, 3, 1)))  # fmt: skip
 # a cotangent of the expanded shape is summed where it meets the input's shape
 linear("expand", _expand, transpose=lambda F, g: g, view=True, order=("x", "*size"),

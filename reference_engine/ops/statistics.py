@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf, nan
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,14 @@ import numpy as np
 from reference_engine.backends.numpy_backend import NUMPY
 from reference_engine.ops.dims import axis
 from reference_engine.ops.opdef import composite, nondiff, own
-from reference_engine.ops.reduction import ONE_DIM, is_complex, put_along, take_along, ties_jvp, ties_vjp
+from reference_engine.ops.reduction import (
+    ONE_DIM,
+    is_complex,
+    put_along,
+    take_along,
+    ties_jvp,
+    ties_vjp,
+)
 from reference_engine.ops.scan import argsort, back_to_front, recurrence, shifted
 
 # without nan --------------------------------------------------------------------------------------

@@ -84,4 +84,4 @@ def _round(xp: Any, x: Any, *, decimals: int = 0) -> Any:
     return xp.round(x * scale) / scale
 
 
-elementwise("round", _round, dx=0, complex=False, kinks={"x": "integers"})
+elementwise("round", _round, dx=0, complex=False, kinks={"x": "integers"}, nodes={"decimals": 1})

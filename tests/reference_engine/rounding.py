@@ -2,9 +2,10 @@
 
 As in ``conformance.compare.tolerance``: λ·√n times what one rounding does to a result, n being the
 most elements of any tensor. One rounding is u times the largest element of the result's array (of a
-derivative, also of the derivatives that it is made of), or what it does inside: measured by changes of relative size ``STEP`` with random signs, scaled down to
-u, of inputs, cotangents, tangents and every intermediate result: torch's, and where these do not
-explain a difference, the reference engine's, which has more of them than torch's fused kernels.
+derivative, also of the derivatives that it is made of), or what it does inside: measured by changes
+of relative size ``STEP`` with random signs, scaled down to u, of inputs, cotangents, tangents and
+every intermediate result: torch's, and where these do not explain a difference, the reference
+engine's, which has more of them than torch's fused kernels.
 
 Half of the draws choose signs by an element's magnitude alone, which keeps ties, symmetry and
 constants. Independent signs show what cancellation costs; where they decide between two answers, at
@@ -53,7 +54,9 @@ class PerturbingTorch(TorchDispatchMode):
         super().__init__()
         self.draw = draw
 
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         self.draw += 1000  # other signs for another operation
         out = function(*args, **kwargs or {})
         if function._schema.returns and all(r.alias_info is None for r in function._schema.returns):
@@ -112,7 +115,8 @@ def differences(
                 yield f"output {n}, {key}: {g.dtype} {g.shape}, torch {e.dtype} {e.shape}"
                 continue
             u = max(roundoff(e), coarsest)
-            spread = u * max(size(theirs.get(k, e)) for k in theirs.keys() | {key} if _feeds(k, key))
+            terms = (size(found) for k, found in theirs.items() if _feeds(k, key))
+            spread = u * max([size(e), *terms])
             for i, source in enumerate((None, *again)):
                 if source is not None:
                     draws = drawn[i] = drawn.get(i) or [source(k) for k in range(DRAWS)]
@@ -136,7 +140,7 @@ def _feeds(part: str, key: str) -> bool:
 
 
 def _spread(moved: list[Any]) -> float:
-    """What a relative change of 1 does to a result: of the draws that do not decide between two answers."""
+    """What a relative change of 1 does to a result, by draws that keep to one of two answers."""
     far = [change(m, moved[0]) for m in moved[2::2]], [change(m, moved[1]) for m in moved[3::2]]
     sure = [c for c in (*far[0], *far[1]) if c <= math.sqrt(STEP) * max(size(moved[0]), 1.0)]
     return max(sure, default=0.0) / STEP
