@@ -12,6 +12,7 @@ from conformance.errors import InvalidProgram
 from conformance.leaves import GRID, HIGH, LOW, leaf_array
 from conformance.observation import Array
 from conformance.program import BLOCKS, VERBS, Literal, Param, Program, Ref, Step
+from conformance.strategies.replacements import replacements
 
 Fails = Callable[[Program], bool]
 PLAIN = (1.0, 2.0, 3.0, -1.0, -2.0, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 0.25, 0.75, 1.25, 1.75)
@@ -27,7 +28,8 @@ class Spent(Exception):
 def simplify(program: Program, fails: Fails) -> Program:
     """Return a simpler program for which `fails` still holds, as it does for `program`.
 
-    First steps are dropped, with all that depends on them, then seeded leaves become literals. In a
+    First steps are dropped, with all that depends on them, then replaced by simpler ones
+    (`conformance.strategies.replacements`), then seeded leaves become literals. In a
     program that promises figures or errors, only steps that cannot touch those promises are
     dropped; in one that is judged by oracles alone, any step may go. Where `fails` raises `Spent`,
     what was found so far is returned.
@@ -42,7 +44,7 @@ def simplify(program: Program, fails: Fails) -> Program:
         return False
 
     with suppress(Spent):
-        shorter = _plain_leaves(_shorter(program, better), better)
+        shorter = _plain_leaves(_replaced(_shorter(program, better), better), better)
         tidy = _tidy(shorter)
         if tidy != shorter:
             better(tidy)
@@ -59,10 +61,28 @@ def _shorter(program: Program, fails: Fails) -> Program:
             return program
 
 
+def _replaced(program: Program, fails: Fails) -> Program:
+    """Replace steps by simpler ones in a program that is judged by oracles alone."""
+    if _promises(program):
+        return program
+    while True:
+        for steps in replacements(program):
+            found = next((p for p in _program(steps) if fails(p)), None)
+            if found is not None:
+                program = _shorter(found, fails)
+                break
+        else:
+            return program
+
+
+def _promises(program: Program) -> bool:
+    return any(step.expect is not None or step.refused for step in program.walk())
+
+
 def _without_one(program: Program) -> Iterator[Program]:
     """Yield the program without its last step, then without each step in turn, the last first."""
     yield from _program(program.steps[:-1])  # no promise rests on what comes after it
-    free = not any(step.expect is not None or step.refused for step in program.walk())
+    free = not _promises(program)
     steps = list(program.walk())
     for dropped in reversed(steps):
         gone = {id(dropped)}
