@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -155,8 +156,7 @@ class Conversions(Tensor):
             result = function_of(REGISTRY["_to_copy"])(result, dtype=kind)
         order = kwargs.get("memory_format")
         if order is not None and not isinstance(order.value, str):
-            result = result.clone(memory_format=order)
-            return result
+            return result.clone(memory_format=order)  # type: ignore[no-any-return]
         return self.clone() if copy and result is self else result
 
     def type_as(self, other: Tensor) -> Tensor:
@@ -181,13 +181,15 @@ class Conversions(Tensor):
         with no_grad():
             made = _rebuilt(type(self), of_array(self._raw).copy(self._raw), self.requires_grad)
         memo[id(self)] = made
+        vars(made).update(deepcopy(vars(self), memo))
         if self._rare is not None and self._rare.grad is not None:
             made.grad = self._rare.grad.__deepcopy__(memo)
         return made
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         array = of_array(self._raw).to_numpy(self._raw)
-        return _unpickled, (type(self), array, str(self.device), self.dtype, self.requires_grad)
+        about = (type(self), array, str(self.device), self.dtype, self.requires_grad)
+        return _unpickled, about, vars(self) or None
 
 
 def _destination(

@@ -33,10 +33,12 @@ class Tensor:
 
     ``_tracked`` False means that no gradient is needed; True that one is, or for a view that one
     may be. ``_grad_fn`` and ``_nr`` are the edge of a non-leaf that is not a view; leaves and views
-    keep theirs in ``_rare`` (see :meth:`_edge`).
+    keep theirs in ``_rare`` (see :meth:`_edge`). ``__dict__`` holds a user's own attributes.
     """
 
-    __slots__ = ("__weakref__", "_grad_fn", "_nr", "_rare", "_raw", "_storage", "_tracked")
+    __slots__ = (
+        "__dict__", "__weakref__", "_grad_fn", "_nr", "_rare", "_raw", "_storage", "_tracked",
+    )  # fmt: skip
 
     _raw: Any
     _storage: Storage

@@ -126,6 +126,15 @@ def deepcopy_of_a_leaf(lib: Any) -> Any:
 
 
 @SCENARIOS
+def attributes_of_a_users_own(lib: Any) -> Any:
+    x = lib.tensor([1.0, 2.0])
+    x.note = ["a"]
+    copies = copy.deepcopy(x), pickle.loads(pickle.dumps(x)), copy.copy(x), x.detach(), x[:1]
+    copies[0].note.append("b")
+    return x.note, [getattr(y, "note", None) for y in copies]
+
+
+@SCENARIOS
 def pickle_of_a_leaf(lib: Any) -> Any:
     x = pickle.loads(pickle.dumps(lib.tensor([1.0, 2.0]).requires_grad_()))
     return x, x.requires_grad, x.is_leaf

@@ -16,14 +16,17 @@ import reference_engine
 from reference_engine.ops.call import function_of
 from reference_engine.ops.opdef import OpDef
 from reference_engine.ops.table import TABLE
-from tests.reference_engine.op_samples import cases, cotangent, inputs, samples
+from tests.reference_engine.op_samples import cases, cotangent, fill_of, inputs, samples
 from tests.reference_engine.test_ops import INTERNAL, caller, torch_function
 
 # torch compiles its forward rules with a module that it deprecates
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 
-_DEFINITE = "positive-definite"
+_SYMMETRIC = ("positive-definite", "hermitian")
 ROUNDED = {"nn.functional.hardsigmoid"}
+#: what is held against our own backward, which finite differences bear out: torch can
+#: differentiate cdist neither forward nor twice, and gets the tangent of cholesky_inverse wrong
+OWN = {"cdist", "cholesky_inverse"}
 CASES = [case for case in cases(TABLE) if case[0] not in INTERNAL | ROUNDED]
 KINDS = ("float64", "complex128")
 
@@ -44,13 +47,14 @@ class Side:
             i
             for i, (name, x) in enumerate(zip(names, xs, strict=False))
             if str(getattr(x, "dtype", "")).split(".")[-1][:5] in ("float", "compl")
-            and self.op.facts.fill.get(name) != "constant"
+            and fill_of(self.op, name.lstrip("*")) != "constant"
         ]
         return xs, moving
 
     def tangent(self, x: Any, place: int, seed: int = 40) -> Any:
         drawn = cotangent(tuple(x.shape), str(x.dtype).split(".")[-1], seed + place)
-        if self.op.facts.fill.get(self.op.inputs[place % len(self.op.inputs)]) == _DEFINITE:
+        name = self.op.inputs[place % len(self.op.inputs)].lstrip("*")
+        if fill_of(self.op, name) in _SYMMETRIC:
             drawn = drawn + drawn.swapaxes(-1, -2).conj()  # there is no derivative off these
         return self.make(drawn)
 
@@ -88,7 +92,7 @@ class Side:
                 found.append(None)
                 continue
             v = self.make(np.ones(tuple(out.shape), self.numpy(out).dtype)).requires_grad_()
-            first = torch.autograd.grad(
+            first = self.library.autograd.grad(
                 out, [xs[i] for i in among], v, create_graph=True, allow_unused=True
             )
             parts = [(g, i) for g, i in zip(first, among, strict=True) if g is not None]
@@ -97,7 +101,7 @@ class Side:
                 found.append(np.zeros(tuple(out.shape)))
                 continue
             tangents = [self.tangent(xs[i], i) for _, i in onward]
-            (made,) = torch.autograd.grad(
+            (made,) = self.library.autograd.grad(
                 [g for g, _ in onward], v, tangents, allow_unused=True, materialize_grads=True
             )
             found.append(self.numpy(made))
@@ -144,7 +148,8 @@ def test_tangents_agree_with_torch(name: str, number: int, device: str) -> None:
         # all inputs move, or one alone: then the others' tangents are zero
         for among in [places, *([i] for i in places if len(places) > 1)]:
             got = mine.pushed(arrays, params, among)
-            expected = his.expected(arrays, params, among)
+            oracle = mine.pulled_twice if name in OWN else his.expected
+            expected = oracle(arrays, params, among)
             for y, (g, e) in enumerate(zip(got, expected, strict=True)):
                 agree(f"output {y}, tangents of {among}", g, e)
 
@@ -186,6 +191,8 @@ def test_forward_over_reverse_is_the_transpose_of_reverse_over_reverse(
             pushed = [None if g is None else side.fw.unpack_dual(g).tangent for g in found]
         forward = _inner(side, ws, pushed)
         reverse = _inner(side, back, tangents)
+        if np.isnan(forward) and np.isnan(reverse):  # no second derivative: std of equal numbers
+            continue
         scale = max(1.0, *(float(np.abs(side.numpy(p)).sum()) for p in pushed if p is not None), 0)
         assert abs(forward - reverse) <= 1e-9 * scale, (forward, reverse)
 
