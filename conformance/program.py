@@ -118,7 +118,8 @@ _LEAF = "value shape seed low high dtype requires_grad"
 _BACKWARD = "gradient retain_graph create_graph inputs"
 _GRAD_OF = "outputs inputs grad_outputs retain_graph create_graph allow_unused"
 _CUSTOM = "forward backward jvp logs dirty non_differentiable materialize once_differentiable"
-CHOICES = frozenset("jvp needs dirty non_differentiable materialize once_differentiable".split())
+MARKS = frozenset("dirty non_differentiable materialize once_differentiable".split())
+CHOICES = MARKS | {"jvp", "needs", "logs"}
 """Parameters of `custom_function` that an engine may lack."""
 VERBS: Mapping[str, Verb] = {
     row.name: row
@@ -207,9 +208,10 @@ def step_needs(step: Step) -> Iterator[str]:
     if step.verb == "backward" and len(step.args) > 1:
         yield "backward_many"
     elif step.verb == "custom_function":
-        yield from (f"custom_function.{name}" for name, _ in step.params if name in CHOICES)
-        if step.param("logs") == "needs":
-            yield "custom_function.needs"
+        named = MARKS | {"jvp"}
+        yield from (f"custom_function.{name}" for name, _ in step.params if name in named)
+        if step.param("logs") is not None:
+            yield f"custom_function.{'needs' if step.param('logs') == 'needs' else 'logs'}"
     elif step.verb in ("backward", "grad_of"):
         for name in ("gradient", "inputs", "grad_outputs", "allow_unused"):
             if step.param(name) is not None and (step.verb, name) != ("grad_of", "inputs"):

@@ -14,7 +14,7 @@ from conformance.adapters.base import Tensor
 from conformance.custom import Rule
 from conformance.errors import InvalidProgram
 from conformance.observation import Observed
-from conformance.program import CHOICES, Param, Step
+from conformance.program import MARKS, Param, Step
 from conformance.scope import Scope
 
 
@@ -169,7 +169,7 @@ def _post_hook(scope: Scope, step: Step) -> Unseen:
 def _custom_function(scope: Scope, step: Step) -> Unseen:
     tensors = [scope.names[name] for name in step.args]
     rule = Rule(dict(step.params), scope.log)
-    choices = {key: value for key, value in step.params if key in CHOICES - {"jvp", "needs"}}
+    choices = {key: value for key, value in step.params if key in MARKS}
     results = tuple(scope.optional.custom_function(rule, *tensors, **choices))
     scope.bind(step, results)
     return UNSEEN

@@ -60,9 +60,11 @@ class AutogradEngine(FunctionalEngine):
     ) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
         """Call `autograd.make_jvp` of the function of a tuple."""
         push = self.autograd.make_jvp(lambda args: self._tuple(fn(*args)))
-        found: tuple[Sequence[Tensor], Sequence[Tensor]] = push(self._tuple(primals))(
-            self._tuple(tangents)
-        )
+        found: tuple[Sequence[Tensor], Sequence[Tensor]]
+        try:
+            found = push(self._tuple(primals))(self._tuple(tangents))
+        except NotImplementedError as error:
+            raise Unsupported(str(error)) from error
         return found
 
     def stop_gradient(self, tensor: Tensor) -> Tensor:

@@ -169,7 +169,8 @@ class TapeEngine(Engine):
                                                 `version_of` where `version` is the engine's own
         register_post_accumulate_hook(leaf, hook) -> handle with remove(); hook(leaf) -> None
         custom_function(rule, *tensors[, dirty, non_differentiable, materialize,
-                        once_differentiable, jvp]) -> tuple of results; see conformance.custom:
+                        once_differentiable, jvp, needs, logs]) -> tuple of results, by the rule of
+                                                conformance.custom:
                                                 rule.forward(engine, tensors), rule.keep(...),
                                                 rule.backward(engine, kept, cotangents, needs)
         saved_tensors_hooks(pack, unpack) -> context manager

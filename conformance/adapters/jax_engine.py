@@ -12,6 +12,7 @@ import numpy as np
 
 from conformance.adapters.base import FunctionalEngine, Pure, Tensor
 from conformance.adapters.jax_table import jax_table
+from conformance.custom import Rule
 from conformance.observation import Array
 
 
@@ -61,6 +62,18 @@ class JaxEngine(FunctionalEngine):
         found: tuple[Sequence[Tensor], Sequence[Tensor]] = self.jax.jvp(
             fn, tuple(primals), tuple(tangents)
         )
+        return found
+
+    def custom_function(self, rule: Rule, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Call a function made by `jax.custom_vjp`."""
+        function = self.jax.custom_vjp(lambda *given: rule.forward(self, given))
+
+        def forward(*given: Tensor) -> tuple[Any, Any]:
+            results = rule.forward(self, given)
+            return results, rule.keep(given, results)
+
+        function.defvjp(forward, lambda kept, cotangents: rule.backward(self, kept, cotangents))
+        found: tuple[Tensor, ...] = function(*tensors)
         return found
 
     def stop_gradient(self, tensor: Tensor) -> Tensor:

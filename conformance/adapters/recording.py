@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from conformance.adapters.base import FunctionalEngine, Pure, TapeEngine, Tensor
+from conformance.custom import Rule
 from conformance.errors import Unsupported
 from conformance.observation import Array
 
@@ -63,11 +64,12 @@ class Recording(TapeEngine):
         self.capabilities = engine.capabilities
         self._enabled = True
         self._made = 0
+        self._duals: dict[Recorded, Recorded] | None = None
 
     def reset(self) -> None:
         """Reset the engine and enable gradients."""
         self.engine.reset()
-        self._enabled = True
+        self._enabled, self._duals = True, None
 
     def tensor(self, array: Array, requires_grad: bool = False) -> Recorded:
         """Record a leaf."""
@@ -107,6 +109,12 @@ class Recording(TapeEngine):
         if tracked and not self._enabled:
             results = [self.detach(result) for result in results]
         return tuple(results) if several[0] else results[0]
+
+    def custom_function(self, rule: Rule, *tensors: Tensor) -> Sequence[Recorded]:
+        """Record the engine's function with rules of its own."""
+        engine: Any = self.engine
+        tracked = any(item.tracked for item in tensors) and self._enabled
+        return self._record(lambda arrays: engine.custom_function(rule, *arrays), tensors, tracked)
 
     def detach(self, tensor: Tensor) -> Recorded:
         """Record the engine's `stop_gradient`."""
@@ -224,8 +232,49 @@ class Recording(TapeEngine):
         return self.tensor(np.ones_like(values))
 
     @contextmanager
+    def forward_ad(self) -> Iterator[None]:
+        """Remember inside the block which tensors carry tangents."""
+        if self._duals is not None:
+            raise Unsupported(f"{self.name} is given one level of forward mode at a time")
+        self._duals = {}
+        try:
+            yield
+        finally:
+            self._duals = None
+
+    def make_dual(self, tensor: Tensor, tangent: Tensor) -> Recorded:
+        """Return an alias whose tangent is `tangent`, once the engine's `jvp` has accepted it."""
+        push: Any = self.engine
+        push.jvp(lambda array: (array,), (tensor.value,), (tangent.value,))
+        (dual,) = self._record(lambda arrays: (arrays[0],), (tensor,), tracked=True)
+        assert self._duals is not None
+        self._duals[dual] = tangent
+        return dual
+
+    def tangent_of(self, tensor: Tensor) -> Recorded | None:
+        """Record the engine's `jvp` of the function that leads from the duals to `tensor`."""
+        if self._duals is None:
+            raise Unsupported(f"{self.name} has tangents of functions, none that last or end")
+        push: Any = self.engine
+        duals = list(self._duals)
+        count, function = len(duals), _replay(duals, [tensor])
+        if tensor not in duals and not _between(duals, [tensor]):
+            return None
+
+        def run(arrays: Sequence[Tensor]) -> Sequence[Tensor]:
+            _, found = push.jvp(function, tuple(arrays[:count]), tuple(arrays[count:]))
+            return tuple(found)
+
+        inputs = (*duals, *self._duals.values())
+        tracked = any(item.tracked for dual in duals for item in _sources(dual))
+        tracked = tracked or any(item.tracked for item in self._duals.values())
+        return self._record(run, inputs, tracked)[0]
+
+    @contextmanager
     def set_grad_enabled(self, flag: bool) -> Iterator[None]:
         """Record operations with or without gradients inside the block."""
+        if self._duals is not None and not flag:
+            raise Unsupported(f"{self.name} has no mode that stops gradients and no tangents")
         before, self._enabled = self._enabled, flag
         try:
             yield
@@ -239,6 +288,10 @@ class Recording(TapeEngine):
     def enable_grad(self) -> Any:
         """Let gradients pass inside the block."""
         return self.set_grad_enabled(True)
+
+
+def _sources(item: Recorded) -> tuple[Recorded, ...]:
+    return () if item.call is None else item.call.inputs
 
 
 class _Hole:

@@ -269,9 +269,10 @@ class TorchLikeEngine(TapeEngine):
         once_differentiable: bool = False,
         jvp: bool = True,
         needs: bool = True,
+        logs: bool = True,
     ) -> tuple[Tensor, ...]:
         """Call a subclass of `autograd.Function` that does what `rule` says."""
-        del jvp, needs  # that they are here says that the engine has them; `rule` does the rest
+        del jvp, needs, logs  # to be named is to be offered; `rule` does the rest
         marks = {"dirty": dirty, "constant": non_differentiable, "materialize": materialize}
         made = function_of(self, rule, marks, once_differentiable)
         found = made.apply(*tensors)

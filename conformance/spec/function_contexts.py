@@ -250,8 +250,9 @@ THEME.clause(
             x = leaf([1.0, 2.0])
             with forward_ad():
                 d = make_dual(x, tangent=[1.0, 0.5])
+                y = custom_function(d, forward="mul(a, a)", backward="g", jvp="s")
                 with raises():
-                    y = custom_function(d, forward="mul(a, a)", backward="g")
+                    z = custom_function(y, forward="mul(a, a)", backward="g")
             """
         ),
     ],
