@@ -13,7 +13,8 @@ from conformance.archive import ledger_text, prepare_folder, write_text
 from conformance.cli.running import read_jobs
 from conformance.cli.tables import console
 from conformance.ledger import Ledger, file_stem
-from conformance.verdict import Outcome, Status
+from conformance.report.causes import shared_key
+from conformance.verdict import Outcome, Status, Violation
 from conformance.workers import processors
 
 
@@ -72,5 +73,12 @@ def fuzz(
 
 
 def _print_violations(ledger: Ledger) -> None:
+    alike: dict[object, list[Violation]] = {}
     for found in ledger.clauses[0].violations:
-        click.echo(f"\n{found.kind.value}: {found.message}\n{found.reproduction}")
+        alike.setdefault(shared_key(found) or found.cause, []).append(found)
+    for causes in alike.values():
+        first = min(causes, key=lambda found: len(found.text.splitlines()))
+        click.echo(f"\n{first.kind.value}: {first.message}\n{first.reproduction}")
+        others = [found.cause for found in causes if found is not first]
+        if others:
+            click.echo(f"{len(causes)} causes in the ledger are alike, also {', '.join(others)}")

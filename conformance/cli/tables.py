@@ -12,6 +12,7 @@ from rich.text import Text
 
 from conformance.known import Known, failures
 from conformance.ledger import Ledger
+from conformance.report.causes import sharing, sharing_words
 from conformance.report.model import headline, in_themes, theme_title
 from conformance.report.outcomes import NOT_ASKED, Outcome, count, outcome_of, severity
 from conformance.verdict import ClauseResult
@@ -73,11 +74,18 @@ def _attention(rows: Iterable[tuple[str, ClauseResult]], known: Known) -> Table:
     table.add_column("level", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     table.add_column("what happened", ratio=1, overflow="fold")
+    alike: dict[tuple[str, str | None, str], list[ClauseResult]] = {}
     for engine, result in rows:
-        reason = known.reason(engine, result)
-        text = Text("" if reason is None else f"expected, as {reason}: ", "dim")
-        text.append(_message(result))
-        table.add_row(Text(engine), result.id, result.level.value, label(outcome_of(result)), text)
+        key = engine, known.reason(engine, result), outcome_of(result).key
+        alike.setdefault(key, []).append(result)
+    for (engine, reason, _), results in alike.items():
+        for result, *others in sharing(results):
+            text = Text("" if reason is None else f"expected, as {reason}: ", "dim")
+            text.append(_message(result))
+            if others:
+                text.append(f" ({sharing_words([other.id for other in others])})", "bold")
+            verdict = label(outcome_of(result))
+            table.add_row(Text(engine), result.id, result.level.value, verdict, text)
     return table
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from conformance.ledger import Ledger
 from conformance.program import Json
+from conformance.report.causes import shared_key, sharing_words
 from conformance.report.differences import Part, compare_texts
 from conformance.report.listing import Line, program_listing, script_listing
 from conformance.report.outcomes import (
@@ -78,13 +79,16 @@ class Headline:
 
 @dataclass(frozen=True, slots=True)
 class EngineView:
-    """Everything that the page of one engine shows."""
+    """Everything that the page of one engine shows.
+
+    worst: each cause once, at the first clause that it violates, and words that name the others.
+    """
 
     ledger: Ledger
     headline: Headline
     counts: tuple[Count, ...]
     themes: tuple[ThemeView, ...]
-    worst: tuple[tuple[ClauseView, ViolationView], ...]
+    worst: tuple[tuple[ClauseView, ViolationView, str], ...]
     dtypes: tuple[str, ...]
     operations: tuple[OperationRow, ...]
     command: str
@@ -100,14 +104,14 @@ def engine_view(ledger: Ledger) -> EngineView:
     """Work out the page of one engine."""
     themes = _themes(ledger)
     clauses = [clause for theme in themes for clause in theme.clauses]
-    worst = [(clause, violation) for clause in clauses for violation in clause.violations]
+    worst = _worst(clauses)
     dtypes = tuple(dict.fromkeys(row.dtype for row in ledger.operations))
     return EngineView(
         ledger=ledger,
         headline=headline(ledger.clauses),
         counts=count(clause.outcome for clause in clauses),
         themes=themes,
-        worst=tuple(sorted(worst, key=lambda pair: severity(pair[1].outcome))),
+        worst=tuple(sorted(worst, key=lambda row: severity(row[1].outcome))),
         dtypes=dtypes,
         operations=_operations(ledger.operations, dtypes),
         command=command(ledger),
@@ -117,6 +121,20 @@ def engine_view(ledger: Ledger) -> EngineView:
             if not isinstance(value, dict)  # the times of the clauses stand with the clauses
         ),
     )
+
+
+def _worst(clauses: Sequence[ClauseView]) -> list[tuple[ClauseView, ViolationView, str]]:
+    pairs = [(clause, violation) for clause in clauses for violation in clause.violations]
+    causes: dict[object, list[tuple[ClauseView, ViolationView]]] = {}
+    for clause, violation in pairs:
+        causes.setdefault(shared_key(violation.record) or id(violation), []).append(
+            (clause, violation)
+        )
+    worst = []
+    for (clause, violation), *others in causes.values():
+        also = dict.fromkeys(other.record.id for other, _ in others if other is not clause)
+        worst.append((clause, violation, sharing_words(list(also)) if also else ""))
+    return worst
 
 
 def theme_title(name: str) -> str:

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator
 
 from conformance.ledger import Ledger
+from conformance.report.causes import sharing, sharing_words
 from conformance.report.listing import program_listing
 from conformance.report.model import EngineView, engine_view, oracle_words
 from conformance.report.outcomes import DEPARTURES, count, outcome_of, outcome_of_kind
@@ -17,14 +18,15 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def render_text(ledger: Ledger, width: int = 80) -> str:
-    """Return the report of one engine: the result, every departure, then a line per clause."""
+    """Return the report of one engine: the result, every cause, then a line per clause."""
     view = engine_view(ledger)
     blocks = ["\n".join(_head(view, width))]
-    blocks += [
-        clause_text(clause.record, width)
-        for clause in sorted(view.clauses, key=lambda c: c.record.level.value)
-        if clause.outcome.key in DEPARTURES
-    ]
+    departing = [c.record for c in view.clauses if c.outcome.key in DEPARTURES]
+    for result, *others in sharing(sorted(departing, key=lambda record: record.level.value)):
+        blocks.append(clause_text(result, width))
+        if others:
+            said = f"{sharing_words([other.id for other in others])}."
+            blocks[-1] += "\n\n" + textwrap.fill(said, width)
     blocks.append("\n".join(_table(view, width)))
     return "\n\n".join(blocks) + "\n"
 

@@ -184,7 +184,8 @@ def test_errors_are_short(error: float, words: str) -> None:
 
 @pytest.mark.parametrize(("departures", "folded"), [(12, None), (13, "3 more"), (40, "30 more")])
 def test_a_long_list_of_departures_is_folded(departures: int, folded: str | None) -> None:
-    results = tuple(violated("detach", 10 + n, SILENT) for n in range(departures))
+    causes = [replace(SILENT, operation=f"op{n}") for n in range(departures)]
+    results = tuple(violated("detach", 10 + n, cause) for n, cause in enumerate(causes))
     page = Page(render_engine(ledger("x", "1", results)))
     assert page.values("href", "a").count("#DET-10") == 2
     assert [words for words in re.findall(r"\d+ more", page.text) if words == folded] == (
