@@ -10,7 +10,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from reference_engine import autograd, conversion
+from reference_engine import autograd
 from reference_engine.backends.device import device, get_default_device, set_default_device
 from reference_engine.backends.dtypes import (
     bfloat16,
@@ -39,7 +39,7 @@ from reference_engine.modes import (
     no_grad,
     set_grad_enabled,
 )
-from reference_engine.ops import creation, methods
+from reference_engine.ops import conversion, creation, methods
 from reference_engine.ops.creation import from_numpy, manual_seed, ones, tensor, zeros
 from reference_engine.tensor import Size, Tensor
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from reference_engine.func.functional_call import functional_call
 from reference_engine.func.reverse import grad, grad_and_value, jacrev, vjp
 from reference_engine.func.tangents import hessian, jacfwd, jvp, linearize
 from reference_engine.func.vmap import vmap
+from reference_engine.nn.functional_call import functional_call
 
 __all__ = [
     "functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize",
