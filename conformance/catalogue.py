@@ -8,7 +8,7 @@ nothing here says how an engine computes them. Names are PyTorch's, without `tor
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -237,3 +237,13 @@ def _of_arrays() -> list[Operation]:
 
 OPERATIONS: Mapping[str, Operation] = {row.name: row for row in _elementwise() + _of_arrays()}
 """Every operation that generated graphs apply, by name, simplest first."""
+
+
+def share(operations: Collection[str] | None) -> str:
+    """Return how many operations of the catalogue an engine has, as `44 of 45`.
+
+    operations: those that its adapter lists; empty where it lists none (`None`).
+    """
+    if operations is None:
+        return ""
+    return f"{len(OPERATIONS.keys() & set(operations))} of {len(OPERATIONS)}"

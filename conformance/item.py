@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from conformance.adapters.base import Engine
 from conformance.adapters.load import load_engine
 from conformance.adapters.remote import EngineLost
+from conformance.catalogue import share
 from conformance.errors import InvalidProgram
 from conformance.examine import examine
 from conformance.ledger import EngineFacts
@@ -33,7 +34,8 @@ def engine_facts(name: str, notes: Notes) -> EngineFacts:
     del notes  # an engine that dies while it is loaded has run no program yet
     engine = load_engine(name)
     adapter = f"{type(engine).__module__}.{type(engine).__qualname__}"
-    return EngineFacts(name, engine.version, tuple(sorted(engine.capabilities)), adapter)
+    capabilities = tuple(sorted(engine.capabilities))
+    return EngineFacts(name, engine.version, capabilities, adapter, share(engine.operations))
 
 
 def examine_item(engine: str, clause_id: str, profile: str, seed: int, notes: Notes) -> Examined:

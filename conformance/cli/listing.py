@@ -11,6 +11,7 @@ from rich.text import Text
 
 from conformance import document
 from conformance.adapters.load import available_engines, load_engine
+from conformance.catalogue import share
 from conformance.cli.tables import console
 from conformance.coverage import coverage
 from conformance.example import example
@@ -29,7 +30,12 @@ def engines() -> int:
         style = "bold green" if row.installed else "yellow"
         screen.print(Text(f"{row.name} ", "bold") + Text(version, style) + Text(f"  {row.source}"))
         if row.installed:
-            capabilities = ", ".join(sorted(load_engine(row.name).capabilities))
+            engine = load_engine(row.name)
+            if engine.operations is not None:
+                told = f"operations: {share(engine.operations)} of the catalogue"
+                told += f", {len(engine.operations)} in all"
+                screen.print(Padding(Text(told), (0, 0, 0, 2)))
+            capabilities = ", ".join(sorted(engine.capabilities))
             screen.print(Padding(Text(capabilities, "dim"), (0, 0, 0, 2)))
         else:
             screen.print(Padding(Text(row.note), (0, 0, 0, 2)))

@@ -125,6 +125,7 @@ def _facts(ledger: Ledger) -> dict[str, str]:
     run = ledger.run
     facts = {"profile": run.profile, "seed": str(run.seed)}
     facts |= {"clauses": run.select} if run.select != "*" else {}
+    facts |= {"operations": ledger.engine.catalogue} if ledger.engine.catalogue else {}
     return {**facts, **ledger.tool}
 
 

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from conformance.catalogue import APART, OPERATIONS, REACH, Interval, Operation, apart, within
+from conformance.catalogue import (
+    APART,
+    OPERATIONS,
+    REACH,
+    Interval,
+    Operation,
+    apart,
+    share,
+    within,
+)
 
 ELEMENTWISE = [op for op in OPERATIONS.values() if op.elementwise]
 RANGES: list[Interval] = [(0.5, 2.0), (-2.0, 2.0), (-3.0, -0.5), (0.25, 3.0), (-1.0, 1.0)]
@@ -119,3 +128,9 @@ def test_intervals() -> None:
     assert not within((0.9, 2.0), (1.0, 3.0))
     assert apart((APART, 1.0), 0.0)
     assert not apart((-1.0, 1.0), 0.0)
+
+
+def test_a_share_counts_operations_of_the_catalogue_alone() -> None:
+    assert share(("mul", "sin", "no such operation")) == f"2 of {len(OPERATIONS)}"
+    assert share(OPERATIONS) == f"{len(OPERATIONS)} of {len(OPERATIONS)}"
+    assert share(None) == ""

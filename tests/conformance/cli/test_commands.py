@@ -162,6 +162,7 @@ def test_engines_says_what_is_installed_and_what_it_can_do() -> None:
     assert "reference" in out
     assert "torch 2." in out
     assert "retain_grad" in out
+    assert "operations: 45 of 45 of the catalogue, " in out
 
 
 def test_spec_lists_matches_and_explains() -> None:
