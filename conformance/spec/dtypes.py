@@ -15,6 +15,7 @@ THEME.clause(
     " precision fails at the update or is rounded before it.",
     source=sources.TENSOR_ATTRIBUTES,
     generated=("types.meeting",),
+    unless=("refuses_mixed_dtypes",),
     scenarios=[
         scenario(
             """
@@ -43,6 +44,7 @@ THEME.clause(
     " a float32 model into one of float64.",
     source=sources.TENSOR_ATTRIBUTES,
     generated=("types.meeting", "types.conversions"),
+    unless=("refuses_mixed_dtypes",),
     scenarios=[
         scenario(
             """
@@ -67,7 +69,7 @@ THEME.clause(
     why="Learned temperatures and scales are single numbers, often in double precision; if one of"
     " them widens the activations, memory doubles from there on.",
     source=sources.TENSOR_ATTRIBUTES,
-    unless=("scalars_widen",),
+    unless=("scalars_widen", "refuses_mixed_dtypes"),
     generated=("types.meeting",),
     scenarios=[
         scenario(
@@ -96,6 +98,7 @@ THEME.clause(
     " operand's dtype rounds it to whole numbers.",
     source=sources.TENSOR_ATTRIBUTES,
     generated=("types.meeting",),
+    unless=("refuses_mixed_dtypes",),
     scenarios=[
         scenario(
             """

@@ -201,6 +201,7 @@ THEME.clause(
     " for every parameter hides it.",
     source=sources.AUTOGRAD_GRAD,
     generated=("errors.untracked",),
+    unless=("untracked_roots",),
     scenarios=[
         scenario(
             """

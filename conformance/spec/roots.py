@@ -15,6 +15,7 @@ THEME.clause(
     source=sources.BACKWARD,
     needs=("requires_grad",),
     generated=("cotangents.untracked",),
+    unless=("untracked_roots",),
     scenarios=[
         scenario(
             """

@@ -64,6 +64,7 @@ THEME.clause(
     " before the error would be worse than none.",
     source=sources.AUTOGRAD_BACKWARD,
     generated=("roots.refused",),
+    unless=("untracked_roots",),
     scenarios=[
         scenario(
             """
