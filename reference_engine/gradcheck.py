@@ -15,6 +15,7 @@ import numpy as np
 
 from reference_engine.backends.dtypes import complex128, float64
 from reference_engine.backward import grad
+from reference_engine.func import jvp, vmap
 from reference_engine.function import Function as AutogradFunction
 from reference_engine.ops.creation import tensor
 from reference_engine.ops.namespace import TENSORS
@@ -53,17 +54,18 @@ def gradcheck(
     Checked are the inputs that require grad; every element of the Jacobian, or with ``fast_mode``
     one random projection of it, in backward mode, in forward mode, or both. Returns True, or raises
     ``GradcheckError``, or returns False where ``raise_exception`` is off. ValueError where no input
-    is to be checked, AssertionError where no mode is, RuntimeError for an expanded input. Forward
-    mode in batches is not checked: NotImplementedError. (https://pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradcheck.html)
+    is to be checked, AssertionError where no mode is, RuntimeError for an expanded input. (https://pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradcheck.html)
     """
     del masked  # sparse inputs, its only subject, do not exist here
-    if check_batched_forward_grad:
-        raise NotImplementedError("forward mode in batches is not checked here")
-    if not (check_backward_ad or check_forward_ad) or check_batched_grad > check_backward_ad:
+    if (
+        not (check_backward_ad or check_forward_ad)
+        or check_batched_grad > check_backward_ad
+        or check_batched_forward_grad > check_forward_ad
+    ):
         # as in PyTorch, which asserts it
         raise AssertionError(
-            "gradcheck got nothing to check: set check_backward_ad, which check_batched_grad needs,"
-            " or check_forward_ad"
+            "gradcheck got nothing to check: set check_backward_ad or check_forward_ad, which the"
+            " checks of batches need too"
         )
     given = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     checked = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
@@ -78,10 +80,12 @@ def gradcheck(
                 check.undefined()
                 check.unused_outputs(nondet_tol)
             if check_batched_grad:
-                check.batched(atol, rtol)
-            check.jacobian(eps, atol, rtol, fast_mode, check.pull_all)
+                check.batched(atol, rtol, check.pull, check.outputs)
+            check.jacobian(eps, atol, rtol, fast_mode, "backward")
         if check_forward_ad:
-            check.jacobian(eps, atol, rtol, fast_mode, check.push_all)
+            if check_batched_forward_grad:
+                check.batched(atol, rtol, check.push, check.leaves)
+            check.jacobian(eps, atol, rtol, fast_mode, "forward")
     except GradcheckError:
         if raise_exception:
             raise
@@ -117,7 +121,8 @@ def gradgradcheck(
     outputs = _outputs(func(*given))
     if grad_outputs is None:
         random = np.random.default_rng(0)
-        cotangents = [_cotangent(y, random, gen_non_contig_grad_outputs) for y in outputs]
+        drawn = (_drawn(y, random, gen_non_contig_grad_outputs) for y in outputs)
+        cotangents = [w.detach().requires_grad_() for w in drawn]
     else:
         found = (grad_outputs,) if isinstance(grad_outputs, Tensor) else grad_outputs
         cotangents = [c.detach().requires_grad_() for c in found]
@@ -171,95 +176,74 @@ class _Check:
     ) -> None:
         self.func, self.given, self.checked, self.dtypes = func, given, checked, dtypes
         self.point = _flat([given[i] for i in checked])
-        self.leaves, self.outputs = self._run(self.point, True)
+        self.leaves = self._leaves(self.point)
+        outputs = self._call(*self.leaves)
+        #: places of the outputs that are part of the graph
+        self.tracked = [i for i, y in enumerate(outputs) if y.requires_grad]
+        self.outputs = [outputs[i] for i in self.tracked]
         self.values = _flat(self.outputs)
 
-    def _run(
-        self, point: Array, tracked: bool, direction: Array | None = None
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        from reference_engine.autograd.forward_ad import make_dual
+    def _leaves(self, point: Array) -> list[Tensor]:
+        return [x.requires_grad_(True) for x in _split(point, [self.given[i] for i in self.checked])]
 
-        arguments, leaves, start = list(self.given), [], 0
-        for i in self.checked:
-            like = self.given[i]
-            stop = start + _numbers(like)
-            leaves.append(_tensor(point[start:stop], like).requires_grad_(True))
-            arguments[i] = leaves[-1]
-            if direction is not None:
-                arguments[i] = make_dual(leaves[-1], _tensor(direction[start:stop], like))
-            start = stop
-        outputs = _outputs(self.func(*arguments))
-        return leaves, outputs if not tracked else [y for y in outputs if y.requires_grad]
+    def _call(self, *xs: Tensor) -> list[Tensor]:
+        arguments = list(self.given)
+        for i, x in zip(self.checked, xs, strict=True):
+            arguments[i] = x
+        return _outputs(self.func(*arguments))
 
     def _values(self, point: Array) -> Array:
-        outputs = self._run(point, False)[1]
+        outputs = self._call(*self._leaves(point))
         return _flat([y for y in outputs if y.requires_grad or not self.outputs])
 
-    def pull(self, cotangent: Array, omit: int | None = None) -> Array:
-        """Return Jᵀ·cotangent."""
-        seeds, roots, start = [], [], 0
-        for number, output in enumerate(self.outputs):
-            stop = start + _numbers(output)
-            if number != omit:
-                roots.append(output)
-                seeds.append(_tensor(cotangent[start:stop], output))
-            start = stop
-        found = (
-            grad(roots, self.leaves, seeds, retain_graph=True, allow_unused=True)
-            if roots
-            else [None] * len(self.leaves)
-        )
-        parts = []
-        for leaf, gradient in zip(self.leaves, found, strict=True):
-            if gradient is not None and self.dtypes and gradient.dtype != leaf.dtype:
-                raise GradcheckError(f"a gradient is {gradient.dtype}; expected {leaf.dtype}")
-            none = np.zeros(_numbers(leaf))
-            parts.append(none if gradient is None else _flat([gradient]))
-        return np.concatenate(parts)
-
-    def pull_all(self, rows: Array, columns: Array) -> Array:
-        """Return rows·J·columnsᵀ, by backward mode."""
-        projected: Array = np.array([self.pull(row) for row in rows]) @ columns.T
-        return projected
-
-    def push_all(self, rows: Array, columns: Array) -> Array:
-        """Return rows·J·columnsᵀ, by forward mode."""
-        projected: Array = rows @ np.array([self._push(column) for column in columns]).T
-        return projected
-
-    def _push(self, direction: Array) -> Array:
-        from reference_engine.autograd.forward_ad import dual_level, unpack_dual
-
-        with dual_level():
-            outputs = self._run(self.point, True, direction)[1]
-            tangents = [unpack_dual(y).tangent for y in outputs]
-            return np.concatenate(
-                [
-                    np.zeros(_numbers(y)) if t is None else _flat([t])
-                    for y, t in zip(outputs, tangents, strict=True)
-                ]
+    def pull(self, cotangents: Sequence[Tensor], batched: bool = False) -> list[Tensor | None]:
+        """Return the vector-Jacobian products."""
+        return list(
+            grad(
+                self.outputs, self.leaves, cotangents, retain_graph=True, allow_unused=True,
+                is_grads_batched=batched,
             )
+        )  # fmt: skip
 
-    def batched(self, atol: float, rtol: float) -> None:
-        """Raise where a batch of cotangents comes to other gradients than one by one."""
-        for output in self.outputs:
-            random = np.random.default_rng(4)
-            seeds = [_cotangent(output, random, False).detach() for _ in range(2)]
-            options = {"retain_graph": True, "allow_unused": True}
-            batch = tensor(np.stack([np.asarray(s.cpu().numpy()) for s in seeds]))
-            batch = batch.to(output.device, output.dtype)
-            together = grad(output, self.leaves, batch, is_grads_batched=True, **options)
-            for n, seed in enumerate(seeds):
-                for g, all_g in zip(grad(output, self.leaves, seed, **options), together):  # noqa: B905
-                    if g is not None and all_g is not None:
-                        got, expected = _flat([all_g[n]]), _flat([g])
-                        if not np.allclose(got, expected, rtol, atol):
-                            raise GradcheckError("a batch of cotangents gives other gradients")
+    def push(self, tangents: Sequence[Tensor], batched: bool = False) -> list[Tensor | None]:
+        """Return the Jacobian-vector products."""
+
+        def pushed(*directions: Tensor) -> Any:
+            found = jvp(lambda *xs: tuple(self._call(*xs)), tuple(self.leaves), directions)[1]
+            return tuple(found[i] for i in self.tracked)
+
+        return list((vmap(pushed) if batched else pushed)(*tangents))
+
+    def pulled(self, cotangent: Array, omit: int | None = None) -> Array:
+        """Return Jᵀ·cotangent, one output left out."""
+        seeds = _split(cotangent, self.outputs)
+        kept = [i for i in range(len(self.outputs)) if i != omit]
+        roots = [self.outputs[i] for i in kept]
+        found: Sequence[Tensor | None] = [None] * len(self.leaves)
+        if roots:
+            seeds = [seeds[i] for i in kept]
+            found = grad(roots, self.leaves, seeds, retain_graph=True, allow_unused=True)
+        for leaf, g in zip(self.leaves, found, strict=True):
+            if g is not None and self.dtypes and g.dtype != leaf.dtype:
+                raise GradcheckError(f"a gradient is {g.dtype}; expected {leaf.dtype}")
+        return _flat(found, self.leaves)
+
+    def batched(self, atol: float, rtol: float, along: Any, likes: Sequence[Tensor]) -> None:
+        """Raise where a batch of directions comes to other derivatives than one by one."""
+        random = np.random.default_rng(4)
+        pairs = [[_drawn(like, random) for _ in range(2)] for like in likes]
+        together = along([TENSORS.stack(pair, dim=0) for pair in pairs], batched=True)
+        for n in range(2):
+            for one, both in zip(along([pair[n] for pair in pairs]), together, strict=True):
+                if one is None or both is None:
+                    continue
+                if not np.allclose(_flat([both[n]]), _flat([one]), rtol, atol):
+                    raise GradcheckError("a batch of directions gives other derivatives")
 
     def reproducible(self, tolerance: float) -> None:
         """Raise where a second backward differs from the first by more than `tolerance`."""
         cotangent = np.random.default_rng(1).standard_normal(self.values.size)
-        apart = np.abs(self.pull(cotangent) - self.pull(cotangent))
+        apart = np.abs(self.pulled(cotangent) - self.pulled(cotangent))
         if apart.size and not apart.max() <= tolerance:
             raise GradcheckError(
                 f"backward is not reproducible: two runs differ by {apart.max():.3g}; allowed is"
@@ -285,20 +269,13 @@ class _Check:
             zeroed = cotangent.copy()
             zeroed[start : start + _numbers(output)] = 0.0
             start += _numbers(output)
-            if not np.allclose(self.pull(zeroed, number), self.pull(zeroed), 0, tolerance or 1e-12):
+            alone, whole = self.pulled(zeroed, number), self.pulled(zeroed)
+            if not np.allclose(alone, whole, 0, tolerance or 1e-12):
                 raise GradcheckError(f"the gradient is wrong where output {number} is not used")
 
-    def jacobian(
-        self,
-        eps: float,
-        atol: float,
-        rtol: float,
-        fast: bool,
-        project: Callable[[Array, Array], Array],
-    ) -> None:
+    def jacobian(self, eps: float, atol: float, rtol: float, fast: bool, mode: str) -> None:
         """Raise where numeric and analytic derivatives differ by more than atol + rtol·|numeric|.
 
-        project: rows·J·columnsᵀ by the mode that is checked.
         eps: the step that PyTorch would take; the largest here is 1024 times that.
         """
         if not self.outputs and any(self._slope(d, eps).any() for d in np.eye(self.point.size)):
@@ -313,8 +290,12 @@ class _Check:
             columns /= np.linalg.norm(columns)
         else:
             rows, columns = np.eye(self.values.size), np.eye(self.point.size)
-        analytic = project(rows, columns)
-        mode = "forward" if project == self.push_all else "backward"
+        analytic: Array  # rows · J · columnsᵀ
+        if mode == "forward":
+            pushed = [_flat(self.push(_split(c, self.leaves)), self.outputs) for c in columns]
+            analytic = rows @ np.array(pushed).T
+        else:
+            analytic = np.array([self.pulled(row) for row in rows]) @ columns.T
         for number, direction in enumerate(columns):
             numeric = rows @ self._slope(direction, eps)
             apart = np.abs(analytic[:, number] - numeric)
@@ -354,14 +335,23 @@ def _numbers(x: Tensor) -> int:
     return int(x.numel()) * (2 if x.is_complex() else 1)
 
 
-def _flat(tensors: Sequence[Tensor]) -> Array:
-    """Return the numbers of tensors as one real vector."""
-    parts = []
-    for x in tensors:
+def _flat(tensors: Sequence[Tensor | None], likes: Sequence[Tensor] = ()) -> Array:
+    """Return the numbers of tensors as one real vector, zeros for None."""
+    parts = [np.zeros(0)]
+    for i, x in enumerate(tensors):
+        if x is None:
+            parts.append(np.zeros(_numbers(likes[i])))
+            continue
         array = np.asarray(x.detach().cpu().numpy())
         wide = array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
         parts.append(np.ascontiguousarray(wide).reshape(-1).view(np.float64))
-    return np.concatenate(parts) if parts else np.zeros(0)
+    return np.concatenate(parts)
+
+
+def _split(values: Array, likes: Sequence[Tensor]) -> list[Tensor]:
+    """Return the numbers of a vector as tensors like others."""
+    ends = np.cumsum([_numbers(x) for x in likes])[:-1]
+    return [_tensor(part, x) for part, x in zip(np.split(values, ends), likes, strict=bool(likes))]
 
 
 def _tensor(values: Array, like: Tensor) -> Tensor:
@@ -371,10 +361,9 @@ def _tensor(values: Array, like: Tensor) -> Tensor:
     return tensor(array, dtype=like.dtype, device=like.device)
 
 
-def _cotangent(like: Tensor, random: np.random.Generator, strided: bool) -> Tensor:
+def _drawn(like: Tensor, random: np.random.Generator, strided: bool = False) -> Tensor:
+    """Return random numbers like a tensor, with ``strided`` as every second of larger memory."""
     drawn = _tensor(random.standard_normal(_numbers(like)), like)
     if strided and drawn.numel() > 1:
-        shape = (*tuple(like.shape), 2)
-        twice = np.repeat(np.asarray(drawn.detach().cpu().numpy())[..., None], 2, -1)
-        drawn = tensor(twice.reshape(shape), dtype=like.dtype, device=like.device)[..., 0].detach()
-    return drawn.requires_grad_(True)
+        return TENSORS.stack([drawn, drawn], dim=-1)[..., 0]  # type: ignore[no-any-return]
+    return drawn
