@@ -1,7 +1,7 @@
 """Three training programs, which print what they come to as JSON.
 
-    python examples/training.py                     # with PyTorch
-    python examples/training.py reference_engine    # with the reference engine, unchanged
+python examples/training.py                     # with PyTorch
+python examples/training.py reference_engine    # with the reference engine, unchanged
 """
 
 import importlib
