@@ -291,19 +291,19 @@ def _cofactors(xp: Any, x: Any) -> Any:
     return turn[..., None, None] * xp.conj((u * xp.stack(rest, axis=-1)[..., None, :]) @ vh)
 
 
-def _minor_places(n: int) -> tuple[Any, Any]:
-    """Rows and columns of the minor of each element of an n × n matrix."""
+def _minor_places(n: int) -> tuple[Any, ...]:
+    """The index of the minor of each element of n × n matrices."""
     left = np.array([[k for k in range(n) if k != i] for i in range(n)], int).reshape(n, n - 1)
-    return left[:, None, :, None], left[None, :, None, :]
+    return ..., left[:, None, :, None], left[None, :, None, :]
 
 
 def _unminors(xp: Any, g: Any) -> Any:
     n = g.shape[-3]
     out = xp.zeros((*g.shape[:-4], n, n), dtype=g.dtype, device=g.device)
-    return xp.index_put(out, (..., *_minor_places(n)), g, True)
+    return xp.index_put(out, _minor_places(n), g, True)
 
 
-linear("_minors", lambda xp, x: x[(..., *_minor_places(x.shape[-1]))],
+linear("_minors", lambda xp, x: x[_minor_places(x.shape[-1])],
        transpose=lambda F, g: F._unminors(g))  # fmt: skip
 linear("_unminors", _unminors, transpose=lambda F, g: F._minors(g))
 
