@@ -7,7 +7,7 @@ from importlib import import_module, metadata
 from typing import Any
 
 from conformance.adapters.base import FunctionalEngine, Pure, Tensor
-from conformance.adapters.numpy_names import Table, indexing, numpy_table
+from conformance.adapters.numpy_names import Table, indexing, lengths, numpy_table
 from conformance.errors import Unsupported
 from conformance.observation import Array
 
@@ -21,7 +21,9 @@ class AutogradEngine(FunctionalEngine):
 
     dtypes = ("float64", "float32", "float16", "int64", "int32", "bool")
     conventions: Mapping[str, str] = {
-        "zeros_for_unused": "the gradient of an input that is not used is zeros (docs/tutorial.md)"
+        "zeros_for_unused": "the gradient of an input that is not used is zeros (docs/tutorial.md)",
+        "scalars_widen": "functions are NumPy's, and an array without axes takes part in promotion"
+        " like any other (NumPy, Data type promotion)",
     }
 
     def __init__(self) -> None:
@@ -86,6 +88,20 @@ def _table(np: Any) -> Table:
             special.logsumexp(input, dim, keepdims=keepdim),
         "linalg.inv": lambda input: np.linalg.inv(input),
         "linalg.det": lambda input: np.linalg.det(input),
-        "linalg.solve": lambda input, other: np.linalg.solve(input, other),
+        "linalg.solve": lambda input, other: np.linalg.solve(input, _matrices(other, input)),
+        "expand": lambda input, size: np.broadcast_to(input, _no_axes_added(input, size)),
+        "broadcast_to": lambda input, size: np.broadcast_to(input, _no_axes_added(input, size)),
     }  # fmt: skip
     return table
+
+
+def _matrices(other: Any, input: Any) -> Any:
+    if input.ndim - other.ndim == 1 and other.ndim > 1:
+        raise Unsupported("NumPy solves for a vector or for matrices, not for several vectors")
+    return other
+
+
+def _no_axes_added(input: Any, size: Sequence[int]) -> tuple[int, ...]:
+    if len(size) > input.ndim:
+        raise Unsupported("the gradient of broadcast_to: can't handle extra leading dims")
+    return lengths(input, size)

@@ -77,6 +77,8 @@ class Engine:
         self, table: Mapping[str, Callable[..., Any]], op: str, *tensors: Tensor, **params: Any
     ) -> Any:
         """Call the function of a table; what it lacks or does not take is `Unsupported`."""
+        if "scalars_widen" in self.conventions and _mixed(tensors):
+            self.departs("scalars_widen")
         function = table.get(op)
         if function is None:
             raise Unsupported(f"{self.name} has no operation {op}")
@@ -134,6 +136,13 @@ class Engine:
 
 
 _signature = lru_cache(maxsize=None)(inspect.signature)
+
+
+def _mixed(tensors: Sequence[Tensor]) -> bool:
+    """Whether tensors without axes meet tensors with axes and of another dtype."""
+    seen = {(str(t.dtype), t.ndim == 0) for t in tensors if hasattr(t, "ndim")}
+    return len({dtype for dtype, _ in seen}) > 1 and len({scalar for _, scalar in seen}) > 1
+
 
 OPTIONAL = frozenset(
     "backward backward_many grad set_grad requires_grad set_requires_grad is_leaf grad_fn detach"

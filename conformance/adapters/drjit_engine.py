@@ -25,6 +25,7 @@ class DrjitEngine(TapeEngine):
         " not tracked (drjit.suspend_grad, drjit.backward_from)",
         "scalars_widen": "the wider of two types is that of the result, whatever the shapes"
         " (drjit.expr_t)",
+        "approximates": "erfinv is a published approximation by polynomials (drjit.erfinv)",
         "disables_anywhere": "tracking is disabled on any array (drjit.set_grad_enabled)",
         "seeds_in_grad": "backward starts from the gradient of its array, which is set first: that"
         " of a leaf is its own (drjit.backward_from)",
@@ -64,6 +65,8 @@ class DrjitEngine(TapeEngine):
 
     def apply(self, op: str, *tensors: Tensor, **params: Any) -> Any:
         """Apply a function of Dr.Jit, and remember what was made since edges were cleared."""
+        if op == "erfinv":
+            self.departs("approximates")
         made = super().apply(op, *tensors, **params)
         results = made if isinstance(made, tuple) else (made,)
         self._made.update((id(result), result) for result in results)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from typing import Any
 
 from conformance.adapters.numpy_names import Table, unary_table
@@ -15,6 +17,7 @@ def drjit_table(dr: Any) -> Table:
         " isfinite ravel"
     )
     table = unary_table(dr, names, "")
+    table |= {name: _binary(getattr(operator, name)) for name in "lt le gt ge eq ne".split()}
     table |= {
         "add": lambda input, other: input + other,
         "sub": lambda input, other: input - other,
@@ -31,17 +34,16 @@ def drjit_table(dr: Any) -> Table:
         "lerp": lambda input, end, weight: dr.lerp(input, end, weight),
         "clamp": lambda input, min, max: dr.clip(input, min, max),
         "where": lambda condition, input, other: dr.select(condition, input, other),
-        "lt": lambda input, other: input < other,
-        "le": lambda input, other: input <= other,
-        "gt": lambda input, other: input > other,
-        "ge": lambda input, other: input >= other,
-        "eq": lambda input, other: input == other,
-        "ne": lambda input, other: input != other,
-        "sum": lambda input, dim=None: dr.sum(input, dim),
-        "mean": lambda input, dim=None: dr.mean(input, dim),
-        "prod": lambda input, dim=None: dr.prod(input, dim),
-        "amax": lambda input, dim=None: dr.max(input, dim),
-        "amin": lambda input, dim=None: dr.min(input, dim),
+        "sum": lambda input, dim=None, keepdim=False:
+            dr.sum(input, dim, keepdims=keepdim),
+        "mean": lambda input, dim=None, keepdim=False:
+            dr.mean(input, dim, keepdims=keepdim),
+        "prod": lambda input, dim=None, keepdim=False:
+            dr.prod(input, dim, keepdims=keepdim),
+        "amax": lambda input, dim=None, keepdim=False:
+            dr.max(input, dim, keepdims=keepdim),
+        "amin": lambda input, dim=None, keepdim=False:
+            dr.min(input, dim, keepdims=keepdim),
         "cumsum": lambda input, dim: dr.cumsum(input, dim),
         "matmul": lambda input, other: dr.matmul(input, other),
         "mm": lambda input, other: dr.matmul(input, other),
@@ -65,6 +67,10 @@ def drjit_table(dr: Any) -> Table:
         "clone": lambda input: dr.copy(input),
     }  # fmt: skip
     return table
+
+
+def _binary(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    return lambda input, other: function(input, other)
 
 
 def _at(input: Any, dim: int, index: int | slice) -> tuple[Any, ...]:

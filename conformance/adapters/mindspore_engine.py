@@ -40,7 +40,7 @@ class MindsporeEngine(FunctionalEngine):
         try:
             return super().apply(op, *tensors, **params)
         except TypeError as error:
-            if "must be a type of" in str(error) or "unsupported" in str(error).lower():
+            if any(words in str(error).lower() for words in _NO_SUCH_DTYPE):
                 raise Unsupported(f"{self.name}: {op}: {error}") from error
             raise
 
@@ -69,3 +69,7 @@ class MindsporeEngine(FunctionalEngine):
     def stop_gradient(self, tensor: Tensor) -> Tensor:
         """Call `mindspore.ops.stop_gradient`."""
         return self.mindspore.ops.stop_gradient(tensor)
+
+
+_NO_SUCH_DTYPE = ("must be a type of", "supports types", "unsupported")
+"""What an error says of an operation that is not there for the dtype."""

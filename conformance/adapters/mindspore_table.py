@@ -78,6 +78,14 @@ def mindspore_table(ops: Any) -> Table:
         "addmm": lambda input, mat1, mat2, beta=1, alpha=1:
             ops.addmm(input, mat1, mat2, beta=beta, alpha=alpha),
         "argmax": lambda input, dim=None: ops.argmax(input, dim),
+        "linalg.inv": lambda input: ops.inverse(input),
+        "linalg.det": lambda input: ops.det(input),
+    }  # fmt: skip
+    return table | _networks(ops)
+
+
+def _networks(ops: Any) -> Table:
+    return {
         "nn.functional.prelu": lambda input, weight: ops.prelu(input, weight),
         "nn.functional.mse_loss": lambda input, target: ops.mse_loss(input, target),
         "nn.functional.l1_loss": lambda input, target: ops.l1_loss(input, target),
@@ -85,10 +93,7 @@ def mindspore_table(ops: Any) -> Table:
             ops.conv2d(input, weight, bias, stride, "pad", padding),
         "nn.functional.layer_norm": lambda input, normalized_shape, weight, bias, eps=1e-5:
             ops.layer_norm(input, tuple(normalized_shape), weight, bias, eps),
-        "linalg.inv": lambda input: ops.inverse(input),
-        "linalg.det": lambda input: ops.det(input),
     }  # fmt: skip
-    return table
 
 
 def _binary(function: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from conformance.adapters.base import TapeEngine, Tensor
 from conformance.adapters.mygrad_table import IN_PLACE, mygrad_table
+from conformance.errors import Unsupported
 from conformance.observation import Array
 
 
@@ -33,6 +34,8 @@ class MyGradEngine(TapeEngine):
         " and in it backward does nothing (mygrad.no_autodiff)",
         "detach_copies": "views are made by operations; a tensor of another's data or gradient is"
         " none, and an update gives it memory of its own (In-Place Operations and Views)",
+        "scalars_widen": "NumPy's promotion is used, in which an array without axes takes part like"
+        " any other (NumPy, Data type promotion)",
         "locks_memory": "arrays in a graph are read-only (Controlling Memory-Guarding Behavior)",
     }
 
@@ -53,6 +56,13 @@ class MyGradEngine(TapeEngine):
     def reset(self) -> None:
         """Forget the leaves of the program before."""
         self._leaves.clear()
+
+    def apply(self, op: str, *tensors: Tensor, **params: Any) -> Any:
+        """Apply a function of MyGrad."""
+        try:
+            return super().apply(op, *tensors, **params)
+        except NotImplementedError as error:
+            raise Unsupported(str(error)) from error
 
     def _untracked(self, tensor: Tensor) -> bool:
         """Whether an operation made the tensor outside of any graph."""

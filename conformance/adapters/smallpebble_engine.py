@@ -19,7 +19,9 @@ class SmallpebbleEngine(FunctionalEngine):
 
     dtypes = ("float64", "float32")
     conventions: Mapping[str, str] = {
-        "implicit_cotangent": "the gradient of an array starts from ones (get_gradients)"
+        "implicit_cotangent": "the gradient of an array starts from ones (get_gradients)",
+        "scalars_widen": "arrays are NumPy's, and one without axes takes part in promotion like any"
+        " other (NumPy, Data type promotion)",
     }
 
     def __init__(self) -> None:
@@ -76,13 +78,17 @@ def _table(sp: Any) -> Table:
         "view": lambda input, size: sp.reshape(input, size),
         "unsqueeze": lambda input, dim: sp.expand_dims(input, dim),
         "select": lambda input, dim, index:
-            sp.getitem(input, (slice(None),) * dim + (index,)),
+            sp.getitem(input, _at(input, dim, index)),
         "narrow": lambda input, dim, start, length:
-            sp.getitem(input, (slice(None),) * dim + (slice(start, start + length),)),
+            sp.getitem(input, _at(input, dim, slice(start, start + length))),
         "where": lambda condition, input, other: sp.where(condition.array, input, other),
         "nn.functional.leaky_relu": lambda input, negative_slope=0.01:
             sp.leaky_relu(input, negative_slope),
     }  # fmt: skip
+
+
+def _at(variable: Any, dim: int, index: int | slice) -> tuple[Any, ...]:
+    return (slice(None),) * (dim % variable.array.ndim) + (index,)
 
 
 def _variable(sp: Any, value: Any, like: Any) -> Any:
