@@ -140,7 +140,7 @@ _signature = lru_cache(maxsize=None)(inspect.signature)
 
 def _mixed(tensors: Sequence[Tensor]) -> bool:
     """Whether tensors without axes meet tensors with axes and of another dtype."""
-    seen = {(str(t.dtype), t.ndim == 0) for t in tensors if hasattr(t, "ndim")}
+    seen = {(str(getattr(t, "dtype", type(t))), t.ndim == 0) for t in tensors if hasattr(t, "ndim")}
     return len({dtype for dtype, _ in seen}) > 1 and len({scalar for _, scalar in seen}) > 1
 
 
