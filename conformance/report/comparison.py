@@ -88,7 +88,7 @@ def page_names(ledgers: Sequence[Ledger]) -> tuple[str, ...]:
     stems = [file_stem(ledger.engine.name) for ledger in ledgers]
     names: list[str] = []
     for ledger, stem in zip(ledgers, stems, strict=True):
-        if stems.count(stem) > 1 or stem == "index":
+        if stems.count(stem) > 1 or stem in ("index", "specification"):
             stem = f"{stem}-{file_stem(ledger.engine.version)}"
         number, name = 2, f"{stem}.html"
         while name in names:

@@ -34,6 +34,12 @@ def render_index(ledgers: Sequence[Ledger], absent: Mapping[str, str] = _NONE) -
     return render("index.html", ("base.css", "index.css"), view=view, absent=absent)
 
 
+def render_specification(ledgers: Sequence[Ledger]) -> str:
+    """Return the page that reads as a document: every sentence with its result on each engine."""
+    styles = ("base.css", "specification.css")
+    return render("specification.html", styles, view=comparison(ledgers))
+
+
 def render(template: str, styles: tuple[str, ...], **context: object) -> str:
     """Return a page: a template, its style sheets in order, and what it shows."""
     script = _source("report.js")

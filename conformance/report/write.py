@@ -11,13 +11,15 @@ from types import MappingProxyType
 from conformance.errors import UsageError
 from conformance.ledger import Ledger
 from conformance.report.comparison import page_names
-from conformance.report.html import render_engine, render_index
+from conformance.report.html import render_engine, render_index, render_specification
 
 
 def write_reports(
     ledgers: Sequence[Ledger], out: Path, absent: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[Path, ...]:
-    """Write one page per engine and `index.html` into `out`; return the paths, the index last.
+    """Write one page per engine, `specification.html` and `index.html` into `out`.
+
+    Returns the paths, the index last.
 
     absent: engines without a ledger, and why; the index names them.
     Everything is rendered and written aside before the first page is replaced. Raises `UsageError`,
@@ -27,6 +29,7 @@ def write_reports(
         name: render_engine(ledger, "index.html")
         for name, ledger in zip(page_names(ledgers), ledgers, strict=True)
     }
+    pages["specification.html"] = render_specification(ledgers)
     pages["index.html"] = render_index(ledgers, absent)
     try:
         out.mkdir(parents=True, exist_ok=True)

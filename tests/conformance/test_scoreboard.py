@@ -24,7 +24,7 @@ def _entry(engine: str, out: Path) -> Entry:
 def test_ledgers_are_published_compressed_and_can_be_read_again(tmp_path: Path) -> None:
     publish([_entry("torch", tmp_path)], tmp_path)
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["index.html", "torch.html", "torch.json.gz"]
+    assert names == ["index.html", "specification.html", "torch.html", "torch.json.gz"]
     assert read_ledger(tmp_path / "torch.json.gz").engine.name == "torch"
 
 

@@ -71,7 +71,7 @@ def test_a_run_of_a_sound_engine_writes_its_ledger_its_page_and_the_index(tmp_pa
     assert "Leaves" in out
     stem = "tests.engines.sound_tape-SoundTape"
     names = sorted(path.name for path in (tmp_path / "new" / "reports").iterdir())
-    assert names == ["index.html", f"{stem}.html", f"{stem}.json"]
+    assert names == ["index.html", "specification.html", f"{stem}.html", f"{stem}.json"]
     found = read_ledger(tmp_path / "new" / "reports" / f"{stem}.json")
     assert [row.id for row in found.clauses] == ["LEAF-12", "LEAF-15"]
 
@@ -138,7 +138,7 @@ def test_report_rebuilds_pages_from_ledgers_alone(tmp_path: Path) -> None:
     assert code == 0
     assert out == f"report: {tmp_path / 'pages' / 'index.html'}\n"
     names = sorted(path.name for path in (tmp_path / "pages").iterdir())
-    assert names == ["index.html", "jax.html", "torch.html"]
+    assert names == ["index.html", "jax.html", "specification.html", "torch.html"]
 
 
 def test_diff_names_regressions_and_fixes(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from conformance.ledger import Ledger, ledger_from_json
 from conformance.report import render_engine, render_index
+from conformance.report.comparison import page_names
+from conformance.report.html import render_specification
 from tests.sample_ledgers import ALL, EMPTY, FAULTY, GOOD, SILENT, clause, ledger, violated
 
 VOID = {"meta", "link", "input", "br", "wbr", "img"}
@@ -59,6 +61,7 @@ PAGES = {
     "index": render_index(ALL),
     "index of one": render_index([GOOD]),
     "index of none": render_index([]),
+    "specification": render_specification(ALL),
 }
 each_page = pytest.mark.parametrize("name", PAGES)
 
@@ -192,3 +195,13 @@ def test_a_long_list_of_departures_is_folded(departures: int, folded: str | None
         [folded] if folded else []
     )
     assert (" more" in page.text) == (folded is not None)
+
+
+def test_the_specification_links_every_sentence_to_its_results() -> None:
+    page = Page(render_specification([GOOD, FAULTY]))
+    names = page_names([GOOD, FAULTY])
+    links, words = set(page.values("href")), " ".join(page.text.split())
+    for each, name in zip((GOOD, FAULTY), names, strict=True):
+        for row in each.clauses:
+            assert f"{name}#{row.id}" in links
+            assert row.title.replace("`", "") in words

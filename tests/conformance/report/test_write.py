@@ -16,6 +16,7 @@ def test_a_page_per_engine_and_an_index(tmp_path: Path) -> None:
         "torch.html",
         "reference[backend=torch,device=cuda].html",
         "tinytape.html",
+        "specification.html",
         "index.html",
     ]
     assert sorted(out.iterdir()) == sorted(pages)
