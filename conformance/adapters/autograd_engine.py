@@ -7,7 +7,7 @@ from importlib import import_module, metadata
 from typing import Any
 
 from conformance.adapters.base import FunctionalEngine, Pure, Tensor
-from conformance.adapters.numpy_names import Table, indexing, lengths, numpy_table
+from conformance.adapters.numpy_names import Table, indexing, numpy_table
 from conformance.errors import Unsupported
 from conformance.observation import Array
 
@@ -89,8 +89,6 @@ def _table(np: Any) -> Table:
         "linalg.inv": lambda input: np.linalg.inv(input),
         "linalg.det": lambda input: np.linalg.det(input),
         "linalg.solve": lambda input, other: np.linalg.solve(input, _matrices(other, input)),
-        "expand": lambda input, size: np.broadcast_to(input, _no_axes_added(input, size)),
-        "broadcast_to": lambda input, size: np.broadcast_to(input, _no_axes_added(input, size)),
     }  # fmt: skip
     return table
 
@@ -99,9 +97,3 @@ def _matrices(other: Any, input: Any) -> Any:
     if input.ndim - other.ndim == 1 and other.ndim > 1:
         raise Unsupported("NumPy solves for a vector or for matrices, not for several vectors")
     return other
-
-
-def _no_axes_added(input: Any, size: Sequence[int]) -> tuple[int, ...]:
-    if len(size) > input.ndim:
-        raise Unsupported("the gradient of broadcast_to: can't handle extra leading dims")
-    return lengths(input, size)

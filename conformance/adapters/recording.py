@@ -229,6 +229,8 @@ class Recording(TapeEngine):
         values = self.engine.numpy(output.value)
         if values.size != 1:
             raise Unsupported(f"{self.name} takes a cotangent for every result that is no scalar")
+        if values.dtype.kind == "c":
+            raise Unsupported(f"{self.name} takes a cotangent for every complex result")
         return self.tensor(np.ones_like(values))
 
     @contextmanager
