@@ -132,7 +132,10 @@ def apply(run: Operator, inputs: Sequence[Any], params: Mapping[str, Any]) -> An
 def compute(run: Operator, backend: Backend, raws: Sequence[Any], params: Mapping[str, Any]) -> Any:
     """What the op's kernel gives; RuntimeError, as in PyTorch, when operands do not broadcast."""
     try:
-        return MODES.run(run.kernel(backend.array_type), *raws, **params)
+        kernel = run.kernel(backend.array_type)
+        if backend.narrow is not None and not run.op.view:
+            kernel = backend.wide(kernel)
+        return MODES.run(kernel, *raws, **params)
     except ValueError:
         if run.op.kind != "elementwise":
             raise

@@ -76,6 +76,13 @@ class Backend(ABC):
         """Adds a function that the library lacks, so that rules find it as ``xp.name``."""
         setattr(self, name, function)
 
+    #: a dtype that the library lacks functions for, once it is in use
+    narrow: Any = None
+
+    def wide(self, run: Kernel) -> Kernel:
+        """A kernel that computes in a wider dtype where it is given the narrow one."""
+        return run
+
     def kernel(self, forward: str | Kernel) -> Kernel:
         """The function that computes a forward rule: one of the library's own by name, or the rule
         given ``xp``.

@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 
 from reference_engine.backends import dtypes
-from reference_engine.backends.base import BACKENDS, DIFFERENTIABLE, Backend, Shape, register
+from reference_engine.backends.base import (
+    BACKENDS,
+    DIFFERENTIABLE,
+    Backend,
+    Kernel,
+    Shape,
+    register,
+)
 from reference_engine.backends.dtypes import dtype
 from reference_engine.modes import check_randomness
 
@@ -45,6 +52,29 @@ class NumpyBackend(Backend):
     def _generator(self) -> np.random.Generator:
         # made when first needed: numpy.random takes 10 ms to import
         return np.random.default_rng()
+
+    @property
+    def narrow(self) -> Any:
+        return _RAW.get(dtypes.bfloat16)
+
+    def wide(self, run: Kernel) -> Kernel:
+        def kernel(*xs: Any, **params: Any) -> Any:
+            # ml_dtypes has arithmetic, but few functions, and no rule for Python numbers
+            narrow = _RAW.get(dtypes.bfloat16)
+            if narrow is None or not any(getattr(x, "dtype", None) == narrow for x in xs):
+                return run(*xs, **params)
+            wider = [x.astype(np.float32) if getattr(x, "dtype", 0) == narrow else x for x in xs]
+            out = run(*wider, **params)
+            if params.get("dtype") is not None:
+                return out
+            if isinstance(out, tuple):
+                return tuple(narrowed(x, narrow) for x in out)
+            return narrowed(out, narrow)
+
+        def narrowed(x: Any, narrow: Any) -> Any:
+            return np.asarray(x).astype(narrow) if x.dtype.kind == "f" else x
+
+        return kernel
 
     def namespace(self) -> ModuleType:
         return np

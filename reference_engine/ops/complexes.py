@@ -57,6 +57,8 @@ def _as_complex(xp: Any, x: Any) -> Any:
         raise RuntimeError(
             f"view_as_complex needs a last dimension of 2, got shape {tuple(x.shape)}"
         )
+    if xp.strides(x)[-1] != 1:
+        raise RuntimeError("view_as_complex needs a last dimension of neighbours; use contiguous()")
     return xp.view_as_complex(x)
 
 

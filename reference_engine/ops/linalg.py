@@ -183,7 +183,7 @@ def _exponential(xp: Any, x: Any) -> Any:
 def _numpy_matrix_exp(x: Any) -> Any:
     from scipy.linalg import expm
 
-    return expm(x) if x.size else x.copy()
+    return expm(x).astype(x.dtype) if x.size else x.copy()
 
 
 def _exp_along(F: Any, x: Any, direction: Any) -> Any:

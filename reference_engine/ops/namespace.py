@@ -58,6 +58,7 @@ class RawNamespace:
             function: Callable[..., Any] = partial(op.forward, self)
         else:
             function = self.backend.kernel(op.forward)
+            function = function if op.view else self.backend.wide(function)
         setattr(self, name, function)
         return function
 
