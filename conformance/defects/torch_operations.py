@@ -352,4 +352,36 @@ lost = torch.nn.functional.linear_cross_entropy(x, weight, torch.tensor(1), opti
 assert g.requires_grad, "the gradient is a constant"
 """,
     ),
+    Defect(
+        "torch-54",
+        "torch",
+        _VERSIONS,
+        ("FWD-1",),
+        "silently-wrong",
+        "Forward mode of logcumsumexp scales by the largest element of all, not of those so far:"
+        " the tangents of early sums lose digits as what follows grows, and all of them at 30.",
+        _HEAD
+        + """
+import torch.autograd.forward_ad as forward
+with forward.dual_level():
+    x = torch.tensor([-30.0, 0.0], dtype=torch.float64)
+    dual = torch.logcumsumexp(forward.make_dual(x, torch.ones_like(x)), 0)
+    tangent = forward.unpack_dual(dual).tangent
+assert abs(tangent[0] - 1) < 1e-12, f"{tangent[0].item()} is not 1"
+""",
+        issue="https://github.com/pytorch/pytorch/issues/196705",
+    ),
+    Defect(
+        "torch-55",
+        "torch",
+        _VERSIONS,
+        ("LEAF-1",),
+        "refused-loudly",
+        "backward of pixel_shuffle raises where the batch is empty.",
+        _HEAD
+        + """
+x = torch.zeros(0, 4, 2, 2, dtype=torch.float64, requires_grad=True)
+torch.nn.functional.pixel_shuffle(x, 2).sum().backward()
+""",
+    ),
 )

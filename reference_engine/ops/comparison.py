@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reference_engine.ops.dims import Dims, axes, axis
-from reference_engine.ops.opdef import composite, nondiff
+from reference_engine.ops.opdef import composite, elementwise, nondiff
 
 _PAIR = ("x", "other")
 
@@ -32,7 +32,8 @@ for _name in ("and", "or", "xor"):
 nondiff("logical_not", lambda xp, x: ~_truth(xp, x))
 nondiff("bitwise_not", lambda xp, x: ~x, inplace=True)
 nondiff("floor_divide", "floor_divide", inputs=_PAIR, promotion="promote", inplace=True)
-nondiff("nextafter", "nextafter", inputs=_PAIR, promotion="promote", inplace=True)
+# the neighbour of x moves with it
+elementwise("nextafter", "nextafter", dx=1, dother=0, complex=False, kinks="ties")
 for _name in ("isnan", "isinf", "isfinite", "signbit"):
     nondiff(_name, _name)
 nondiff("isclose", lambda xp, x, other, *, rtol=1e-5, atol=1e-8, equal_nan=False: xp.isclose(

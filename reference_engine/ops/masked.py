@@ -90,6 +90,16 @@ def _median(F: Any, x: Any, mask: Any = None, *, dim: int = -1, keepdim: bool = 
     return (F.median if mask is None else F.nanmedian)(x, dim=dim, keepdim=keepdim)[0]
 
 
+def _logaddexp(F: Any, x: Any, other: Any, input_mask: Any = None, other_mask: Any = None, *,
+               dtype: Any = None) -> Any:  # fmt: skip
+    x = _filled(F, _typed(x, dtype), input_mask, -inf)
+    other = _filled(F, _typed(other, dtype), other_mask, -inf)
+    if input_mask is None or other_mask is None:
+        return F.logaddexp(x, other)
+    none = F.logical_not(F.logical_or(input_mask, other_mask))
+    return F.where(none, -inf, F.logaddexp(F.where(none, 0, x), other))
+
+
 _ROW: dict[str, Any] = {"methods": (), "fill": {"mask": "bool"}}
 _MASKED: Any = [(((2, 5),), {}), (((2, 5), (2, 5)), {"dim": 1}),
                 (((2, 3, 2), (3, 1)), {"dim": (0, -1), "keepdim": True})]  # fmt: skip
@@ -116,7 +126,5 @@ for _name, _identity in (("softmax", -inf), ("log_softmax", -inf), ("softmin", i
               )  # fmt: skip
 composite("masked.median", _median, order=("x", "dim"), complex=False, kinks="ties",
           samples=[(((2, 5), (2, 5)), {"dim": 1})], **_ROW)  # fmt: skip
-composite("masked.logaddexp", lambda F, x, other, input_mask=None, other_mask=None, *, dtype=None:
-          F.logaddexp(_filled(F, _typed(x, dtype), input_mask, -inf),
-                      _filled(F, _typed(other, dtype), other_mask, -inf)), complex=False,
-          order=("x", "other"), samples=[(((2, 3), (2, 3)), {})], **_ROW)  # fmt: skip
+composite("masked.logaddexp", _logaddexp, complex=False, order=("x", "other"),
+          samples=[(((2, 3), (2, 3)), {})], **_ROW)  # fmt: skip

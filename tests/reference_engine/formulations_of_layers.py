@@ -47,6 +47,17 @@ def _ctc_loss(x: Any, targets: Any, ins: Any, outs: Any, reduction: str, zero_in
     return {"none": lost, "sum": lost.sum(), "mean": (lost / outs).mean()}[reduction]
 
 
+def _logaddexp(x: Any, other: Any, input_mask: Any = None, other_mask: Any = None) -> Any:
+    """A constant −∞ where both are masked."""
+    if input_mask is None and other_mask is None:
+        return torch.logaddexp(x, other)
+    mine, theirs = (torch.ones_like(x, dtype=torch.bool) if m is None else m.expand(x.shape)
+                    for m in (input_mask, other_mask))  # fmt: skip
+    made = torch.logaddexp(*(torch.where(mine & theirs, v, 0.0) for v in (x, other)))
+    alone = torch.where(mine, x, torch.where(theirs, other, -torch.inf))
+    return torch.where(mine & theirs, made, alone)
+
+
 def _cross_entropy(*args: Any, options: Any = None, **kwargs: Any) -> Any:
     del options
     return torch.nn.functional.linear_cross_entropy(*args, **kwargs)
@@ -55,6 +66,7 @@ def _cross_entropy(*args: Any, options: Any = None, **kwargs: Any) -> Any:
 #: entry of the database → (id of the finding, the other formulation)
 OF_LAYERS: dict[str, tuple[str, Callable[..., Any]]] = {
     "as_strided_scatter": ("torch-10", _scattered),
+    "masked.logaddexp": ("torch-9", _logaddexp),
     "native_group_norm": ("torch-33", _group_norm),
     "nn.functional.ctc_loss": ("torch-40", _ctc_loss),
     "linalg.householder_product": ("torch-41", _householder),

@@ -95,7 +95,10 @@ def converted(v: Any, device: str) -> Any:
     """A sample's argument for the reference engine."""
     if isinstance(v, torch.Tensor):
         if v.storage_offset():  # as_strided looks beyond its input
-            base = reference_engine.tensor(numbers(v._base), device=device)
+            whole = torch.as_strided(
+                v.detach(), (v.untyped_storage().size() // v.element_size(),), (1,), 0
+            )
+            base = reference_engine.tensor(numbers(whole), device=device)
             view = base.as_strided(tuple(v.shape), v.stride(), v.storage_offset())
             return view.detach().requires_grad_(v.requires_grad)
         array = reference_engine.tensor(numbers(v), device=device)
@@ -108,6 +111,14 @@ def converted(v: Any, device: str) -> Any:
     if v is torch.nn.functional.pairwise_distance or isinstance(v, torch.nn.PairwiseDistance):
         return reference_engine.nn.functional.pairwise_distance
     return device if isinstance(v, torch.device) or v == "cpu" else v
+
+
+def leaves(v: Any) -> Any:
+    """Arguments without what the database made them of: a leaf of its own for a view of a leaf."""
+    if isinstance(v, torch.Tensor):
+        alone = not v.is_leaf or not v.requires_grad or not v._is_view()
+        return v if alone else v.detach().requires_grad_()
+    return _inside(v, leaves)
 
 
 def perturbed(v: Any, draw: int) -> Any:
@@ -265,8 +276,8 @@ def check(name: str, devices: Sequence[str] = DEVICES) -> Outcome:
     finding, formulation = FORMULATIONS.get(name, ("", entry.op))
     for kind in KINDS:
         for number, one in enumerate(samples(entry, kind)):
-            args = (one.input, *one.args)
-            rest = args, one.kwargs, one.output_process_fn_grad, entry.supports_gradgrad
+            args, kwargs = leaves((one.input, *one.args)), leaves(one.kwargs)
+            rest = args, kwargs, one.output_process_fn_grad, entry.supports_gradgrad
             sample, other = Sample(entry, entry.op, *rest), Sample(entry, formulation, *rest)
             expected = of_torch(sample)
             outcome.samples += 1
