@@ -142,14 +142,14 @@ def backward(
     """
     refuse_in_transform("backward")
     outputs = _sequence(tensors)
-    roots = _root_edges(outputs)
+    roots = _edges(outputs, _NO_OUTPUT)
     grads = _root_grads(outputs, grad_tensors)
     targets = None
     if inputs is not None:
         wanted = _sequence(inputs)
         if not wanted:
             raise RuntimeError("backward got inputs=(), which asks for no gradient; leave it out")
-        targets = [_input_edge(x) for x in wanted]
+        targets = _edges(wanted, _NO_INPUT)
         for x in wanted:
             if isinstance(x, Tensor):
                 x.retain_grad()
@@ -187,8 +187,8 @@ def grad(
         raise RuntimeError("materialize_grads needs tensors as inputs, got a GradientEdge")
     if not wanted:
         raise RuntimeError("grad got no inputs; name the tensors to differentiate with respect to")
-    targets = [_input_edge(x) for x in wanted]
-    roots = _root_edges(outs)
+    targets = _edges(wanted, _NO_INPUT)
+    roots = _edges(outs, _NO_OUTPUT)
     keep = create_graph if retain_graph is None else retain_graph
     results: tuple[Tensor | None, ...]
     if is_grads_batched:
@@ -271,43 +271,39 @@ def _batched(
     if not rows:
         return tuple(x.new_zeros((0, *x.shape)) for x in wanted if isinstance(x, Tensor))
     columns = zip(*rows, strict=True)
-    return tuple(None if None in map(_none, c) else TENSORS.stack(list(c), dim=0) for c in columns)
-
-
-def _none(x: Tensor | None) -> bool | None:
-    return None if x is None else True
+    return tuple(
+        None if any(g is None for g in column) else TENSORS.stack(list(column), dim=0)
+        for column in columns
+    )
 
 
 def _sequence(places: Places) -> tuple[Place, ...]:
     return (places,) if isinstance(places, (Tensor, GradientEdge)) else tuple(places)
 
 
-def _root_edges(outputs: Sequence[Place]) -> list[Edge]:
+def _edges(places: Sequence[Place], refusal: str) -> list[Edge]:
+    """Where tensors are in the graph; RuntimeError for one that requires no grad."""
     edges = []
-    for place, out in enumerate(outputs):
-        if isinstance(out, GradientEdge):
-            edges.append((out.node, out.output_nr))
-            continue
-        node, nr = out._edge()
-        if node is None:
-            raise RuntimeError(
-                f"output {place} of shape {list(out.shape)} does not require grad: nothing it was "
-                "computed from does, or it was computed in no_grad"
-            )
+    for number, place in enumerate(places):
+        if isinstance(place, GradientEdge):
+            node, nr = place.node, place.output_nr
+        else:
+            found, nr = place._edge()
+            if found is None:
+                raise RuntimeError(refusal.format(number, list(place.shape)))
+            node = found
         edges.append((node, nr))
     return edges
 
 
-def _input_edge(x: Place) -> Edge:
-    if isinstance(x, GradientEdge):
-        return x.node, x.output_nr
-    node, nr = x._edge()
-    if node is None:
-        raise RuntimeError(
-            f"an input of shape {list(x.shape)} does not require grad; call requires_grad_() on it "
-            "before computing the outputs"
-        )
-    return node, nr
+_NO_OUTPUT = (
+    "output {} of shape {} does not require grad: nothing it was computed from does, or it was "
+    "computed in no_grad"
+)
+_NO_INPUT = (
+    "input {} of shape {} does not require grad; call requires_grad_() on it before computing the "
+    "outputs"
+)
 
 
 def _gradient_list(

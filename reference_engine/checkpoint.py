@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -73,15 +73,8 @@ def checkpoint(
     backward without ``inputs=``, else RuntimeError. ``debug`` changes nothing: errors always say
     which value differs.
     """
-    if use_reentrant is None:
-        warnings.warn(
-            "checkpoint was not told use_reentrant; say False, or True as it was at first",
-            UserWarning,
-            stacklevel=2,
-        )
-        use_reentrant = True
     preserve = kwargs.pop("preserve_rng_state", True)
-    if use_reentrant:
+    if _told("checkpoint", use_reentrant):
         if kwargs:
             raise ValueError(f"a re-entrant checkpoint takes no keywords, got {sorted(kwargs)}")
         if context_fn is not noop_context_fn or debug:
@@ -105,6 +98,16 @@ def checkpoint(
         return function(*args, **kwargs)
 
 
+def _told(name: str, use_reentrant: bool | None) -> bool:
+    if use_reentrant is None:
+        warnings.warn(
+            f"{name} was not told use_reentrant; say False, or True as it was at first",
+            UserWarning,
+            stacklevel=3,
+        )
+    return use_reentrant is None or use_reentrant
+
+
 class _Randomness:
     """The states of all random generators."""
 
@@ -116,12 +119,13 @@ class _Randomness:
             backend.set_rng_state(state)
 
 
-class _Arguments:
-    """The arguments of a run, whose tensors wait as saved values do: version-checked, or packed by
-    an outer checkpoint.
+class _Again:
+    """What a run can be repeated with. Its tensors wait as saved values do: version-checked, or
+    packed by an outer checkpoint.
     """
 
-    def __init__(self, args: Sequence[Any]) -> None:
+    def __init__(self, args: Sequence[Any], preserve: bool) -> None:
+        self._randomness = _Randomness() if preserve else None
         self._args = [None if isinstance(x, Tensor) else x for x in args]
         self._places = [i for i, x in enumerate(args) if isinstance(x, Tensor)]
         self._tracked = [args[i].requires_grad for i in self._places]
@@ -131,7 +135,21 @@ class _Arguments:
             flat += (x._raw, x._storage, None if x.is_inference() else x._storage.version)
         self._saved = pack(tuple(flat))
 
-    def leaves(self) -> list[Any]:
+    @contextmanager
+    def repeated(self) -> Iterator[list[Any]]:
+        """The arguments, for a recorded run in which the random generators are as they were."""
+        leaves = self._leaves()
+        before = _Randomness()
+        try:
+            if self._randomness is not None:
+                self._randomness.restore()
+            with enable_grad():
+                yield leaves
+        finally:
+            if self._randomness is not None:
+                before.restore()
+
+    def _leaves(self) -> list[Any]:
         """The arguments again, cut off from what they were computed from."""
         found, saved = list(self._args), unpack(self._saved)
         for place, i in enumerate(self._places):
@@ -166,9 +184,8 @@ class _Frame:
     def __init__(
         self, run: Run, args: Sequence[Any], again: AbstractContextManager[Any], preserve: bool
     ) -> None:
-        self._run, self._again = run, again
-        self._arguments = _Arguments(args)
-        self._randomness = _Randomness() if preserve else None
+        self._run, self._context = run, again
+        self._again = _Again(args, preserve)
         self._holders: list[ref[_Holder]] = []
         #: backward run -> what it has found and not used yet
         self._found: WeakKeyDictionary[Any, dict[_Holder, Tensor]] = WeakKeyDictionary()
@@ -218,19 +235,9 @@ class _Frame:
                 raise _Stop
             return x.detach()
 
-        before = _Randomness() if self._randomness is not None else None
-        args = self._arguments.leaves()
-        try:
-            if self._randomness is not None:
-                self._randomness.restore()
-            hooks = saved_tensors_hooks(keep, lambda x: x)
-            with enable_grad(), hooks, self._again:
-                self._run(*args)
-        except _Stop:
-            pass
-        finally:
-            if before is not None:
-                before.restore()
+        hooks = saved_tensors_hooks(keep, lambda x: x)
+        with suppress(_Stop), self._again.repeated() as args, hooks, self._context:
+            self._run(*args)
         if count != len(self._holders):
             raise CheckpointError(
                 f"a checkpoint saved {len(self._holders)} values, and {count} when it ran again; "
@@ -246,8 +253,7 @@ class CheckpointFunction(Function):
     def forward(ctx: Any, function: Run, preserve: bool, *args: Any) -> Any:
         """Runs the function, unrecorded."""
         ctx.function = function
-        ctx.arguments = _Arguments(args)
-        ctx.randomness = _Randomness() if preserve else None
+        ctx.again = _Again(args, preserve)
         return function(*args)
 
     @staticmethod
@@ -258,16 +264,8 @@ class CheckpointFunction(Function):
                 "a re-entrant checkpoint works neither with autograd.grad nor with "
                 "backward(inputs=...); use backward() without inputs, or use_reentrant=False"
             )
-        before = _Randomness() if ctx.randomness is not None else None
-        leaves = ctx.arguments.leaves()
-        try:
-            if ctx.randomness is not None:
-                ctx.randomness.restore()
-            with enable_grad():
-                made = ctx.function(*leaves)
-        finally:
-            if before is not None:
-                before.restore()
+        with ctx.again.repeated() as leaves:
+            made = ctx.function(*leaves)
         outputs = made if isinstance(made, tuple) else (made,)
         pairs = [
             (y, g)
@@ -288,14 +286,7 @@ def checkpoint_sequential(
     """The functions, or the modules of a Sequential, one after the other, in ``segments`` parts of
     which all but the last are checkpoints. ValueError for keywords it does not know.
     """
-    if use_reentrant is None:
-        warnings.warn(
-            "checkpoint_sequential was not told use_reentrant; say False, or True as it was at "
-            "first",
-            UserWarning,
-            stacklevel=2,
-        )
-        use_reentrant = True
+    use_reentrant = _told("checkpoint_sequential", use_reentrant)
     preserve = kwargs.pop("preserve_rng_state", True)
     if kwargs:
         raise ValueError(f"checkpoint_sequential got unknown keywords {sorted(kwargs)}")

@@ -184,7 +184,8 @@ class _Check:
         self.values = _flat(self.outputs)
 
     def _leaves(self, point: Array) -> list[Tensor]:
-        return [x.requires_grad_(True) for x in _split(point, [self.given[i] for i in self.checked])]
+        likes = [self.given[i] for i in self.checked]
+        return [x.requires_grad_(True) for x in _split(point, likes)]
 
     def _call(self, *xs: Tensor) -> list[Tensor]:
         arguments = list(self.given)

@@ -59,7 +59,7 @@ def register_tensor_hook(tensor: Tensor, hook: Callable[..., Any]) -> RemovableH
     return RemovableHandle(node.attached().output.setdefault(nr, {}), hook)
 
 
-class _Handles:
+class _Handles(RemovableHandle):
     """Removes several hooks at once."""
 
     def __init__(self, handles: Sequence[RemovableHandle]) -> None:
@@ -70,19 +70,13 @@ class _Handles:
         for handle in self._handles:
             handle.remove()
 
-    def __enter__(self) -> _Handles:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.remove()
-
 
 def register_multi_grad_hook(
     tensors: Sequence[Tensor],
     fn: Callable[..., None],
     *,
     mode: Literal["all", "any"] = "all",
-) -> _Handles:
+) -> RemovableHandle:
     """Calls ``fn(grads)`` once a run has computed the gradients of all ``tensors`` that it comes
     to (None for the others), or with ``mode="any"`` ``fn(grad)`` at the first.
 

@@ -49,8 +49,9 @@ def _options(leaf: Tensor) -> LeafOptions:
 def register_post_accumulate_grad_hook(
     tensor: Tensor, hook: Callable[..., None]
 ) -> RemovableHandle:
-    """See ``Tensor.register_post_accumulate_grad_hook``; RuntimeError unless a leaf that requires
-    grad.
+    """Calls ``hook(leaf)`` whenever backward has added to this leaf's ``.grad``.
+
+    RuntimeError unless it is a leaf that requires grad.
     """
     from reference_engine.hooks import RemovableHandle
 
@@ -63,7 +64,10 @@ def register_post_accumulate_grad_hook(
 
 
 def grad_dtype(tensor: Tensor) -> dtype | None:
-    """See ``Tensor.grad_dtype``."""
+    """The dtype that a leaf's ``.grad`` must have, its own unless set; None for any.
+
+    RuntimeError for a non-leaf, and when it is set to another than a ``.grad`` has already.
+    """
     if not tensor.is_leaf:
         raise RuntimeError("grad_dtype is a property of leaves; this tensor was computed")
     options = None if tensor._rare is None else tensor._rare.leaf
@@ -72,7 +76,7 @@ def grad_dtype(tensor: Tensor) -> dtype | None:
 
 
 def set_grad_dtype(tensor: Tensor, value: dtype | None) -> None:
-    """See ``Tensor.grad_dtype``."""
+    """Sets :func:`grad_dtype`."""
     if not tensor.is_leaf:
         raise RuntimeError("grad_dtype can be set on leaves only, and this tensor was computed")
     rare = tensor._extras()

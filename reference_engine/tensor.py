@@ -177,17 +177,7 @@ class Tensor:
     def grad(self) -> None:
         self._extras().grad = None
 
-    @property
-    def grad_dtype(self) -> dtype | None:
-        """The dtype that a leaf's ``.grad`` must have, its own unless set; None for any.
-
-        RuntimeError for a non-leaf, and when it is set to another than a ``.grad`` has already.
-        """
-        return grad_dtype(self)
-
-    @grad_dtype.setter
-    def grad_dtype(self, value: dtype | None) -> None:
-        set_grad_dtype(self, value)
+    grad_dtype = property(grad_dtype, set_grad_dtype)
 
     def _accumulate_raw(self, g: Any) -> None:
         rare = self._extras()
@@ -227,9 +217,7 @@ class Tensor:
 
         return register_tensor_hook(self, hook)
 
-    def register_post_accumulate_grad_hook(self, hook: Callable[..., None]) -> RemovableHandle:
-        """Calls ``hook(leaf)`` whenever backward has added to this leaf's ``.grad``."""
-        return register_post_accumulate_grad_hook(self, hook)
+    register_post_accumulate_grad_hook = register_post_accumulate_grad_hook
 
     def backward(
         self,
