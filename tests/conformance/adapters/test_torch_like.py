@@ -118,3 +118,12 @@ def test_the_reference_engine_lists_what_it_makes_on_demand() -> None:
     listed = load_engine("reference").operations
     assert listed is not None
     assert listed >= frozenset(OPERATIONS)
+
+
+@pytest.mark.parametrize("name", ["torch", "reference"])
+def test_functions_that_a_module_makes_on_demand_are_listed_too(name: str) -> None:
+    listed = load_engine(name).operations
+    assert listed is not None
+    known = {"sin", "add", "mul", "exp", "sum", "linalg.inv", "nn.functional.softplus", "zero"}
+    assert known <= listed
+    assert len(listed) > 400
