@@ -103,6 +103,15 @@ def is_inference_mode_enabled() -> bool:
 class Mode:
     """A mode that can be entered, and decorate. Subclasses say what entering sets."""
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """``@no_grad`` without parentheses decorates as ``@no_grad()`` does."""
+        del kwargs
+        made = super().__new__(cls)
+        if len(args) != 1 or not callable(args[0]):
+            return made
+        cls.__init__(made)
+        return made(args[0])
+
     def __init__(self) -> None:
         self._before: list[tuple[bool, bool]] = []
 
@@ -181,22 +190,11 @@ class _Steps(Generator[Any, Any, Any]):
 class no_grad(Mode):  # noqa: N801
     """Records nothing: results do not require grad, have no grad_fn and save no values."""
 
-    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
-        """``@no_grad`` without parentheses decorates as ``@no_grad()`` does."""
-        mode = super().__new__(cls)
-        if function is None:
-            return mode
-        mode.__init__()  # type: ignore[misc]
-        return mode(function)
-
-    def __init__(self, _function: None = None) -> None:
-        super().__init__()
-
     def _set(self) -> None:
         MODES.grad = False
 
 
-class enable_grad(no_grad):  # noqa: N801
+class enable_grad(Mode):  # noqa: N801
     """Records again, inside ``no_grad``."""
 
     def _set(self) -> None:
@@ -217,7 +215,7 @@ class set_grad_enabled(Mode):  # noqa: N801
         MODES.grad = self.mode
 
     def _fresh(self) -> Mode:
-        return _Recording(self.mode)
+        return enable_grad() if self.mode else no_grad()
 
     def __enter__(self) -> None:
         # what must come back is the mode before this object was made
@@ -231,25 +229,8 @@ class set_grad_enabled(Mode):  # noqa: N801
         return super().__call__(function)
 
 
-class _Recording(Mode):
-    def __init__(self, mode: bool) -> None:
-        super().__init__()
-        self.mode = mode
-
-    def _set(self) -> None:
-        MODES.grad = self.mode
-
-
 class inference_mode(Mode):  # noqa: N801
     """no_grad, and the tensors made in it count no versions and can never be saved for backward."""
-
-    def __new__(cls, mode: bool | Callable[..., Any] = True) -> Any:
-        """``@inference_mode`` without parentheses decorates as ``@inference_mode()`` does."""
-        made = super().__new__(cls)
-        if isinstance(mode, bool):
-            return made
-        made.__init__()  # type: ignore[misc]
-        return made(mode)
 
     def __init__(self, mode: bool = True) -> None:
         super().__init__()

@@ -35,6 +35,11 @@ def places(argnums: Argnums) -> tuple[Any, ...]:
     return argnums if isinstance(argnums, tuple) else (argnums,)
 
 
+def selected(args: Sequence[Any], argnums: Argnums) -> Any:
+    """The argument at a place, or those at several."""
+    return args[argnums] if isinstance(argnums, int) else tuple(args[n] for n in argnums)
+
+
 def split_aux(name: str, made: Any, has_aux: bool) -> tuple[Any, Any]:
     """What a function returned, and its auxiliary output, None without ``has_aux``."""
     if not has_aux:
@@ -56,10 +61,7 @@ def grad_and_value(func: Function, argnums: Argnums = 0, has_aux: bool = False) 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         at = chosen(args, argnums)
         with Transform() as transform:
-            given = list(args)
-            for n in at:
-                given[n] = transform.primals(args[n])
-            transform.admit([x for n, x in enumerate(args) if n not in at], kwargs)
+            given = transform.arguments(args, at, kwargs)
             value, aux = split_aux("grad", func(*given, **kwargs), has_aux)
             if not isinstance(value, Tensor) or value.ndim:
                 shown = f"shape {list(value.shape)}" if isinstance(value, Tensor) else type(value)
@@ -67,9 +69,7 @@ def grad_and_value(func: Function, argnums: Argnums = 0, has_aux: bool = False) 
                     f"grad needs a function that returns a scalar tensor, got {shown}; vjp and "
                     "jacrev take others"
                 )
-            leaves, structure = flatten(
-                given[argnums] if isinstance(argnums, int) else tuple(given[n] for n in at)
-            )
+            leaves, structure = flatten(selected(given, argnums))
             gradient = structure.build(gradients([value], leaves, None, keep=False))
         gradient, value, aux = released(gradient, value, aux if has_aux else ())
         return gradient, (value, aux) if has_aux else value
@@ -104,18 +104,13 @@ def vjp(func: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]
 def _vjp(func: Function, args: Sequence[Any], at: Any, has_aux: bool) -> tuple[Any, ...]:
     """``vjp`` with respect to one argument, at ``at``, or to several."""
     with Transform() as transform:
-        given = list(args)
-        for n in places(at):
-            given[n] = transform.primals(args[n])
-        transform.admit([x for n, x in enumerate(args) if n not in places(at)])
+        given = transform.arguments(args, chosen(args, at) if at != () else ())
         made, aux = split_aux("vjp", func(*given), has_aux)
         outputs, shape_of_outputs = flatten(made)
         check_tensors(outputs, "vjp needs a function that returns tensors", RuntimeError)
         if not outputs:
             raise RuntimeError(f"vjp needs a function that returns a tensor, got {made!r}")
-        inputs, structure = flatten(
-            given[at] if isinstance(at, int) else tuple(given[n] for n in at)
-        )
+        inputs, structure = flatten(selected(given, at))
     value, aux = released(made, aux if has_aux else ())
 
     def vjp_fn(cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None) -> Any:
@@ -165,7 +160,6 @@ def jacrev(
     def wrapper(*args: Any) -> Any:
         from reference_engine.func.vmap import vmap
 
-        chosen(args, argnums)
         value, vjp_fn, *aux = _vjp(func, args, argnums, has_aux)
         outputs, shape_of_outputs = flatten(value)
         basis = standard_basis(outputs)

@@ -11,12 +11,12 @@ from reference_engine.func.reverse import (
     Function,
     chosen,
     jacrev,
+    selected,
     split_aux,
     standard_basis,
 )
 from reference_engine.func.transform import Transform, released
 from reference_engine.func.trees import check_tensors, flatten
-from reference_engine.modes import MODES
 from reference_engine.tensor import Tensor
 
 
@@ -55,12 +55,7 @@ def jvp(
 class _Pushed(Transform):
     """A run in forward mode: recording stays as it is."""
 
-    def __enter__(self) -> Any:
-        before = MODES.grad
-        super().__enter__()
-        MODES.grad = before
-        MODES.refresh()
-        return self
+    records = False
 
 
 def _unpacked(y: Tensor, level: forward.Level, strict: bool) -> tuple[Tensor, Tensor]:
@@ -108,9 +103,7 @@ def jacfwd(
         from reference_engine.func.vmap import vmap
 
         at = chosen(args, argnums)
-        inputs, structure = flatten(
-            args[at[0]] if isinstance(argnums, int) else tuple(args[n] for n in at)
-        )
+        inputs, structure = flatten(selected(args, argnums))
         check_tensors(inputs, "jacfwd differentiates with respect to tensors", RuntimeError)
 
         def of_chosen(*values: Any) -> Any:

@@ -29,6 +29,8 @@ class Transform:
 
     #: whether writing to what it captured would be lost to the derivative
     differentiates = True
+    #: whether what it runs is recorded even where recording is off
+    records = True
 
     def __init__(self) -> None:
         self.number = next(_numbers)
@@ -39,7 +41,7 @@ class Transform:
     def __enter__(self) -> Any:
         self._before = MODES.transforms, MODES.grad
         MODES.transforms = (*MODES.transforms, self)
-        MODES.grad = MODES.grad or self.differentiates
+        MODES.grad = MODES.grad or self.records
         MODES.refresh()
         return self
 
@@ -69,6 +71,11 @@ class Transform:
                 f"{name} would modify an input that the transform differentiates with respect to; "
                 "modify a clone() of it"
             )
+
+    def arguments(self, args: Sequence[Any], at: Sequence[int], others: Any = ()) -> list[Any]:
+        """A function's arguments as it gets them: those at some places to differentiate by."""
+        self.admit([x for n, x in enumerate(args) if n not in at], others)
+        return [self.primals(x) if n in at else x for n, x in enumerate(args)]
 
     def admit(self, *trees: Any) -> None:
         """Lets the function write to its constant arguments."""

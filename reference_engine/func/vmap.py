@@ -21,7 +21,7 @@ from reference_engine.tensor import Tensor
 class _Call(Transform):
     """One call of a function that ``vmap`` made."""
 
-    differentiates = False
+    differentiates = records = False
 
     def __init__(self, size: int, randomness: str) -> None:
         super().__init__()
