@@ -35,12 +35,12 @@ class MindsporeEngine(FunctionalEngine):
 
     def apply(self, op: str, *tensors: Tensor, **params: Any) -> Any:
         """Apply a function of MindSpore; what is not there for a dtype is unsupported."""
-        if op == "log_softmax" and tensors[0].dtype == self.mindspore.float64:
-            raise Unsupported("ops.log_softmax documents float16 and float32 alone")
+        if op in _NO_DOUBLE and tensors[0].dtype == self.mindspore.float64:
+            raise Unsupported(f"mindspore.ops documents float16 and float32 alone for {op}")
         try:
             return super().apply(op, *tensors, **params)
-        except TypeError as error:
-            if any(words in str(error).lower() for words in _NO_SUCH_DTYPE):
+        except (TypeError, ValueError, RuntimeError) as error:
+            if any(words in str(error) for words in _ABSENT):
                 raise Unsupported(f"{self.name}: {op}: {error}") from error
             raise
 
@@ -71,5 +71,6 @@ class MindsporeEngine(FunctionalEngine):
         return self.mindspore.ops.stop_gradient(tensor)
 
 
-_NO_SUCH_DTYPE = ("must be a type of", "supports types", "unsupported")
-"""What an error says of an operation that is not there for the dtype."""
+_NO_DOUBLE = ("log_softmax", "nn.functional.celu")
+_ABSENT = ("must be a type of", "supports types", "unregistered", "rank of 'x' must be greater")
+"""What an error says of an operation that is not there for the dtype, the processor or no axes."""

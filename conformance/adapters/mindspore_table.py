@@ -19,7 +19,7 @@ _BINARY = (
 )
 _ACTIVATIONS = (
     "relu relu6 elu celu selu gelu silu softplus softsign softshrink hardshrink tanhshrink hardtanh"
-    " hardsigmoid hardswish leaky_relu mish glu logsigmoid"
+    " hardsigmoid hardswish mish glu logsigmoid"
 )
 
 
@@ -86,6 +86,8 @@ def mindspore_table(ops: Any) -> Table:
 
 def _networks(ops: Any) -> Table:
     return {
+        "nn.functional.leaky_relu": lambda input, negative_slope=0.01:
+            ops.leaky_relu(input, negative_slope),
         "nn.functional.prelu": lambda input, weight: ops.prelu(input, weight),
         "nn.functional.mse_loss": lambda input, target: ops.mse_loss(input, target),
         "nn.functional.l1_loss": lambda input, target: ops.l1_loss(input, target),

@@ -40,4 +40,49 @@ except (ValueError, AssertionError):
 assert gradient.shape == x.shape, f"the gradient of {x.shape} has the shape {gradient.shape}"
 """,
     ),
+    Defect(
+        "autograd-3",
+        "autograd",
+        "1.9.1",
+        ("NUM-8",),
+        "silently-wrong",
+        "The gradient of tile adds up the wrong elements where there are fewer repetitions than"
+        " axes.",
+        _HEAD
+        + """
+x = np.array([[1.0, 2.0], [3.0, 4.0]])
+gradient = autograd.grad(lambda x: np.sum(np.tile(x, 2) ** 2))(x)
+same = autograd.grad(lambda x: np.sum(np.tile(x, (1, 2)) ** 2))(x)
+assert (same == 4.0 * x).all()
+assert (gradient == 4.0 * x).all(), gradient
+""",
+    ),
+    Defect(
+        "autograd-4",
+        "autograd",
+        "1.9.1",
+        ("NUM-7",),
+        "silently-wrong",
+        "The gradients of where are not summed over broadcast axes: an operand gets a gradient of"
+        " another shape.",
+        _HEAD
+        + """
+x, condition = np.array([1.0, 2.0, 3.0]), np.array([[True], [False]])
+gradient = autograd.grad(lambda x: np.sum(np.where(condition, x, 0.0)))(x)
+assert gradient.shape == x.shape, f"the gradient of {x.shape} has the shape {gradient.shape}"
+""",
+    ),
+    Defect(
+        "autograd-5",
+        "autograd",
+        "1.9.1",
+        ("NUM-2",),
+        "silently-wrong",
+        "The gradient of prod is nan where an element is zero.",
+        _HEAD
+        + """
+gradient = autograd.grad(np.prod)(np.array([0.0, 2.0, 3.0]))
+assert (gradient == np.array([6.0, 0.0, 0.0])).all(), gradient
+""",
+    ),
 )

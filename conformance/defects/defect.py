@@ -9,7 +9,7 @@ from typing import Literal
 
 _FILES = (
     "torch_operations", "torch", "paddle", "mindspore", "tinygrad", "dezero", "chainer",
-    "smallpebble", "mlx", "autograd", "tensorflow", "pytensor", "micrograd", "drjit",
+    "smallpebble", "mlx", "autograd", "mygrad", "tensorflow", "pytensor", "micrograd", "drjit",
 )  # fmt: skip
 """The files of defects, one or two for each engine: those with the most first."""
 

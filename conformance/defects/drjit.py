@@ -27,4 +27,37 @@ np.testing.assert_array_equal(dr.grad(x).numpy(), [1.0, 2.0])
 """,
         documented="drjit.suspend_grad: newly created variables will be detached.",
     ),
+    Defect(
+        "drjit-2",
+        "drjit",
+        "1.5.0",
+        ("NUM-2",),
+        "silently-wrong",
+        "The gradient of prod is zero everywhere where one element is zero.",
+        """import drjit as dr, numpy as np
+from drjit.llvm.ad import TensorXf64
+
+x = TensorXf64([0.0, 2.0, 3.0])
+dr.enable_grad(x)
+dr.backward(dr.prod(x))
+np.testing.assert_array_equal(dr.grad(x).numpy(), [6.0, 0.0, 0.0])
+""",
+    ),
+    Defect(
+        "drjit-3",
+        "drjit",
+        "1.5.0",
+        ("NUM-10",),
+        "silently-wrong",
+        "The gradient of max is one for each of several largest elements: along the direction in"
+        " which they all grow, max grows twice as fast by it as it does.",
+        """import drjit as dr
+from drjit.llvm.ad import TensorXf64
+
+x = TensorXf64([1.0, 3.0, 3.0])
+dr.enable_grad(x)
+dr.backward(dr.max(x))
+assert dr.grad(x).numpy().sum() == 1.0, dr.grad(x)  # max(x + t) = max(x) + t
+""",
+    ),
 )

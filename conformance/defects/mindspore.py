@@ -39,16 +39,27 @@ np.testing.assert_array_equal(second.asnumpy(), [4.0, 4.0])
         "mindspore-2",
         "mindspore",
         "2.10.0",
-        ("LEAF-1", "LEAF-2", "TRN-2"),
+        ("LEAF-1", "LEAF-2", "TRN-2", "NUM-1", "NUM-2"),
         "silently-wrong",
-        "softplus of a float64 tensor and its gradient have the accuracy of float32.",
+        "Of float64 tensors, softplus, mish, l1_loss and the gradients of hypot, fmax and rad2deg"
+        " have the accuracy of float32.",
         _HEAD
         + """
-y = ops.softplus(tensor([1.0]))
-assert y.dtype == ms.float64
-np.testing.assert_allclose(y.asnumpy(), [np.log1p(np.e)], rtol=1e-12)
+soft = np.log1p(np.e)
+x, two, seed = tensor([1.0]), tensor([2.0]), tensor([0.1])
+results = (
+    (ops.softplus(x), soft),
+    (ops.mish(x), np.tanh(soft)),
+    (ops.l1_loss(x, tensor([0.9])), 1.0 - 0.9),
+    (ms.vjp(ops.hypot, x, two)[1](seed)[0], 0.1 / np.sqrt(5.0)),
+    (ms.vjp(ops.fmax, x, two)[1](seed)[1], 0.1),
+    (ms.vjp(ops.rad2deg, x)[1](seed)[0], 18.0 / np.pi),
+)
+for result, expected in results:
+    assert result.dtype == ms.float64
+    np.testing.assert_allclose(result.asnumpy(), expected, rtol=1e-12)
 """,
-        documented="mindspore.ops.softplus: on CPU the dtypes are float16, float32, float64.",
+        documented="mindspore.ops.softplus, mish: on CPU the dtypes are float16, float32, float64.",
     ),
     Defect(
         "mindspore-3",
@@ -114,6 +125,38 @@ raise AssertionError(f"no error; the gradient is {gradient.asnumpy()}")
         + """
 y = ops.expm1(tensor([1e-10]))
 np.testing.assert_allclose(y.asnumpy(), [np.expm1(1e-10)], rtol=1e-12)
+""",
+    ),
+    Defect(
+        "mindspore-7",
+        "mindspore",
+        "2.10.0",
+        ("NUM-8",),
+        "silently-wrong",
+        "The gradient of selu is wrong for negative operands: -0.55 instead of 0.24 at -2.",
+        _HEAD
+        + """
+def slope(x, step=1e-4):
+    return (ops.selu(tensor(x + step)).asnumpy() - ops.selu(tensor(x - step)).asnumpy()) / step / 2
+
+gradient = ms.grad(ops.selu)(tensor(-2.0)).asnumpy()
+np.testing.assert_allclose(gradient, slope(-2.0), rtol=1e-2)
+""",
+        documented="mindspore.ops.selu: scale * alpha * (exp(x) - 1) for negative x.",
+    ),
+    Defect(
+        "mindspore-8",
+        "mindspore",
+        "2.10.0",
+        ("NUM-8",),
+        "silently-wrong",
+        "A tensor that is not a number divided by zero is minus infinity, and so is the gradient of"
+        " a division by zero.",
+        _HEAD
+        + """
+with np.errstate(all="ignore"):
+    expected = np.array([np.nan]) / np.array([0.0])
+np.testing.assert_array_equal((tensor([np.nan]) / tensor([0.0])).asnumpy(), expected)
 """,
     ),
 )
