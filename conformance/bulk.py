@@ -11,11 +11,12 @@ from contextlib import suppress
 from enum import Enum
 from typing import Any, Union
 
-from conformance.adapters.base import Engine, Tensor, mode
+from conformance.adapters.base import Engine, Tensor
 from conformance.adapters.remote import RemoteEngine
+from conformance.blocks import in_a_thread, manager
 from conformance.leaves import leaf_array, literal_array
 from conformance.observation import Array, Observed
-from conformance.program import MODES, Param, Ref, Step
+from conformance.program import BLOCKS, Param, Ref, Step
 from conformance.promises import GRADIENT_PASSES
 from conformance.scope import Scope
 from conformance.verbs import HANDLERS, Unseen
@@ -66,7 +67,7 @@ class Bulk:
             "backward": self._backward, "value": self._value, "grad": self._grad,
             "detach": self._detach,
         }  # fmt: skip
-        self._table |= dict.fromkeys(MODES, self._block)
+        self._table |= dict.fromkeys(BLOCKS, self._block)
 
     def __call__(self, steps: Sequence[Step]) -> list[Seen]:
         """Return what the steps observe, with a mark for each that was refused or skipped.
@@ -105,9 +106,7 @@ class Bulk:
                 self._holes = self._holes or any(scope.names[name] is None for name in step.out)
 
     def _block(self, step: Step) -> None:
-        params, body = dict(step.params), step.body
-        enabled = params.get("enabled")
-        manager = mode(self._engine, step.verb, *([] if enabled is None else [bool(enabled)]))
+        body = step.body
 
         def run() -> None:
             self._run(body[:-1] if leaves else body)
@@ -116,11 +115,13 @@ class Bulk:
 
         leaves = body[-1].verb == "raise"
         with suppress(_BlockLeft):
-            if params.get("decorator"):
-                manager(run)()  # type: ignore[operator]  # a decorator too, or the engine is wrong
-                return
-            with manager:
-                run()
+            if step.verb == "thread":
+                in_a_thread(run)
+            elif step.param("decorator"):
+                manager(self._scope, step)(run)()  # type: ignore[operator]  # or no such decorator
+            else:
+                with manager(self._scope, step):
+                    run()
 
     def _leaf(self, step: Step) -> None:
         array = self._arrays.get(step.params)

@@ -48,4 +48,16 @@ y.detach_()
 y.mul_(x)
 """,
     ),
+    Defect(
+        "torch-56", "torch", "2.13.0", ("FWD-1",), "refused-loudly",
+        "An expanded tensor is given no tangent: its dual is refused as a write into memory that"
+        " elements share.",
+        """
+import torch
+from torch.autograd import forward_ad
+x = torch.tensor(1.0).expand(2)
+with forward_ad.dual_level():
+    forward_ad.make_dual(x, torch.tensor([2.0, 0.5]))
+""",
+    ),
 )  # fmt: skip

@@ -54,6 +54,7 @@ class Variable:
     stale: bool = False
     sure: bool = True
     written: bool = False
+    view: bool = False
 
 
 @dataclass(slots=True)
@@ -72,8 +73,8 @@ class Composer:
     variables: the tensors that operations may take, oldest first. spent: operations whose graph is
     freed or spoiled. kinked, curved: those whose second derivative vanishes almost everywhere, and
     nowhere much. passes: those that stand for a backward. unwritable: memory into which nothing is
-    written. lent: whether a tensor of the program has seeded a backward, so that gradients may
-    share its memory.
+    written. expanded: memory that expanded views share. lent: whether a tensor of the program has
+    seeded a backward, so that gradients may share its memory.
     """
 
     def __init__(self, facts: Facts) -> None:
@@ -86,6 +87,7 @@ class Composer:
         self.curved: set[int] = set()
         self.passes: set[int] = set()
         self.unwritable: set[int] = set()
+        self.expanded: set[int] = set()
         self.hooked = self.ran_backward = self.lent = False
         self._blocks: list[_Block] = []
         self._steps: list[Step] = []
@@ -119,6 +121,14 @@ class Composer:
             block.left -= 1
         while self._blocks and self._blocks[-1].left < 0:
             self._close()
+
+    def inside(self, verb: str) -> bool:
+        """Tell whether this place is within such a block."""
+        return any(block.verb == verb for block in self._blocks)
+
+    def leave(self) -> None:
+        """Close the innermost block."""
+        self._close()
 
     def _close(self) -> None:
         block = self._blocks.pop()
@@ -169,7 +179,7 @@ class Composer:
         self.write(Step(step_of, (name,), (source.name,)))
         place_ = self._memory() if memory is None else memory
         made = Variable(name, source.shape, source.bounds, tracked, not graph, place_, graph)
-        made.counted = source.counted
+        made.counted, made.view = source.counted, memory is not None
         return self._new(made)
 
     def fresh(self) -> str:
@@ -197,13 +207,9 @@ class Composer:
             lambda shape: self._fresh_leaf(shape, draw),
             self.facts.takes,
         )
-        # whether such a view requires grad is an engine's own affair
-        viewless = not self.enabled and self.variables[operand].tracked
         count = len(rows)
         for offset in range(count):
             operation = rows[(first + offset) % count]
-            if operation.view and viewless:
-                continue
             placed = place(operation, operand, draw, scene)
             if placed is not None and _size(placed.shape) <= MOST_ELEMENTS:
                 self._placed(operation, placed)
@@ -222,6 +228,8 @@ class Composer:
         memory = inputs[0].memory if operation.view else self._memory()
         if operation.name in _ALIASING:
             self.unwritable.add(memory)
+        if operation.name == "expand":
+            self.expanded.add(memory)
         tracked = self.enabled and any(v.tracked for v in inputs)
         graph: frozenset[int] = frozenset()
         if tracked:
@@ -234,6 +242,16 @@ class Composer:
         made = Variable(name, placed.shape, placed.bounds, tracked, not graph, memory, graph)
         made.sure = any(v.sure and v.tracked for v in inputs)
         made.counted = inputs[0].counted if operation.view else operation.family != "matmul"
+        made.view = operation.view
+        return self._new(made)
+
+    def made(self, name: str, source: Variable, bounds: Interval) -> Variable:
+        """Take note of a tensor that a verb has computed from another, which it may have saved."""
+        tracked, memory = self.enabled and source.tracked, self._memory()
+        graph = self.recorded((source,), (source.memory, memory)) if tracked else frozenset()
+        made = Variable(name, source.shape, bounds, tracked, not graph, memory, graph)
+        made.sure, made.counted = source.sure, False
+        self.unwritable.add(memory)
         return self._new(made)
 
     def recorded(self, inputs: Iterable[Variable], saved: Iterable[int]) -> frozenset[int]:
@@ -255,7 +273,7 @@ class Composer:
             self.unwritable.add(target.memory)  # PyTorch takes such views for leaves from now on
         for variable in sharing:
             variable.bounds = hull(variable.bounds, bounds)
-            variable.stale = len(sharing) > 1
+            variable.stale = len(sharing) > 1 and variable.view
             if tracked:
                 variable.tracked, variable.leaf = True, False
                 variable.graph |= graph

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from conformance.adapters.base import Engine
 from conformance.program import Program, Step
-from conformance.strategies import slots
+from conformance.strategies import features, slots
 from conformance.strategies.composer import Composer
 from conformance.strategies.facts import Facts
 from conformance.strategies.probe import facts_of
@@ -104,6 +104,11 @@ KINDS: tuple[tuple[str, int, str, slots.Slot], ...] = (
     ("requires_grad_", 4, "set_requires_grad", slots.requires_grad_),
     ("detach_", 3, "detach_", slots.detach_),
     ("remove_hook", 2, "register_hook", slots.remove_hook),
+    ("custom_function", 6, "custom_function", features.custom_function),
+    ("saving", 4, "saved_tensors_hooks", features.saving),
+    ("post_hook", 3, "register_post_accumulate_hook", features.post_hook),
+    ("tangent", 5, "make_dual", features.tangent),
+    ("thread", 2, "threads", features.thread),
 )
 
 

@@ -37,7 +37,7 @@ def look(composer: Composer, verb: str, variable: Variable) -> None:
     composer.write(Step(verb, (), (variable.name,)))
 
 
-def _back(items: list[Variable], byte: int) -> Variable:
+def back(items: list[Variable], byte: int) -> Variable:
     """Return one of the items, mostly the latest."""
     return items[-1] if byte < 128 else items[-1 - byte % len(items)]
 
@@ -86,7 +86,7 @@ def in_place(composer: Composer, slot: bytes) -> None:
     known = [name for name in WRITES if composer.facts.takes(f"{name}_")]
     if not targets or not known:
         return
-    target, name = _back(targets, slot[2]), known[slot[1] % len(known)]
+    target, name = back(targets, slot[2]), known[slot[1] % len(known)]
     if not tracked_leaf and _leaf_below(composer, target):
         return
     args: list[Variable] = []
@@ -132,7 +132,7 @@ def _root(composer: Composer, byte: int) -> Variable | None:
         roots = [v for v in composer.tracked if v.sure]
     else:
         roots = [v for v in composer.ends() if not v.leaf]
-    return _back(roots, byte) if roots else None
+    return back(roots, byte) if roots else None
 
 
 def _cotangent(composer: Composer, root: Variable, byte: int) -> Param:
@@ -141,7 +141,7 @@ def _cotangent(composer: Composer, root: Variable, byte: int) -> Param:
         return None
     same = [v for v in composer.variables if v.shape == root.shape and not v.tracked]
     if byte < _REFS or not same:
-        return _weights(root.shape, byte % 8)
+        return weights(root.shape, byte % 8)
     chosen = same[-1 - byte % len(same)]
     composer.lent = True
     composer.unwritable.add(chosen.memory)
@@ -153,11 +153,11 @@ _REFS = 224
 
 
 @lru_cache(maxsize=512)
-def _weights(shape: Shape, first: int) -> Literal:
+def weights(shape: Shape, first: int) -> Literal:
     """Return the literal of an array of short decimals that tell its elements apart."""
     if not shape:
         return NUMBERS[first % len(NUMBERS)]
-    return tuple(_weights(shape[1:], first + index) for index in range(shape[0]))
+    return tuple(weights(shape[1:], first + index) for index in range(shape[0]))
 
 
 def backward(composer: Composer, slot: bytes) -> None:
@@ -179,14 +179,13 @@ def backward(composer: Composer, slot: bytes) -> None:
         composer.variables.append(root)
     keep = slot[3] % 2 == 1 and facts.can("backward.retain_graph")
     create = slot[3] >= 248 and facts.can("backward.create_graph")
-    create = create and composer.kinked.isdisjoint(root.graph)
     params += [("retain_graph", True)] * keep + [("create_graph", True)] * create
     if not keep and not create:
         composer.spent |= root.graph
     if slot[4] >= WILD and facts.can("backward.inputs"):
         leaves = [v for v in composer.tracked if v.leaf]
         if leaves:
-            params.append(("inputs", (Ref(_back(leaves, slot[5]).name),)))
+            params.append(("inputs", (Ref(back(leaves, slot[5]).name),)))
     composer.write(Step("backward", (), (root.name,), None, tuple(params)))
     composer.ran_backward = True
 
@@ -214,9 +213,9 @@ def grad_of(composer: Composer, slot: bytes) -> None:
     inputs = [v for v in composer.tracked if v.leaf]
     if root is None or not inputs:
         return
-    inputs_ = _back(inputs, slot[2])
+    inputs_ = back(inputs, slot[2])
     create = slot[3] % 2 == 1 and facts.can("grad_of.create_graph")
-    create = create and composer.kinked.isdisjoint(root.graph)
+    create = create and (slot[5] >= 128 or composer.kinked.isdisjoint(root.graph))
     gradient = _cotangent(composer, root, slot[4])
     if gradient is None and root.shape != ():
         return
@@ -258,13 +257,13 @@ def _modes(facts: Facts) -> tuple[tuple[str, bool | None], ...]:
 
 def detach(composer: Composer, slot: bytes) -> None:
     """Detach a tensor: the result shares its memory."""
-    source = _back(composer.variables, slot[1])
+    source = back(composer.variables, slot[1])
     composer.result("detach", source, tracked=False, memory=source.memory)
 
 
 def data(composer: Composer, slot: bytes) -> None:
     """Take `.data`: writes into it go unnoticed, so none is made."""
-    source = _back(composer.variables, slot[1])
+    source = back(composer.variables, slot[1])
     composer.unwritable.add(source.memory)
     composer.result("data", source, tracked=False, memory=source.memory)
 
@@ -273,7 +272,7 @@ def set_grad(composer: Composer, slot: bytes) -> None:
     """Set a leaf's gradient to None."""
     leaves = [v for v in composer.tracked if v.leaf]
     if leaves:
-        target = _back(leaves, slot[1])
+        target = back(leaves, slot[1])
         composer.write(Step("set_grad", (), (target.name,), None, (("value", None),)))
 
 
@@ -284,17 +283,17 @@ def zero_grad(composer: Composer, slot: bytes) -> None:
         set_grad(composer, slot)
     elif leaves and composer.ran_backward and composer.facts.takes("zero_"):
         name = composer.fresh()
-        composer.write(Step("grad", (name,), (_back(leaves, slot[1]).name,)))
+        composer.write(Step("grad", (name,), (back(leaves, slot[1]).name,)))
         composer.write(Step("apply_", (), (name,), "zero"))
 
 
 def hook(composer: Composer, slot: bytes) -> None:
     """Register a hook on a tensor that requires grad."""
     # torch-52 of docs/findings.md: a hook on a view of what was written to since ends the process
-    tracked = [v for v in composer.tracked if not v.stale]
+    tracked = [v for v in composer.tracked if v.sure and not v.stale]
     if not tracked or composer.hooked:
         return
-    target = _back(tracked, slot[1])
+    target = back(tracked, slot[1])
     action = ("record", "double", "zero", "none")[slot[2] % 4]
     out = (f"h{len(composer.handles)}",) if slot[3] % 2 else ()
     composer.write(Step("hook", out, (target.name,), None, (("action", action),)))
@@ -311,9 +310,9 @@ def remove_hook(composer: Composer, slot: bytes) -> None:
 
 def retain_grad(composer: Composer, slot: bytes) -> None:
     """Let a result keep its gradient."""
-    results = [v for v in composer.tracked if not v.leaf and not v.stale]
+    results = [v for v in composer.tracked if v.sure and not v.leaf and not v.stale]
     if results:
-        target = _back(results, slot[1])
+        target = back(results, slot[1])
         target.watched = True
         composer.write(Step("retain_grad", (), (target.name,)))
 
@@ -322,7 +321,7 @@ def requires_grad_(composer: Composer, slot: bytes) -> None:
     """Flag a leaf, or take its flag away before anything was done with it."""
     leaves = [v for v in composer.variables if v.leaf]
     if leaves:
-        target = _back(leaves, slot[1])
+        target = back(leaves, slot[1])
         flag = slot[2] % 4 != 3 or target is not composer.variables[-1]
         composer.write(Step("requires_grad_", (), (target.name,), None, (("flag", flag),)))
         target.tracked = flag
@@ -335,7 +334,7 @@ def detach_(composer: Composer, slot: bytes) -> None:
     # a matmul may be a view; torch-53 of docs/findings.md: kept gradients fail an assertion
     targets = [v for v in targets if v.counted and not v.watched]
     if targets:
-        target = _back(targets, slot[1])
+        target = back(targets, slot[1])
         composer.write(Step("detach_", (), (target.name,)))
         target.tracked, target.leaf, target.graph = False, True, frozenset()
 
@@ -343,8 +342,9 @@ def detach_(composer: Composer, slot: bytes) -> None:
 def observe(composer: Composer, slot: bytes) -> None:
     """Observe a value, a flag, a gradient or a version in the midst of the program."""
     verbs = [v for v in _OBSERVATIONS if composer.facts.can(v) or v == "value"]
-    verb, variable = verbs[slot[1] % len(verbs)], _back(composer.variables, slot[2])
-    if (variable.counted or verb != "version") and not (variable.stale and verb in _FLAGS):
+    verb, variable = verbs[slot[1] % len(verbs)], back(composer.variables, slot[2])
+    unknown = variable.stale or (variable.tracked and not variable.sure)
+    if (variable.counted or verb != "version") and not (unknown and verb in _FLAGS):
         look(composer, verb, variable)
 
 
