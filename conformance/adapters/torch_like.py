@@ -136,8 +136,9 @@ class TorchLikeEngine(TapeEngine):
                 return function(params["equation"], *tensors)
             return function(*tensors, **params)
         except NotImplementedError as error:
-            if "forward AD" in str(error):  # what PyTorch says of an operation without such a rule
-                raise Unsupported(f"{self.name}: {op} in forward mode") from error
+            # what PyTorch says of an operation without a forward rule, or without a kernel
+            if "forward AD" in str(error) or "not implemented for" in str(error):
+                raise Unsupported(f"{self.name}: {op}: {str(error).splitlines()[0]}") from error
             raise
 
     def _resolve(self, op: str) -> Callable[..., Any]:

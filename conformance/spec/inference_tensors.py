@@ -119,16 +119,6 @@ THEME.clause(
                 add_(v, other=1.0)
             """
         ),
-        scenario(
-            """
-            x = leaf([1.0, 2.0], requires_grad=True)
-            with inference_mode():
-                c = mul(x, x)
-            v = reshape(c, shape=[1, 2])
-            with raises():
-                y = mul(x, v)
-            """
-        ),
     ],
 )
 

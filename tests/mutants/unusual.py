@@ -15,7 +15,21 @@ from tests.mutants.asking import Asking
 from tests.mutants.mutant import OverTorch
 
 
-class Copying(OverTorch):
+class Unwatched(OverTorch):
+    """Has no word on lifetimes: what these engines stand on keeps every tensor."""
+
+    def lacks(self) -> Any:
+        return (*super().lacks(), "watch")
+
+
+class Unposted(Unwatched):
+    """Has no hooks on accumulated gradients, since it accumulates by itself."""
+
+    def lacks(self) -> Any:
+        return (*super().lacks(), "register_post_accumulate_hook")
+
+
+class Copying(Unwatched):
     """Shares no memory: views and detached tensors are copies, and nothing is written in place."""
 
     def lacks(self) -> Any:
@@ -33,7 +47,7 @@ class Copying(OverTorch):
         return None if found is None else found.clone()
 
 
-class FreshGradients(Counting):
+class FreshGradients(Unposted, Counting):
     """Accumulates out of place, and makes a new object each time that a gradient is read."""
 
     def joined(self, leaf: Any, old: Any, new: Any) -> Any:
@@ -136,7 +150,7 @@ class Deferring(TapeEngine):
         return self.torch.is_grad_enabled()
 
 
-class Keeping(Asking):
+class Keeping(Unwatched, Asking):
     """Frees no graph, and says so."""
 
     frees_graph = False
@@ -149,7 +163,7 @@ class Keeping(Asking):
         return super().answer(outputs, inputs, seeds, unused, options)
 
 
-class Assigning(Counting):
+class Assigning(Unposted, Counting):
     """Assigns gradients where PyTorch adds them, and says so."""
 
     accumulates = False
@@ -158,13 +172,13 @@ class Assigning(Counting):
         return old if new is None else new
 
 
-class Single(OverTorch):
+class Single(Unwatched):
     """Computes in single precision before all."""
 
     dtypes = ("float32", "float64", "complex64", "int64", "bool")
 
 
-class Half(OverTorch):
+class Half(Unwatched):
     """Computes in half precision only."""
 
     dtypes = ("float16", "int64", "bool")
@@ -174,7 +188,7 @@ class Refused(Exception):
     """What `Speaking` raises, whatever PyTorch raises."""
 
 
-class Speaking(OverTorch):
+class Speaking(Unwatched):
     """Refuses by an exception of its own, whose text names addresses and is different each time."""
 
     count = 0
