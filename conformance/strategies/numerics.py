@@ -14,7 +14,6 @@ from conformance.strategies.draft import Draft
 from conformance.strategies.facts import Facts
 from conformance.strategies.recipes import recipe
 
-
 _WIDE = ("float64", "float32", "complex128", "complex64")
 
 
