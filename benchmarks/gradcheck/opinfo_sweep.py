@@ -19,6 +19,10 @@ from conformance import gradcheck
 
 CRASHES = {"lu_unpack", "nn_functional_pdist"}
 """Operations that end the process for an empty input (torch 2.13): asked about the formula only."""
+DOCUMENTED = {
+    "nn_functional_gaussian_nll_loss": "GaussianNLLLoss: the clamping of var is ignored by autograd"
+}
+"""Operations whose documentation says that their gradient is not that of their values."""
 ERRORS = (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError, IndexError)
 
 
@@ -90,6 +94,8 @@ def main() -> None:
         except ERRORS:
             passed = False
         spent["torch fast"] += time.perf_counter() - start
+        if verdict == "fail" and name in DOCUMENTED:
+            verdict = "fail, as documented"
         verdicts[verdict] += 1
         disagree[f"{verdict}, torch fast {'passes' if passed else 'fails'}"] += 1
         if verdict not in ("pass", "inconclusive"):

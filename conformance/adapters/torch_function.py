@@ -72,7 +72,9 @@ class TorchLikeFunctions:
         dimensions in reverse. `expanded`: one element seen at every position.
         """
         if arrangement == "plain":
-            tensor = self._tensor(array, dtype)
+            tensor = self._share(array) if self._share is not None else self.engine.tensor(array)
+            if tensor.dtype is not self._float64 or dtype != "float64":
+                tensor = self._tensor(array, dtype)
         elif arrangement == "strided":
             shape = (*array.shape[::-1], 2)
             buffer = np.full(shape, SENTINEL, array.dtype)

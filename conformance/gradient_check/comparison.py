@@ -99,9 +99,8 @@ def _plans(line: Line, noise: float, magnitudes: float) -> list[tuple[int, int]]
 
 def _magnitude(line: Line, weights: Array, first: int, depth: int) -> float:
     """Return Σ |weights|·|slopes of the outputs|, to within the accuracy of one difference."""
-    with np.errstate(all="ignore"):
-        changes, sizes = np.abs(line.changes(first, depth)[0]), np.abs(weights)
-        total = float(sizes @ changes)
-        if total != total:
-            total = float(sizes @ np.where(weights == 0, 0.0, changes))
+    changes, sizes = np.abs(line.changes(first, depth)[0]), np.abs(weights)
+    total = float(sizes @ changes)
+    if total != total:
+        total = float(sizes @ np.where(weights == 0, 0.0, changes))
     return total

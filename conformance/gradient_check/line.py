@@ -109,14 +109,13 @@ class Line:
 
         noise: what rounding is taken to add to that sum.
         """
-        with np.errstate(all="ignore"):
-            changes = self.changes(first, depth)
-            sums = (changes @ weights).tolist()
-            total = sum(sums)
-            if total - total == 0.0:
-                return extrapolated_slope(sums, noise * 2.0**first)
-            sums = np.where(weights == 0, 0.0, changes) @ weights
-            value, error = extrapolated(sums, noise * 2.0**first, 2)
+        changes = self.changes(first, depth)
+        sums = (changes @ weights).tolist()
+        total = sum(sums)
+        if total - total == 0.0:
+            return extrapolated_slope(sums, noise * 2.0**first)
+        sums = np.where(weights == 0, 0.0, changes) @ weights
+        value, error = extrapolated(sums, noise * 2.0**first, 2)
         return Slope(float(value), float(error))
 
     def changes(self, first: int, depth: int = DEPTH) -> Array:

@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import asdict, dataclass, field
 from enum import Enum
+from functools import cache
 from typing import Any
 
 from conformance.errors import ConformanceError
@@ -66,6 +67,18 @@ class Probe:
     detail: str = ""
 
 
+@cache
+def passed(name: str) -> Probe:
+    """Return the outcome of a question that was answered right."""
+    return Probe(name, "passed")
+
+
+@cache
+def skipped(name: str, why: str = "") -> Probe:
+    """Return the outcome of a question that was not asked."""
+    return Probe(name, "skipped", why)
+
+
 @dataclass(frozen=True, slots=True)
 class ElementErrors:
     """Full mode: per element of an input, the worst error over the cotangents, and its bound."""
@@ -77,7 +90,7 @@ class ElementErrors:
     scale: list[float]
 
 
-@dataclass(frozen=True)
+@dataclass
 class GradientResult:
     """The result of `gradcheck`.
 

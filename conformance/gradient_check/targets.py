@@ -31,6 +31,7 @@ class Recording:
     ) -> None:  # fmt: skip
         self.target, self.leaves, self.tensors, self.outputs = target, leaves, outputs, values
         self.variables = variables
+        self.reports = target.reports
         self.received: Sequence[Tensor | None] = ()
         self.cotangents: list[Tensor | None] = []
         self.given: Array | None = None
@@ -69,6 +70,11 @@ class Recording:
         self.cotangents = seeds
         return roots, seeds
 
+    @property
+    def alarmed(self) -> bool:
+        """Whether an output of integers, as LAPACK's info is one, has a number that is not 0."""
+        return any(bool(np.any(self.target.bridge.values(t))) for t in self.reports)
+
     def took(self, gradients: Sequence[Tensor | None]) -> Array:
         """Keep the tensors that a pull returned, and return them as one real vector."""
         self.received = gradients
@@ -77,11 +83,14 @@ class Recording:
     def cotangents_now(self) -> Array:
         """Return the values of the cotangents that the last pull was given."""
         values = [flat(self.target.bridge.values(c)) for c in self.cotangents if c is not None]
+        if len(values) == 1:
+            return values[0]
         return np.concatenate(values) if values else np.zeros(0)
 
     def point_now(self) -> Array:
         """Return the values of the leaves."""
-        return np.concatenate([flat(self.target.bridge.values(leaf)) for leaf in self.leaves])
+        values = [flat(self.target.bridge.values(leaf)) for leaf in self.leaves]
+        return values[0] if len(values) == 1 else np.concatenate(values)
 
 
 class Target:
@@ -105,6 +114,7 @@ class Target:
         self.point = self.arguments.point()
         self._counter = [0]
         self.held: object = None
+        self.reports: tuple[Tensor, ...] = ()
         self.kept: tuple[int, ...] | None = None
         self.keep_all = isinstance(engine, FunctionalEngine)
         self._settle(None)
@@ -166,10 +176,13 @@ class Target:
             result = self.bridge.call_module(self.function, given, arguments)
         else:
             result = self.function(*arguments)
+        self.reports = ()
         if self.kept == (0,) and self.bridge.is_tensor(result):
             return [result]
         found: list[Tensor] = []
-        _gather(result, self.bridge, found)
+        whole: list[Tensor] = []
+        _gather(result, self.bridge, found, whole)
+        self.reports = tuple(whole)
         return found
 
     def pure(self, *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -262,20 +275,22 @@ class Target:
     def push(self, point: Array, tangent: Array) -> Array:
         """Return J·tangent as forward mode has it."""
         kept = self.kept or ()
-        zeros: list[Array] = []
+        sizes: list[int] = []
 
         def function(*tensors: Tensor) -> list[Tensor]:
             outputs = self.call(tensors)
-            zeros.extend(np.zeros(self.numbers(outputs[i])) for i in kept)
+            sizes.extend(self.numbers(outputs[i]) for i in kept)
             return [outputs[i] for i in kept]
 
         found = self.bridge.push(
             function, self.tensors(point, False), self.tensors(tangent.copy(), False)
         )
         parts = [
-            z if t is None else flat(self.bridge.values(t))
-            for t, z in zip(found, zeros, strict=False)
+            np.zeros(size) if t is None else flat(self.bridge.values(t))
+            for t, size in zip(found, sizes, strict=False)
         ]
+        if len(parts) == 1:
+            return parts[0]
         return np.concatenate(parts) if parts else np.zeros(0)
 
     def gathered(self, gradients: Sequence[Tensor | None], variables: Sequence[Variable]) -> Array:
@@ -283,8 +298,8 @@ class Target:
         if len(gradients) == 1 and gradients[0] is not None and not variables[0].is_complex:
             values = self.bridge.values(gradients[0])
             if values.shape == variables[0].shape and values.dtype == np.float64:
-                return values.reshape(-1).copy()
-        parts = []
+                return np.array(values.reshape(-1), np.float64)
+        parts: list[Array] = []
         for variable, gradient in zip(variables, gradients, strict=True):
             size = variable.span.stop - variable.span.start
             if gradient is None:
@@ -310,7 +325,7 @@ class Target:
     def like(self, tensor: Tensor, values: Array, arrangement: str) -> Tensor:
         """Return a cotangent for an output tensor."""
         dtype = self.bridge.dtype_name(tensor)
-        shaped = values if dtype == "float64" or "c" != dtype[0] else values.view(np.complex128)
+        shaped = values if dtype == "float64" or dtype[0] != "c" else values.view(np.complex128)
         return self.bridge.leaf(
             shaped.reshape(self.bridge.shape(tensor)), dtype, False, arrangement
         )
@@ -331,15 +346,18 @@ class WrongShape(ValueError):
     """A gradient whose shape is not its tensor's."""
 
 
-def _gather(result: Any, bridge: Any, found: list[Tensor]) -> None:
+def _gather(result: Any, bridge: Any, found: list[Tensor], whole: list[Tensor]) -> None:
     if isinstance(result, (list, tuple)):
         for item in result:
-            _gather(item, bridge, found)
+            _gather(item, bridge, found, whole)
     elif isinstance(result, dict):
         for item in result.values():
-            _gather(item, bridge, found)
-    elif bridge.is_tensor(result) and bridge.is_differentiable(result):
-        found.append(result)
+            _gather(item, bridge, found, whole)
+    elif bridge.is_tensor(result):
+        if bridge.is_differentiable(result):
+            found.append(result)
+        elif bridge.dtype_name(result).startswith("int"):
+            whole.append(result)
 
 
 def _leaves(result: Any) -> tuple[Tensor, ...]:

@@ -61,7 +61,17 @@ def render_gradcheck(text: str) -> str:
         departures=[_departure(item) for item in (*result["failures"], *result["doubts"])],
         pictures=pictures,
         key=OUTCOMES[result["verdict"]],
+        unasked=_unasked(result),
     )
+
+
+def _unasked(result: Mapping[str, Any]) -> str:
+    """Return why no questions besides the formula were asked."""
+    if result["failures"]:
+        return "it is wrong, and what a backward can get wrong besides would follow from it"
+    if result.get("randomness"):
+        return "repeated runs differ, and so would the answers"
+    return "no more were asked for, or there was nothing to ask them of"
 
 
 def picture(item: Mapping[str, Any]) -> Picture:

@@ -10,7 +10,7 @@ from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaise
 from conformance.gradient_check.examination import coarser
 from conformance.gradient_check.probes.asking import Ask, Outcome, Probing
 from conformance.gradient_check.probes.context import Context
-from conformance.gradient_check.result import Departure, Probe
+from conformance.gradient_check.result import Departure, Probe, passed, skipped
 from conformance.observation import Array
 
 MOST_VARIABLES = 4
@@ -31,13 +31,13 @@ def received(context: Context) -> Outcome:
             return name, Departure(
                 name, f"the gradient of {variable.name} is {dtype}; expected {variable.dtype}"
             )
-        devices = str(getattr(gradient, "device", "")), str(getattr(leaf, "device", ""))
+        devices = getattr(gradient, "device", ""), getattr(leaf, "device", "")
         if devices[0] != devices[1]:
             return name, Departure(
                 "device of the gradient",
                 f"the gradient of {variable.name} is on {devices[0]}; expected {devices[1]}",
             )
-    return Probe(name, "passed")
+    return passed(name)
 
 
 def one_at_a_time(context: Context) -> Probing:
@@ -45,7 +45,7 @@ def one_at_a_time(context: Context) -> Probing:
     base, name = context.base, "one tracked input"
     variables = base.target.variables
     if len(variables) < 2 or base.target.bridge.arrangements == frozenset():
-        return Probe(name, "skipped")
+        return skipped(name)
     for number, variable in enumerate(variables[:MOST_VARIABLES]):
         recording = base.target.record(base.point, only=number)
         found = yield Ask(recording, context.weights)
@@ -56,7 +56,7 @@ def one_at_a_time(context: Context) -> Probing:
         whole[variable.span] = found
         if not context.same(whole):
             return name, context.wrong(name, whole, circumstance, context.gradient)
-    return Probe(name, "passed")
+    return passed(name)
 
 
 def same_tensor_twice(context: Context) -> Probing:
@@ -64,7 +64,7 @@ def same_tensor_twice(context: Context) -> Probing:
     base, name = context.base, "same tensor twice"
     pair = _pair(context)
     if pair is None or base.target.bridge.arrangements == frozenset():
-        return Probe(name, "skipped")
+        return skipped(name)
     first, second = (base.target.variables[i] for i in pair)
     point = base.point.copy()
     point[second.span] = point[first.span]
@@ -72,9 +72,9 @@ def same_tensor_twice(context: Context) -> Probing:
         apart = base.target.record(point)
         together = base.target.record(point, tied=pair)
     except BACKWARD_ERRORS:
-        return Probe(name, "skipped", "the function refuses equal inputs")
+        return skipped(name, "the function refuses equal inputs")
     if apart.outputs.shape != context.weights.shape or not np.isfinite(apart.outputs).all():
-        return Probe(name, "skipped", "undefined for equal inputs")
+        return skipped(name, "undefined for equal inputs")
     weights = context.weights
     expected = yield Ask(apart, weights)
     if isinstance(expected, BackwardRaised):
@@ -90,7 +90,7 @@ def same_tensor_twice(context: Context) -> Probing:
     whole = summed.copy()
     whole[kept] = found
     if context.same(whole, summed):
-        return Probe(name, "passed")
+        return passed(name)
     return name, context.wrong(name, whole, circumstance, summed)
 
 
@@ -110,11 +110,11 @@ def forward_mode(context: Context) -> Probing:
     yield from ()
     base, name, line = context.base, "forward mode", context.line
     if not base.target.bridge.pushes:
-        return Probe(name, "skipped", "the engine has none")
+        return skipped(name, "the engine has none")
     try:
         pushed = base.target.push(base.point, line.direction)
     except (NotImplementedError, RuntimeError):
-        return Probe(name, "skipped", "the function has none")
+        return skipped(name, "the function has none")
     except BACKWARD_ERRORS as error:
         return name, Departure(name, f"forward mode raises {type(error).__name__}: {error}")
     if pushed.shape != base.outputs.shape:
@@ -122,11 +122,12 @@ def forward_mode(context: Context) -> Probing:
             name, f"{pushed.size} numbers for {base.outputs.size} numbers of the outputs"
         )
     reverse, scale = context.slope
-    with np.errstate(all="ignore"):
-        forward = float(context.weights @ pushed)
-        scale = max(scale, float(np.abs(context.weights) @ np.abs(pushed)))
+    forward = float(context.weights @ pushed)
     if abs(forward - reverse) <= 64 * base.unit * scale:
-        return Probe(name, "passed")
+        return passed(name)
+    scale = max(scale, float(np.abs(context.weights) @ np.abs(pushed)))
+    if abs(forward - reverse) <= 64 * base.unit * scale:
+        return passed(name)
     if abs(forward - reverse) <= 64 * coarser(base, line) * scale:
         return Probe(name, "passed", "the function computes in a coarser format")
     return _against_slopes(context, pushed)

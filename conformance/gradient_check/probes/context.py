@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -30,8 +31,12 @@ class Context:
     def slope(self) -> tuple[float, float]:
         """Return ⟨gradient, direction⟩ and the sum of the magnitudes, of what is finite."""
         finite = np.where(np.isfinite(self.gradient), self.gradient, 0.0)
-        direction = self.line.direction
-        return float(finite @ direction), float(np.abs(finite) @ np.abs(direction))
+        return float(finite @ self.line.direction), float(np.abs(finite) @ self.line.sizes)
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest size of an element of the gradient, NaN where one is that."""
+        return float(np.maximum.reduce(np.abs(self.gradient), initial=0.0))
 
     def same(self, found: Array, expected: Array | None = None) -> bool:
         """Tell whether rounding accounts for two gradients (default: the first) being different."""
@@ -40,11 +45,12 @@ class Context:
     def difference(self, found: Array, expected: Array | None = None) -> int | None:
         """Return the position of the largest difference, or None where rounding accounts for it."""
         wanted = self.gradient if expected is None else expected
-        with np.errstate(all="ignore"):
-            apart = np.abs(found - wanted)
-            apart[~np.isfinite(wanted)] = 0.0
-            apart[np.isnan(apart)] = np.inf
-            largest = float(np.max(np.abs(wanted), initial=0.0, where=np.isfinite(wanted)))
+        if np.count_nonzero(found == wanted) == wanted.size:
+            return None
+        apart = np.abs(found - wanted)
+        apart[~np.isfinite(wanted)] = 0.0
+        apart[np.isnan(apart)] = np.inf
+        largest = float(np.max(np.abs(wanted), initial=0.0, where=np.isfinite(wanted)))
         worst = float(np.max(apart, initial=0.0))
         if worst <= EQUAL * self.base.unit * largest:
             return None

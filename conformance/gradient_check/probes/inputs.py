@@ -18,7 +18,7 @@ from conformance.gradient_check.examination import Findings, examined, judge_non
 from conformance.gradient_check.line import STEADY, Line
 from conformance.gradient_check.probes.asking import Ask, Outcome, Probing
 from conformance.gradient_check.probes.context import Context
-from conformance.gradient_check.result import Departure, Probe
+from conformance.gradient_check.result import Departure, Probe, passed, skipped
 from conformance.gradient_check.targets import Target
 from conformance.observation import Array
 
@@ -54,7 +54,7 @@ def _scaled(context: Context, name: str, factor: float) -> Probing:
     yield from ()
     base, target = context.base, context.base.target
     if base.unit > 2.0**-30:
-        return Probe(name, "skipped", "the dtype has no room for them")
+        return skipped(name, "the dtype has no room for them")
     if not any(v.name.startswith("parameter") for v in target.variables):
         point, scales = base.point * factor, base.scales * factor
     else:
@@ -74,16 +74,16 @@ def larger(context: Context) -> Probing:
     shapes = [variable.shape for variable in target.variables]
     total = sum(math.prod(shape) for shape in shapes if shape)
     if target.arguments.constants:
-        return Probe(name, "skipped", CONSTANTS)
+        return skipped(name, CONSTANTS)
     if not total or total * 4 > MOST:
-        return Probe(name, "skipped", "none to enlarge" if not total else "they are large enough")
-    outcome: Outcome = Probe(name, "skipped", "the function refuses them")
+        return skipped(name, "none to enlarge" if not total else "they are large enough")
+    outcome: Outcome = skipped(name, "the function refuses them")
     outputs = context.base.outputs.size
     factor = max(2, -(-ENOUGH // total))
     if outputs > total:  # pairs or triples of elements grow as powers of the factor
         factor = min(factor, int((MOST / outputs) ** (1 / 3)))
     if factor < 2:
-        return Probe(name, "skipped", "its outputs would be too many")
+        return skipped(name, "its outputs would be too many")
     whole = math.ceil(factor ** (1 / max(len(shape) for shape in shapes)))
     for repeats in ((factor, 1), (max(2, whole), max(2, whole))):
         other = _tiled(context, *repeats)
@@ -119,13 +119,13 @@ def zero_dimensional(context: Context) -> Probing:
     """Check 0-d inputs made of the first elements."""
     name, target = "0-d inputs", context.base.target
     if any(v.name.startswith("parameter") for v in target.variables):
-        return Probe(name, "skipped", "a module's parameters have shapes of their own")
+        return skipped(name, "a module's parameters have shapes of their own")
     if target.arguments.constants:
-        return Probe(name, "skipped", CONSTANTS)
+        return skipped(name, CONSTANTS)
     if not any(v.shape for v in target.variables) or target.point.size == 0:
-        return Probe(name, "skipped")
+        return skipped(name)
     if any(math.prod(v.shape) == 0 for v in target.variables):
-        return Probe(name, "skipped")
+        return skipped(name)
     parts = [target.point[v.span][: 2 if v.is_complex else 1] for v in target.variables]
     other = target.reshaped([()] * len(parts), np.concatenate(parts))
     return (yield from _checked(context, other, name, "for 0-d inputs"))
@@ -135,50 +135,51 @@ def empty(context: Context) -> Probing:
     """Check inputs without elements: the gradient has their shape."""
     name, target = "empty inputs", context.base.target
     if any(v.name.startswith("parameter") for v in target.variables):
-        return Probe(name, "skipped", "a module's parameters have shapes of their own")
+        return skipped(name, "a module's parameters have shapes of their own")
     if target.arguments.constants:
-        return Probe(name, "skipped", CONSTANTS)
+        return skipped(name, CONSTANTS)
     shapes = [(0, *v.shape[1:]) if v.shape else () for v in target.variables]
     if all(math.prod(shape) for shape in shapes):
-        return Probe(name, "skipped")
+        return skipped(name)
     parts = [target.point[v.span] for v, s in zip(target.variables, shapes, strict=True) if not s]
     point = np.concatenate(parts) if parts else np.zeros(0)
     other = target.reshaped(shapes, point)
     try:
         recording = other.record(point)
     except BACKWARD_ERRORS:
-        return Probe(name, "skipped", "the function refuses them")
+        return skipped(name, "the function refuses them")
     found = yield Ask(recording, np.ones(recording.outputs.size))
     if isinstance(found, BackwardRaised):
         return name, Departure(name, f"for empty inputs, {found.sentence}")
-    return Probe(name, "passed")
+    return passed(name)
 
 
 def _checked(
     context: Context, target: Target, name: str, circumstance: str, scales: Array | None = None
 ) -> Probing:
     """Check at another point: one difference first, everything where that is not enough."""
-    refused = Probe(name, "skipped", "the function refuses them")
+    refused = skipped(name, "the function refuses them")
     before = context.base.target.kept
     target.kept = before
     try:
         base = BasePoint(target, context.base.random, context.base, scales)
     except (*BACKWARD_ERRORS,):
         return refused
-    if base.empty() or not base.finite.any():
+    if base.empty() or not np.count_nonzero(base.finite):
         return refused
     if base.outputs.size > max(MOST, 4 * context.base.outputs.size):
-        return Probe(name, "skipped", "the outputs are too many")
+        return skipped(name, "the outputs are too many")
+    if base.recording.alarmed and not context.base.recording.alarmed:
+        return Probe(name, "skipped", "an output of integers says otherwise there")
     weights = base.weights()
     gradient = yield Ask(base.recording, weights)
     if isinstance(gradient, BackwardRaised):
         return name, Departure(name, f"{circumstance}, {gradient.sentence}")
     direction = base.direction(gradient)
-    usable = np.isfinite(gradient) & np.isfinite(direction)
     found = Findings()
     try:
-        if not usable.all():
-            if base.finite.all():
+        if np.count_nonzero(np.isfinite(gradient)) < gradient.size:
+            if base.all_finite:
                 judge_nonfinite(base, gradient, found)
             if found.failures:
                 return _failed(name, circumstance, found.failures[0])
@@ -186,7 +187,7 @@ def _checked(
         line = base.line(direction)
         glance = _glanced(line, weights, gradient)
         if glance == "right":
-            return Probe(name, "passed")
+            return passed(name)
         if glance == "unsteady":
             return Probe(name, "unclear", "its slopes change from step to step there")
         comparison = compare(line, weights, gradient)
@@ -219,18 +220,17 @@ def _glanced(line: Line, weights: Array, gradient: Array) -> str:
     What oscillates faster than the steps, or has kinks among them, cannot be judged there.
     """
     slope = float(gradient @ line.direction)
-    scale = float(np.abs(gradient) @ np.abs(line.direction))
+    scale = float(np.abs(gradient) @ line.sizes)
+    ahead = float(weights @ (line.ahead(FIRST) - line.outputs)) * 2.0**FIRST
+    if abs(slope - ahead) <= FIRST_GLANCE * scale:
+        return "right"
     noise = line.usual_noise(weights)
-    beside = line.ahead(FIRST)
-    with np.errstate(all="ignore"):
-        ahead = float(weights @ (beside - line.outputs)) * 2.0**FIRST
     if abs(slope - ahead) <= FIRST_GLANCE * scale + noise * 2.0 ** (FIRST - 3):
         return "right"
     numeric = ahead
     for level in GLANCES:
         up, down = line.sample(level)
-        with np.errstate(all="ignore"):
-            numeric = float(weights @ (up - down)) * 2.0 ** (level - 1)
+        numeric = float(weights @ (up - down)) * 2.0 ** (level - 1)
         rounding = noise * 2.0 ** (level + 1)
         if abs(slope - numeric) <= GLANCE * scale + rounding:
             return "right"

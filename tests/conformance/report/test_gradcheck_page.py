@@ -53,6 +53,20 @@ def test_large_inputs_show_the_worst_of_each_block() -> None:
     assert sum(cell.shade > 0 for cell in found.cells) == 1
 
 
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, "it is wrong, and what"),
+        ({"failures": [], "randomness": {"forward": 0.1}}, "repeated runs differ"),
+        ({"failures": [], "verdict": "pass"}, "no more were asked for"),
+    ],
+)
+def test_a_page_without_questions_says_why(changes: Any, why: str) -> None:
+    page = render_gradcheck(result(probes=[], **changes))
+    assert why in page
+    assert '<table class="probes">' not in page
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"verdict": "maybe"}'])
 def test_other_json_is_refused_in_a_sentence(text: str) -> None:
     with pytest.raises(UsageError, match="not the JSON of a gradient check"):
