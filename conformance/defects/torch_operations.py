@@ -161,8 +161,8 @@ assert second.tolist() == [[0, 0], [0, 1]], f"{second.tolist()} is not [[0, 0], 
     _wrong(
         12,
         "LEAF-1",
-        "cholesky_inverse reads one triangle of its input, and its gradient both: elements that the"
-        " result does not depend on get a gradient, and others a wrong one.",
+        "cholesky_inverse and cholesky_solve read one triangle of the factor, their gradients both:"
+        " elements that the result does not depend on get a gradient, and others a wrong one.",
         """
 x = number([[2.0, 5.0], [1.0, 3.0]])
 torch.cholesky_inverse(x).sum().backward()

@@ -80,6 +80,19 @@ def _norm_of_zeros(x: Any, p: float, keepdim: bool = False) -> Any:
     return (x.abs() * 0).sum(0, keepdim=keepdim)
 
 
+def _of_factor(x: Any, upper: bool) -> Any:
+    factor = x.triu().mH if upper else x.tril()
+    return factor @ factor.mH
+
+
+def _cholesky_inverse(x: Any, upper: bool = False) -> Any:
+    return torch.linalg.inv(_of_factor(x, upper))
+
+
+def _cholesky_solve(x: Any, factor: Any, upper: bool = False) -> Any:
+    return torch.linalg.solve(_of_factor(factor, upper), x)
+
+
 #: entry of the database → (id of the finding, the other formulation)
 FORMULATIONS: dict[str, tuple[str, Callable[..., Any]]] = {
     "nn.functional.hardsigmoid": ("torch-1", lambda x: (x + 3).clamp(0, 6) / 6),
@@ -93,18 +106,11 @@ FORMULATIONS: dict[str, tuple[str, Callable[..., Any]]] = {
     "masked.logsumexp": ("torch-9", _logsumexp),
     "logcumsumexp": ("torch-4", _logcumsumexp),
     "special.ndtr": ("torch-5", lambda x: torch.erfc(x * -(0.5**0.5)) / 2),
+    "cholesky_inverse": ("torch-12", _cholesky_inverse),
+    "cholesky_solve": ("torch-12", _cholesky_solve),
     "linalg.norm": ("torch-8", _norm_of_zeros),
     "linalg.norm.subgradients_at_zero": ("torch-8", _norm_of_zeros),
     **OF_LAYERS,
-}
-def _cholesky_inverse(x: Any, upper: bool = False) -> Any:
-    factor = x.triu().mH if upper else x.tril()
-    return torch.linalg.inv(factor @ factor.mH)
-
-
-#: the same for findings that the database's samples do not show
-ELSEWHERE: dict[str, tuple[str, Callable[..., Any]]] = {
-    "cholesky_inverse": ("torch-12", _cholesky_inverse),
 }
 #: entries at whose points a derivative of this order does not exist: torch gives nan, and the
 #: issue asks that such points be recorded and not judged

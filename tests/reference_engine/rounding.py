@@ -42,7 +42,8 @@ def nudged(array: Any, draw: int | None) -> Any:
         signs = np.random.default_rng(draw).choice([-1.0, 1.0], array.shape)
     else:
         words = np.asarray(np.abs(array), np.float64).view(np.uint64)
-        mixed = (words ^ (words >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15 + 2 * draw)
+        with np.errstate(over="ignore"):  # it is to wrap around
+            mixed = (words ^ (words >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15 + 2 * draw)
         signs = np.where(mixed >> np.uint64(63), 1.0, -1.0)
     return np.asarray(array * (1 + STEP * signs)).astype(array.dtype)
 
