@@ -22,6 +22,7 @@ class AutogradEngine(FunctionalEngine):
     dtypes = ("float64", "float32", "float16", "int64", "int32", "bool")
     conventions: Mapping[str, str] = {
         "zeros_for_unused": "the gradient of an input that is not used is zeros (docs/tutorial.md)",
+        "integers_widen": "int64 and float32 promote to float64 (NumPy, Data type promotion)",
         "scalars_widen": "functions are NumPy's, and an array without axes takes part in promotion"
         " like any other (NumPy, Data type promotion)",
     }

@@ -79,6 +79,8 @@ class Engine:
         """Call the function of a table; what it lacks or does not take is `Unsupported`."""
         if "scalars_widen" in self.conventions and _mixed(tensors):
             self.departs("scalars_widen")
+        if "integers_widen" in self.conventions and _integers_among(tensors):
+            self.departs("integers_widen")
         function = table.get(op)
         if function is None:
             raise Unsupported(f"{self.name} has no operation {op}")
@@ -155,6 +157,12 @@ OPTIONAL = frozenset(
 _BEHAVIOURS = ("accumulates", "frees_graph", "threads")
 _CHOICES = frozenset("gradient retain_graph create_graph inputs grad_outputs allow_unused".split())
 """Parameters that an engine may lack."""
+
+
+def _integers_among(tensors: Sequence[Tensor]) -> bool:
+    """Whether integers meet numbers of another kind."""
+    names = [str(t.dtype) for t in tensors if hasattr(t, "dtype")]
+    return any("int" in name for name in names) and any("float" in name for name in names)
 
 
 class TapeEngine(Engine):

@@ -34,6 +34,7 @@ class MyGradEngine(TapeEngine):
         " and in it backward does nothing (mygrad.no_autodiff)",
         "detach_copies": "views are made by operations; a tensor of another's data or gradient is"
         " none, and an update gives it memory of its own (In-Place Operations and Views)",
+        "integers_widen": "int64 and float32 promote to float64 (NumPy, Data type promotion)",
         "scalars_widen": "NumPy's promotion is used, in which an array without axes takes part like"
         " any other (NumPy, Data type promotion)",
         "locks_memory": "arrays in a graph are read-only (Controlling Memory-Guarding Behavior)",

@@ -20,6 +20,7 @@ class SmallpebbleEngine(FunctionalEngine):
     dtypes = ("float64", "float32")
     conventions: Mapping[str, str] = {
         "implicit_cotangent": "the gradient of an array starts from ones (get_gradients)",
+        "integers_widen": "int64 and float32 promote to float64 (NumPy, Data type promotion)",
         "scalars_widen": "arrays are NumPy's, and one without axes takes part in promotion like any"
         " other (NumPy, Data type promotion)",
     }

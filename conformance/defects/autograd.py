@@ -25,7 +25,7 @@ assert (gradient == 3.0).all()
         "autograd-2",
         "autograd",
         "1.9.1",
-        ("COT-4",),
+        ("COT-4", "ERR-2"),
         "silently-wrong",
         "make_vjp takes a vector of another shape than the result's, and returns a gradient of"
         " another shape than the input's.",
@@ -83,6 +83,20 @@ assert gradient.shape == x.shape, f"the gradient of {x.shape} has the shape {gra
         + """
 gradient = autograd.grad(np.prod)(np.array([0.0, 2.0, 3.0]))
 assert (gradient == np.array([6.0, 0.0, 0.0])).all(), gradient
+""",
+    ),
+    Defect(
+        "autograd-6",
+        "autograd",
+        "1.9.1",
+        ("NUM-5", "NUM-7"),
+        "refused-loudly",
+        "The gradient of roll fails where several axes are rolled.",
+        _HEAD
+        + """
+x = np.array([[1.0, 2.0], [3.0, 4.0]])
+gradient = autograd.grad(lambda x: np.sum(np.roll(x, (1, 1), (0, 1)) * x))(x)
+assert (gradient == 2.0 * x[::-1, ::-1]).all()
 """,
     ),
 )
