@@ -43,7 +43,12 @@ def _group_norm(F: Any, x: Any, weight: Any, bias: Any, N: int, C: int, HxW: int
 def _batch_norm(F: Any, x: Any, weight: Any = None, bias: Any = None, running_mean: Any = None,
                 running_var: Any = None, training: bool = True, momentum: float = 0.1,
                 eps: float = 1e-5) -> Any:  # fmt: skip
-    """The statistics are no part of the graph; empty ones outside training."""
+    """The statistics are no part of the graph; empty ones outside training. The running ones may
+    be left out.
+    """
+    if isinstance(running_mean, bool):
+        running_mean, running_var, training, momentum, eps = (
+            None, None, running_mean, running_var, training)  # fmt: skip
     made = F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
     if not training:
         return made, *(F.zeros_of(x, size=(0,)),) * 2
