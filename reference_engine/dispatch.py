@@ -60,9 +60,7 @@ class Operator:
         """The class of the op's nodes."""
         return node_type(self.op.node)
 
-    def node_class_for(
-        self, inputs: Sequence[Any], params: Mapping[str, Any]
-    ) -> type[OpNode]:
+    def node_class_for(self, inputs: Sequence[Any], params: Mapping[str, Any]) -> type[OpNode]:
         """The class of a node: PyTorch's overloads of an op have nodes of their own."""
         for name, number in self.op.nodes.items():
             names = self.op.inputs

@@ -282,9 +282,7 @@ class OpNode(Node):
         return self._rebuild(saved)[plan.sources.index(place[name])]
 
 
-def refuse_changed(
-    by: Node, raw: Any, then: int, now: int, place: tuple[Node | None, int]
-) -> None:
+def refuse_changed(by: Node, raw: Any, then: int, now: int, place: tuple[Node | None, int]) -> None:
     """Raises for a saved input at a place whose version moved on, or that was detached in place."""
     if not isinstance(now, Detached) or int(now) != int(then):
         raise errors.modified(by.name(), tuple(raw.shape), then, now)
