@@ -159,7 +159,8 @@ own("sort", _sort, nodes={"stable": 1}, **_ORDER, samples=[
 own("topk", _topk, **_ORDER, samples=[
     (((2, 4),), {"k": 2}), (((4, 2),), {"k": 3, "dim": 0, "largest": False})])  # fmt: skip
 composite(
-    "argsort", lambda F, x, dim=-1, descending=False: F.sort(x, dim=dim, descending=descending)[1],
+    "argsort",
+    lambda F, x, dim=-1, descending=False: F.sort(x, dim=dim, descending=descending)[1],
     complex=False,
 )
 composite("msort", lambda F, x: F.sort(x, dim=0)[0], complex=False)
