@@ -8,6 +8,7 @@ from typing import Any
 
 from conformance.adapters.base import TapeEngine, Tensor
 from conformance.adapters.chainer_table import chainer_table
+from conformance.errors import Unsupported
 from conformance.observation import Array
 
 
@@ -53,6 +54,8 @@ class ChainerEngine(TapeEngine):
         """Apply a function of Chainer, which wants operands of one dtype."""
         try:
             return super().apply(op, *tensors, **params)
+        except ImportError as error:  # some functions need SciPy
+            raise Unsupported(str(error)) from error
         except self.chainer.utils.type_check.InvalidType:
             if len({tensor.dtype for tensor in tensors}) > 1:
                 self.departs("refuses_mixed_dtypes")

@@ -22,6 +22,7 @@ def chainer_table(F: Any) -> Table:  # noqa: N803  (as Chainer's own documentati
         "neg": lambda input: -input,
         "floor_divide": lambda input, other: input // other,
         "relu": lambda input: F.relu(input),
+        "flip": lambda input, dims: F.flip(input, *dims),  # one axis at a time
         "lgamma": lambda input: F.lgamma(input),
         "digamma": lambda input: F.digamma(input),
         "erfc": lambda input: F.erfc(input),

@@ -112,7 +112,7 @@ def _table(F: Any) -> Table:  # noqa: N803  (as DeZero's own code calls it)
         "t": lambda input: F.transpose(input),
         "expand": lambda input, size: F.broadcast_to(input, tuple(size)),
         "broadcast_to": lambda input, size: F.broadcast_to(input, tuple(size)),
-        "unsqueeze": lambda input, dim: F.expand_dims(input, dim),
+        "unsqueeze": lambda input, dim: F.expand_dims(input, dim % (input.ndim + 1)),
         "flatten": lambda input: F.reshape(input, (input.size,)),
         "nn.functional.linear": lambda input, weight, bias=None: F.linear(input, weight.T, bias),
         "nn.functional.leaky_relu": lambda input, negative_slope=0.01:

@@ -89,7 +89,8 @@ def _table(sp: Any) -> Table:
 
 
 def _at(variable: Any, dim: int, index: int | slice) -> tuple[Any, ...]:
-    return (slice(None),) * (dim % variable.array.ndim) + (index,)
+    before: int = dim % variable.array.ndim
+    return (slice(None),) * before + (index,)
 
 
 def _variable(sp: Any, value: Any, like: Any) -> Any:

@@ -67,4 +67,19 @@ raise AssertionError(f"no error; x.grad is {x.grad}")
 """,
         documented="Variable.backward: 1.0 is taken as the initial error where data is a scalar.",
     ),
+    Defect(
+        "chainer-4",
+        "chainer",
+        "7.8.1",
+        ("NUM-10",),
+        "silently-wrong",
+        "The gradient of max is one for each of several largest elements: along the direction in"
+        " which they all grow, max grows twice as fast by it as it does.",
+        _HEAD
+        + """
+x = Variable(np.array([1.0, 3.0, 3.0]))
+F.max(x).backward()
+assert x.grad.sum() == 1.0, x.grad  # max(x + t) = max(x) + t
+""",
+    ),
 )
