@@ -95,7 +95,7 @@ def _without_one(program: Program) -> Iterator[Program]:
             yield from _program(_filtered(program.steps, gone))
         if free and dropped.body:
             yield from _program(_unwrapped(program.steps, dropped))
-        if free and dropped.verb == "apply":
+        if free and dropped.verb in ("apply", "custom_function", "make_dual"):
             for operand in dict.fromkeys(dropped.args):
                 yield from _program(_bypassed(program.steps, dropped, operand))
 
