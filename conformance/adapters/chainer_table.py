@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 from conformance.adapters.numpy_names import Table, indexing, lengths, numpy_table, unary_table
+from conformance.errors import Unsupported
 
 
 def chainer_table(F: Any) -> Table:  # noqa: N803  (as Chainer's own documentation calls it)
@@ -22,7 +23,7 @@ def chainer_table(F: Any) -> Table:  # noqa: N803  (as Chainer's own documentati
         "neg": lambda input: -input,
         "floor_divide": lambda input, other: input // other,
         "relu": lambda input: F.relu(input),
-        "flip": lambda input, dims: F.flip(input, *dims),  # one axis at a time
+        "flip": lambda input, dims: F.flip(input, _only(dims)),
         "lgamma": lambda input: F.lgamma(input),
         "digamma": lambda input: F.digamma(input),
         "erfc": lambda input: F.erfc(input),
@@ -68,6 +69,12 @@ def chainer_table(F: Any) -> Table:  # noqa: N803  (as Chainer's own documentati
             F.sum(F.huber_loss(input, target, delta, "no")) / input.size,
     }  # fmt: skip
     return table | rows
+
+
+def _only(dims: Sequence[int]) -> int:
+    if len(dims) != 1:
+        raise Unsupported("chainer.functions.flip takes one axis")
+    return dims[0]
 
 
 def _edges(sizes: int | Sequence[int], length: int) -> list[int]:
