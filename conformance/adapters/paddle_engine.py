@@ -29,8 +29,11 @@ class PaddleEngine(TorchLikeEngine):
         self.operations = frozenset(self.table) | {"zero", "copy"}
 
     def lacks(self) -> Sequence[str]:
-        """Return what PyTorch has and Paddle has not."""
-        return ("inference_mode", "jvp")
+        """Return what PyTorch has and Paddle has not, or spells in ways that are not told here."""
+        return (
+            "inference_mode", "jvp", "make_dual", "custom_function", "saved_tensors_hooks",
+            "register_post_accumulate_hook",
+        )  # fmt: skip
 
     def reset(self) -> None:
         """Enable gradients, and forget those of the program before."""
