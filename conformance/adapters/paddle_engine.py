@@ -18,6 +18,7 @@ class PaddleEngine(TorchLikeEngine):
 
     dtypes = ("float64", "float32", "complex128", "complex64", "int64", "int32", "bool")
     conventions = CONVENTIONS
+    threads = False  # its documentation does not say that there may be several
 
     def __init__(self) -> None:
         paddle: Any = import_module("paddle")
@@ -87,7 +88,13 @@ class PaddleEngine(TorchLikeEngine):
             self.departs("implicit_cotangent")
         options = {"create_graph": create_graph, "allow_unused": allow_unused}
         grad: Any = self.module.grad
-        found: list[Tensor] = grad(list(outputs), list(inputs), seeds, retain_graph, **options)
+        found: list[Tensor]
+        try:
+            found = grad(list(outputs), list(inputs), seeds, retain_graph, **options)
+        except RuntimeError as error:
+            if "doesn't have any grad op" in str(error):  # it says that it has no second order
+                raise Unsupported(str(error)) from error
+            raise
         return found
 
     def grad(self, tensor: Tensor) -> Tensor | None:
