@@ -272,8 +272,8 @@ class FunctionNode(FunctionCtx, Node):
         if raw is None:
             return None
         node, nr = place
-        if storage.version != version:
-            refuse_changed(self, raw, version, storage.version, place)
+        if storage.version != version:  # detached since is no matter: the place is the node's own
+            refuse_changed(self, raw, version, storage.version, (None, 0))
         if isinstance(node, AccumulateGrad) and node.variable._raw is raw:
             return node.variable
         return from_graph(raw, storage, *((self, -1 - nr) if nr < 0 else (node, nr)))

@@ -44,11 +44,11 @@ class Packed:
             if storage is None or storage is CONSTANT:
                 flat += (value, storage, version)
                 continue
-            before = storage.version
+            before = int(storage.version)
             with no_grad():
                 x = leaves.get(id(value))
                 flat += (pack_hook(from_raw(value, storage) if x is None else x), True, 0)
-            if storage.version != before:
+            if int(storage.version) != before:
                 raise RuntimeError(
                     f"a pack hook modified the saved tensor of shape {list(value.shape)} in place; "
                     "return a modified clone() instead"

@@ -17,11 +17,11 @@ grad modes | 17 | 14 | grad_modes
 inference mode | 22 | 19 | inference_mode
 views and in-place | 35 | 33 | views, in_place
 Function: core | 35 | 35 | function, function_returns
-Function: views and dirty | 14 | 12 | function_views
+Function: views and dirty | 15 | 12 | function_views
 Function: jvp | 12 | 7 | function_jvp
 hooks | 34 | 29 | hooks, node_hooks
 retain_grad | 9 | 6 | retain_grad
-saved tensors and hooks | 28 | 28 | saved_tensors
+saved tensors and hooks | 29 | 28 | saved_tensors
 mutation of saved tensors | 14 | 13 | mutation_of_saved_tensors
 Node and GradientEdge | 18 | 15 | nodes
 anomaly | 9 | 7 | anomaly

@@ -166,3 +166,16 @@ def test_an_input_returned_unmarked_and_non_differentiable_is_detached(torch: An
     assert same.data_ptr() == x.data_ptr()
     y.sum().backward()
     assert_values(x.grad, [2.0, 2.0])
+
+
+def test_what_a_function_saved_can_be_detached_in_place_since(torch: Any) -> None:
+    def forward(ctx: Any, x: Any) -> Any:
+        ctx.save_for_backward(x)
+        return x * x
+
+    x = counting(torch, 2)
+    y = x * 3
+    z = function(torch, forward, lambda ctx, g: g * 2 * ctx.saved_tensors[0]).apply(y)
+    y.detach_()
+    z.sum().backward()
+    assert_values(x.grad, [18.0, 36.0])

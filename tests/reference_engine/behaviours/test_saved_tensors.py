@@ -337,3 +337,13 @@ def test_graph_nodes_can_share_one_saved_tensor(torch: Any) -> None:
     a.sum().backward(retain_graph=True)
     b.sum().backward()
     assert_values(x.grad, x.detach().cos() - x.detach().sin())
+
+
+def test_hooks_take_a_tensor_that_was_detached_in_place_before(torch: Any) -> None:
+    x, w = counting(torch, 2), counting(torch, 2)
+    y = x * 3
+    y.detach_()
+    with torch.autograd.graph.saved_tensors_hooks(lambda saved: saved, lambda packed: packed):
+        z = y * w
+    z.sum().backward()
+    assert_values(w.grad, [3.0, 6.0])
