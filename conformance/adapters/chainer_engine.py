@@ -2,41 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
 from conformance.adapters.base import TapeEngine, Tensor
-from conformance.adapters.chainer_table import chainer_table
+from conformance.adapters.chainer_table import CONVENTIONS, chainer_table
 from conformance.errors import Unsupported
 from conformance.observation import Array
 
+Row = Sequence[Any]
+
 
 class ChainerEngine(TapeEngine):
-    """Chainer on the CPU. `create_graph` is `enable_double_backprop`, `no_grad` no_backprop_mode.
-
-    It needs `numpy<1.24`: name it `chainer[python=PATH]`.
-    """
+    """Chainer on the CPU. It needs `numpy<1.24`: name it `chainer[python=PATH]`."""
 
     dtypes = ("float64", "float32", "float16", "int64", "int32", "bool")
     frees_graph = False  # backward has no such choice: what nodes retained stays (Variable)
-    conventions: Mapping[str, str] = {
-        "refuses_mixed_dtypes": "a function checks that the types of its arguments agree"
-        " (Define your own function, Type checking)",
-        "untracked_roots": "backward of a variable that no function made has no effect, and"
-        " one that requires no gradient is given none (no_backprop_mode; Variable, requires_grad)",
-        "none_for_unused": "where no gradient passes a function gives None (FunctionNode.backward)",
-        "untracked_inputs": "the flag says whether backward sets a gradient; chainer.grad sets"
-        " none, and is not told by it (Variable, requires_grad)",
-        "seeds_in_grad": "the initial error is the gradient that the variable has already"
-        " (Variable.backward)",
-        "fills_ones": "where a gradient of an output is None an array filled with 1 is used"
-        " (chainer.grad)",
-        "no_default_seed": "chainer.backward does not set a default gradient (its warning)",
-        "requires_by_default": "a variable requires gradients unless its constructor is told"
-        " otherwise; one made without backprop holds no function (Variable, no_backprop_mode)",
-        "own_node_names": "nodes are labelled by their functions, such as '_ + _' (Variable.label)",
-    }
+    conventions = CONVENTIONS
 
     def __init__(self) -> None:
         self.chainer: Any = import_module("chainer")
@@ -74,9 +57,7 @@ class ChainerEngine(TapeEngine):
         array: Array = tensor.array
         return array
 
-    def backward(
-        self, tensor: Tensor, gradient: Tensor | None = None, create_graph: bool = False
-    ) -> None:
+    def backward(self, tensor: Tensor, gradient: Any = None, create_graph: bool = False) -> None:
         """Call `tensor.backward`, after the assignment of its gradient where one is given."""
         self._check_root(tensor)
         if gradient is None and tensor.grad_var is not None:
@@ -91,27 +72,22 @@ class ChainerEngine(TapeEngine):
 
     def backward_many(self, tensors: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
         """Call `chainer.backward`."""
-        for tensor, gradient in zip(tensors, gradients, strict=True):
+        for tensor in tensors:
             self._check_root(tensor)
-            if gradient is None:
-                self.departs("no_default_seed")
+        if any(gradient is None for gradient in gradients):
+            self.departs("no_default_seed")
         self.chainer.backward(list(tensors), list(gradients))
 
     def grad_of(
-        self,
-        outputs: Sequence[Tensor],
-        inputs: Sequence[Tensor],
-        grad_outputs: Sequence[Tensor | None] | None = None,
-        create_graph: bool = False,
-    ) -> Sequence[Tensor | None]:
+        self, outputs: Row, inputs: Row, grad_outputs: Row | None = None, create_graph: bool = False
+    ) -> Row:
         """Call `chainer.grad`."""
         if grad_outputs is None and any(output.size != 1 for output in outputs):
             self.departs("fills_ones")
         if not all(tensor.requires_grad for tensor in inputs):
             self.departs("untracked_inputs")
-        found: list[Tensor | None] = self.chainer.grad(
-            list(outputs), list(inputs), grad_outputs, enable_double_backprop=create_graph
-        )
+        options = {"enable_double_backprop": create_graph}
+        found: Row = self.chainer.grad(list(outputs), list(inputs), grad_outputs, **options)
         if any(gradient is None for gradient in found):
             self.departs("none_for_unused")
         return found
@@ -121,11 +97,8 @@ class ChainerEngine(TapeEngine):
         return tensor.grad_var
 
     def set_grad(self, tensor: Tensor, gradient: Tensor | None) -> None:
-        """Assign `grad_var`, or call `cleargrad`."""
-        if gradient is None:
-            tensor.cleargrad()
-        else:
-            tensor.grad_var = gradient
+        """Assign `grad_var`; None clears it, as `cleargrad` does."""
+        tensor.grad_var = gradient
 
     def requires_grad(self, tensor: Tensor) -> bool:
         """Return `tensor.requires_grad`, which cannot be assigned."""

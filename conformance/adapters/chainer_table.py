@@ -1,13 +1,32 @@
-"""Chainer's operations, by PyTorch's names."""
+"""Chainer's operations, by PyTorch's names, and what it documents otherwise than PyTorch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
 from conformance.adapters.numpy_names import Table, indexing, lengths, numpy_table, unary_table
 from conformance.errors import Unsupported
+
+CONVENTIONS: Mapping[str, str] = {
+    "refuses_mixed_dtypes": "a function checks that the types of its arguments agree"
+    " (Define your own function, Type checking)",
+    "untracked_roots": "backward of a variable that no function made has no effect, and"
+    " one that requires no gradient is given none (no_backprop_mode; Variable, requires_grad)",
+    "none_for_unused": "where no gradient passes a function gives None (FunctionNode.backward)",
+    "untracked_inputs": "the flag says whether backward sets a gradient; chainer.grad sets"
+    " none, and is not told by it (Variable, requires_grad)",
+    "seeds_in_grad": "the initial error is the gradient that the variable has already"
+    " (Variable.backward)",
+    "fills_ones": "where a gradient of an output is None an array filled with 1 is used"
+    " (chainer.grad)",
+    "no_default_seed": "chainer.backward does not set a default gradient (its warning)",
+    "requires_by_default": "a variable requires gradients unless its constructor is told"
+    " otherwise; one made without backprop holds no function (Variable, no_backprop_mode)",
+    "own_node_names": "nodes are labelled by their functions, such as '_ + _' (Variable.label)",
+}
+"""What it documents otherwise than PyTorch."""
 
 
 def chainer_table(F: Any) -> Table:  # noqa: N803  (as Chainer's own documentation calls it)

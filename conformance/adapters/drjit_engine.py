@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
 from conformance.adapters.base import TapeEngine, Tensor
-from conformance.adapters.drjit_table import drjit_table
+from conformance.adapters.drjit_table import CONVENTIONS, TYPES, drjit_table
 from conformance.observation import Array
 
 
@@ -16,33 +15,13 @@ class DrjitEngine(TapeEngine):
 
     dtypes = ("float64", "float32", "float16", "int64", "int32")
     frees_graph = False
-    conventions: Mapping[str, str] = {
-        "clears_edges": "backward clears the edges that it visits, and a later one goes no"
-        " further there (drjit.ADFlag.Default)",
-        "ignores_enabling": "tracking cannot be enabled in suspend_grad, nor for what has no"
-        " derivative: it is ignored there (drjit.suspend_grad, drjit.enable_grad)",
-        "suspends_backward": "in suspend_grad no array is tracked, and backward raises for what is"
-        " not tracked (drjit.suspend_grad, drjit.backward_from)",
-        "scalars_widen": "the wider of two types is that of the result, whatever the shapes"
-        " (drjit.expr_t)",
-        "approximates": "erfinv is a published approximation by polynomials (drjit.erfinv)",
-        "disables_anywhere": "tracking is disabled on any array (drjit.set_grad_enabled)",
-        "seeds_in_grad": "backward starts from the gradient of its array, which is set first: that"
-        " of a leaf is its own (drjit.backward_from)",
-        "zeros_for_none": "the gradient of what has none is 0 (drjit.grad)",
-        "zeros_for_unused": "the gradient of what has none is 0 (drjit.grad)",
-        "implicit_cotangent": "the initial gradient is 1 where none was set (drjit.backward_from)",
-        "broadcasts_cotangent": "a gradient is broadcast where it is set (drjit.set_grad)",
-    }
+    conventions = CONVENTIONS
 
     def __init__(self) -> None:
         self.dr: Any = import_module("drjit")
         self.version = str(self.dr.__version__)
         llvm: Any = import_module("drjit.llvm.ad")
-        self._types = {
-            "float64": llvm.TensorXf64, "float32": llvm.TensorXf, "float16": llvm.TensorXf16,
-            "int64": llvm.TensorXi64, "int32": llvm.TensorXi, "bool": llvm.TensorXb,
-        }  # fmt: skip
+        self._types = {dtype: getattr(llvm, name) for dtype, name in TYPES.items()}
         self._leaves: dict[int, Tensor] = {}
         self._made: dict[int, Tensor] = {}
         self._walked = self._cleared = False
@@ -68,8 +47,7 @@ class DrjitEngine(TapeEngine):
         if op == "erfinv":
             self.departs("approximates")
         made = super().apply(op, *tensors, **params)
-        results = made if isinstance(made, tuple) else (made,)
-        self._made.update((id(result), result) for result in results)
+        self._made |= {id(t): t for t in (made if isinstance(made, tuple) else (made,))}
         return made
 
     def numpy(self, tensor: Tensor) -> Array:
@@ -77,9 +55,7 @@ class DrjitEngine(TapeEngine):
         array: Array = self.dr.detach(tensor).numpy().copy()
         return array
 
-    def backward(
-        self, tensor: Tensor, gradient: Tensor | None = None, retain_graph: bool = False
-    ) -> None:
+    def backward(self, tensor: Tensor, gradient: Any = None, retain_graph: bool = False) -> None:
         """Call `backward_from`, after `set_grad` where a gradient is given."""
         if gradient is None and tensor.array.__len__() != 1:
             self.departs("implicit_cotangent")

@@ -1,12 +1,37 @@
-"""Dr.Jit's operations, by PyTorch's names."""
+"""Dr.Jit's operations, by PyTorch's names, and what it documents otherwise than PyTorch."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from conformance.adapters.numpy_names import Table, unary_table
+
+CONVENTIONS: Mapping[str, str] = {
+    "clears_edges": "backward clears the edges that it visits, and a later one goes no"
+    " further there (drjit.ADFlag.Default)",
+    "ignores_enabling": "tracking cannot be enabled in suspend_grad, nor for what has no"
+    " derivative: it is ignored there (drjit.suspend_grad, drjit.enable_grad)",
+    "suspends_backward": "in suspend_grad no array is tracked, and backward raises for what is"
+    " not tracked (drjit.suspend_grad, drjit.backward_from)",
+    "scalars_widen": "the wider of two types is that of the result, whatever the shapes"
+    " (drjit.expr_t)",
+    "approximates": "erfinv is a published approximation by polynomials (drjit.erfinv)",
+    "disables_anywhere": "tracking is disabled on any array (drjit.set_grad_enabled)",
+    "seeds_in_grad": "backward starts from the gradient of its array, which is set first: that"
+    " of a leaf is its own (drjit.backward_from)",
+    "zeros_for_none": "the gradient of what has none is 0 (drjit.grad)",
+    "zeros_for_unused": "the gradient of what has none is 0 (drjit.grad)",
+    "implicit_cotangent": "the initial gradient is 1 where none was set (drjit.backward_from)",
+    "broadcasts_cotangent": "a gradient is broadcast where it is set (drjit.set_grad)",
+}
+"""What it documents otherwise than PyTorch."""
+TYPES: Mapping[str, str] = {
+    "float64": "TensorXf64", "float32": "TensorXf", "float16": "TensorXf16",
+    "int64": "TensorXi64", "int32": "TensorXi", "bool": "TensorXb",
+}  # fmt: skip
+"""Its classes of tensors by the names of their dtypes."""
 
 
 def drjit_table(dr: Any) -> Table:

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from conformance.adapters.base import Engine, Tensor
-from conformance.adapters.paddle_table import CONVENTIONS, paddle_table
+from conformance.adapters.paddle_table import CONVENTIONS, LACKS, Row, paddle_table, without_rule
 from conformance.adapters.torch_like import TorchLikeEngine
 from conformance.errors import Unsupported
 from conformance.observation import Array
@@ -25,16 +25,13 @@ class PaddleEngine(TorchLikeEngine):
         paddle.device.set_device("cpu")
         super().__init__(paddle, name="paddle", dtypes=self.dtypes)
         self.prelude = ""  # scripts call the adapter, not PyTorch's names
-        self._gradients: list[Tensor] = []
+        self._gradients: dict[int, Tensor] = {}
         self.table = paddle_table(paddle)
         self.operations = frozenset(self.table) | {"zero", "copy"}
 
     def lacks(self) -> Sequence[str]:
         """Return what PyTorch has and Paddle has not, or spells in ways that are not told here."""
-        return (
-            "inference_mode", "jvp", "make_dual", "custom_function", "saved_tensors_hooks",
-            "register_post_accumulate_hook",
-        )  # fmt: skip
+        return LACKS
 
     def reset(self) -> None:
         """Enable gradients, and forget those of the program before."""
@@ -50,7 +47,7 @@ class PaddleEngine(TorchLikeEngine):
 
     def apply_(self, op: str, target: Tensor, *tensors: Tensor, **params: Any) -> None:
         """Call the method `op_`, which takes no bare numbers."""
-        if self._is_gradient(target):
+        if id(target) in self._gradients:
             self.departs("tracked_gradients")
         function = getattr(target, f"{op}_", None)
         if function is None:
@@ -74,40 +71,29 @@ class PaddleEngine(TorchLikeEngine):
         self.module.autograd.backward(list(tensors), list(gradients), retain_graph)
 
     def grad_of(
-        self,
-        outputs: Sequence[Tensor],
-        inputs: Sequence[Tensor],
-        grad_outputs: Sequence[Tensor | None] | None = None,
-        retain_graph: bool | None = None,
-        create_graph: bool = False,
-        allow_unused: bool = False,
-    ) -> Sequence[Tensor | None]:
+        self, outputs: Row, inputs: Row, grad_outputs: Row | None = None,
+        retain_graph: bool | None = None, create_graph: bool = False, allow_unused: bool = False,
+    ) -> Row:  # fmt: skip
         """Call `paddle.grad`."""
         seeds = None if grad_outputs is None else list(grad_outputs)
         if seeds is None and any(output.size != 1 for output in outputs):
             self.departs("implicit_cotangent")
         options = {"create_graph": create_graph, "allow_unused": allow_unused}
         grad: Any = self.module.grad
-        found: list[Tensor]
         try:
-            found = grad(list(outputs), list(inputs), seeds, retain_graph, **options)
+            return list(grad(list(outputs), list(inputs), seeds, retain_graph, **options))
         except RuntimeError as error:
-            if "doesn't have any grad op" in str(error):  # it says that it has no second order
-                raise Unsupported(str(error)) from error
-            raise
-        return found
+            raise without_rule(error) from error
 
     def grad(self, tensor: Tensor) -> Tensor | None:
         """Return `tensor.grad`."""
-        self._gradients.append(tensor.grad)
-        return self._gradients[-1]
-
-    def _is_gradient(self, tensor: Tensor) -> bool:
-        return any(tensor is gradient for gradient in self._gradients)
+        found = tensor.grad
+        self._gradients[id(found)] = found
+        return found
 
     def requires_grad(self, tensor: Tensor) -> bool:
         """Return the opposite of `stop_gradient`."""
-        if self._is_gradient(tensor):
+        if id(tensor) in self._gradients:
             self.departs("tracked_gradients")
         return not tensor.stop_gradient
 

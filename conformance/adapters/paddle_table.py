@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from conformance.adapters.numpy_names import Table
+from conformance.errors import Unsupported
 
 CONVENTIONS: Mapping[str, str] = {
     "implicit_cotangent": "without grad_tensor the initial gradient is filled with 1.0"
@@ -17,6 +18,13 @@ CONVENTIONS: Mapping[str, str] = {
     "stops_intermediates": "stop_gradient may be set on any tensor to cut the graph there"
     " (Tensor.stop_gradient)",
 }
+LACKS = (
+    "inference_mode", "jvp", "make_dual", "custom_function", "saved_tensors_hooks",
+    "register_post_accumulate_hook",
+)  # fmt: skip
+"""What PyTorch has and Paddle has not, or spells in ways that the adapter does not know."""
+Row = Sequence[Any]
+"""Tensors, some of which may be None."""
 _NAMES = (
     "abs acos acosh asin asinh atan atan2 atanh ceil cos cosh deg2rad digamma erf erfinv exp expm1"
     " floor frac lgamma log log10 log1p log2 logit neg rad2deg reciprocal round rsqrt sigmoid sign"
@@ -35,6 +43,11 @@ _FUNCTIONAL = (
     " smooth_l1_loss binary_cross_entropy binary_cross_entropy_with_logits cross_entropy nll_loss"
     " kl_div interpolate log_softmax layer_norm pad"
 )
+
+
+def without_rule(error: RuntimeError) -> Exception:
+    """Return `Unsupported` where the error says that an operation has no second derivative."""
+    return Unsupported(str(error)) if "doesn't have any grad op" in str(error) else error
 
 
 def paddle_table(paddle: Any) -> Table:

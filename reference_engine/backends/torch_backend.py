@@ -79,7 +79,7 @@ class TorchBackend(Backend):
             else:
                 # torch reads a NumPy array's numbers, whatever its strides, and always copies here;
                 # Python numbers go by way of float64, or they would be rounded to float32 first
-                data = torch.tensor(np.ascontiguousarray(data).reshape(np.shape(data)))
+                data = torch.tensor(np.array(data, order="C"))
                 copy = False
         data = data.detach()
         if raw is not None and data.is_complex() and not raw.is_complex:

@@ -31,9 +31,16 @@ elementwise("lgamma", "lgamma", dx=lambda F, x: F.digamma(x), domain=_POSITIVE,
             aliases=("special.gammaln",), **_ROW)  # fmt: skip
 elementwise("digamma", "digamma", dx=lambda F, x: F._polygamma(x, n=1), domain=_POSITIVE,
             aliases=("special.digamma", "special.psi"), **_ROW)  # fmt: skip
-# torch's own polygamma(1, x) has 9 digits
-elementwise("_polygamma", lambda xp, x, *, n: xp.digamma(x) if n == 0 else xp.special_zeta(
-                2.0, x) if n == 1 else xp.polygamma(n, x),
+
+
+def _polygamma(xp: Any, x: Any, *, n: int) -> Any:
+    if n == 1:  # torch's own polygamma(1, x) has 9 digits, and its zeta no half precision
+        wide = xp.astype(x, xp.float32) if x.itemsize == 2 else x
+        return xp.astype(xp.special_zeta(2.0, wide), x.dtype)
+    return xp.digamma(x) if n == 0 else xp.polygamma(n, x)
+
+
+elementwise("_polygamma", _polygamma,
             dx=lambda F, x, n: F._polygamma(x, n=n + 1), node="PolygammaBackward0",
             domain=_POSITIVE, samples=[(((2, 3),), {"n": 2})], **_SPECIAL)  # fmt: skip
 

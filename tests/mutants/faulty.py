@@ -64,18 +64,14 @@ class WrongShapes(OverTorch):
 
 
 class Dying(OverTorch):
-    """Ends its process in `mul`."""
+    """Ends its process when a gradient is read. (What operations there are is asked before.)"""
 
-    def apply(self, op: str, *tensors: Any, **params: Any) -> Any:
-        if op == "mul":
-            os._exit(3)
-        return super().apply(op, *tensors, **params)
+    def grad(self, tensor: Any) -> Any:
+        os._exit(3)
 
 
 class Sleeping(OverTorch):
-    """Does not return from `mul`."""
+    """Does not return a gradient that is read."""
 
-    def apply(self, op: str, *tensors: Any, **params: Any) -> Any:
-        if op == "mul":
-            time.sleep(600)
-        return super().apply(op, *tensors, **params)
+    def grad(self, tensor: Any) -> Any:
+        time.sleep(600)

@@ -24,7 +24,7 @@ class Ruling(OverTorch):
         return found
 
 
-@mutant("logarithms-of-another-base", "NUM-1", "log2 is the natural logarithm.")
+@mutant("logarithms-of-another-base", "NUM-1", "log2 computes the natural logarithm instead.")
 class AnotherBase(Ruling):
     def result(self, op: str, found: Any, operands: Any) -> Any:
         return operands[0].log() if op == "log2" else found

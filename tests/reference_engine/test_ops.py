@@ -53,7 +53,7 @@ class Side:
         found: dict[str, Any] = {"value": self.numpy(out)}
         if not out.requires_grad:
             return found
-        if self.op.name not in UNNAMED:
+        if self.op.name not in UNNAMED and out.grad_fn is not None:  # conj of reals is the leaf
             found["node"] = out.grad_fn.name()
         v = self.make(cotangent(tuple(out.shape), self.numpy(out).dtype, seed)).requires_grad_()
         grad = self.library.autograd.grad
@@ -65,7 +65,11 @@ class Side:
                 self.make(cotangent(tuple(g.shape), self.numpy(g).dtype, 7 + i))
                 for i, g in enumerate(onward)
             ]
-            second = grad(onward, [v, *xs], tangents, allow_unused=True, retain_graph=True)
+            try:
+                second = grad(onward, [v, *xs], tangents, allow_unused=True, retain_graph=True)
+            except NotImplementedError:  # torch has none for cdist; test_forward_rows judges ours
+                assert self.library is torch
+                return found
             found["jvp"] = None if second[0] is None else self.numpy(second[0])
             found["second"] = [
                 np.zeros(x.shape) if g is None else self.numpy(g)
@@ -91,7 +95,11 @@ def torch_function(name: str) -> Any:
 
 def theirs(name: str) -> Side:
     # what torch computes wrongly is judged by another formulation
-    known = (f for entry, (_, f) in FORMULATIONS.items() if entry.split(".mvl")[0] == name)
+    known = (
+        formulation
+        for entry, (_, formulation) in FORMULATIONS.items()
+        if entry.split(".mvl")[0] == name and name != "linalg.norm"  # that one is for zeros alone
+    )
     function = next(known, None) or torch_function(name)
     assert function is not None, f"torch has no {name}"
 
