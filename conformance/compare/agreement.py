@@ -29,6 +29,7 @@ def agreed(mine: Sequence[Event], theirs: Sequence[Event]) -> bool:
 
 
 def same(mine: object, theirs: object) -> bool:
+    """Whether two observations are the same: arrays within rounding, all else equal."""
     if isinstance(mine, np.ndarray):
         return isinstance(theirs, np.ndarray) and _close(mine, theirs)
     if isinstance(mine, tuple):

@@ -283,9 +283,10 @@ FUNCTIONAL: dict[str, Any] = {
             {"weight": matrix(t)[:1, :2], "bias": vector(t)[:1]}
         )
     ),
-    "ensemble": lambda t: t.func.vmap(lambda p: call(t, layer(t), p, vector(t)[:2]))(
-        {"weight": t.ones(4, 1, 2, dtype=t.float64), "bias": t.arange(4.0, dtype=t.float64)[:, None]}
-    ),
+    "ensemble": lambda t: t.func.vmap(lambda p: call(t, layer(t), p, vector(t)[:2]))({
+        "weight": t.ones(4, 1, 2, dtype=t.float64),
+        "bias": t.arange(4.0, dtype=t.float64)[:, None],
+    }),
     "tied": lambda t: call(t, tied(t), {"0.weight": t.ones(2, 2)}, t.ones(2)),
     "tied_two_values": lambda t: call(
         t, tied(t), {"0.weight": t.ones(2, 2), "1.weight": t.zeros(2, 2)}, t.ones(2)
@@ -300,8 +301,10 @@ FUNCTIONAL: dict[str, Any] = {
     ),
     "refuses_no_dict": lambda t: call(t, layer(t), 3, vector(t)[:2]),
     "refuses_no_tensor": lambda t: call(t, layer(t), {"weight": 3.0}, vector(t)[:2]),
-    "refuses_unknown_if_strict": lambda t: call(t, layer(t), {"foo": vector(t)}, vector(t), strict=True),
-    "refuses_missing_if_strict": lambda t: call(t, layer(t), {"bias": vector(t)}, vector(t), strict=True),
+    "refuses_unknown_if_strict": lambda t:
+        call(t, layer(t), {"foo": vector(t)}, vector(t), strict=True),
+    "refuses_missing_if_strict": lambda t:
+        call(t, layer(t), {"bias": vector(t)}, vector(t), strict=True),
     "refuses_without_arguments": lambda t: call(t, layer(t), {}),
 }  # fmt: skip
 
