@@ -105,7 +105,6 @@ FORMULATIONS: dict[str, tuple[str, Callable[..., Any]]] = {
     "logsumexp": ("torch-4", _logsumexp),
     "masked.logsumexp": ("torch-9", _logsumexp),
     "logcumsumexp": ("torch-4", _logcumsumexp),
-    "special.ndtr": ("torch-5", lambda x: torch.erfc(x * -(0.5**0.5)) / 2),
     "cholesky_inverse": ("torch-12", _cholesky_inverse),
     "cholesky_solve": ("torch-12", _cholesky_solve),
     "linalg.norm": ("torch-8", _norm_of_zeros),

@@ -71,5 +71,4 @@ OF_LAYERS: dict[str, tuple[str, Callable[..., Any]]] = {
     "nn.functional.ctc_loss": ("torch-40", _ctc_loss),
     "linalg.householder_product": ("torch-41", _householder),
     "nn.functional.linear_cross_entropy.chunked": ("torch-42", _cross_entropy),
-    "nn.functional.linear_cross_entropy.chunked_none": ("torch-42", _cross_entropy),
 }

@@ -45,7 +45,8 @@ def nudged(array: Any, draw: int | None) -> Any:
         with np.errstate(over="ignore"):  # it is to wrap around
             mixed = (words ^ (words >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15 + 2 * draw)
         signs = np.where(mixed >> np.uint64(63), 1.0, -1.0)
-    return np.asarray(array * (1 + STEP * signs)).astype(array.dtype)
+    with np.errstate(all="ignore"):  # infinities, and what lies next to them
+        return np.asarray(array * (1 + STEP * signs)).astype(array.dtype)
 
 
 class PerturbingTorch(TorchDispatchMode):
