@@ -68,8 +68,8 @@ def apply_in_place(run: Operator, inputs: Sequence[Any], params: Mapping[str, An
     if node is not None:
         if len(run.op.inputs) in node._plan.sources:
             saved = _output_as_written(saved, target)
+        rebase(target, node)  # before hooks look: a view would take its base's old history for new
         node._saved = pack(saved, inputs)
-        rebase(target, node)
     for level, tangent in tangents:
         overwrite_tangent(target, level, tangent)
     if tangents:

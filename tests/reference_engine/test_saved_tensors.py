@@ -73,6 +73,16 @@ def writes_in_place_are_packed_as_well(lib: Any) -> Any:
 
 
 @SCENARIOS
+def a_view_written_under_hooks_keeps_the_write(lib: Any) -> Any:
+    x = leaf(lib)
+    view = (-x).unsqueeze(0)
+    with lib.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t):
+        view.mul_(2.0)
+    view.sum().backward()
+    return view, x.grad
+
+
+@SCENARIOS
 def freed_all_the_same(lib: Any) -> Any:
     x = leaf(lib)
     with lib.autograd.graph.save_on_cpu():
