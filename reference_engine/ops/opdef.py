@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from math import inf
 from re import sub
 from types import CodeType
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 Rule: TypeAlias = "Callable[..., Any]"
 Partial: TypeAlias = "Rule | int | float"
@@ -46,17 +46,11 @@ Kinks: TypeAlias = "Mapping[str, Sequence[float | str] | Literal['integers']] | 
 Sample: TypeAlias = "tuple[tuple[Any, ...], dict[str, Any]]"
 
 
-class _Required:
+class REQUIRED:
     """Marks a parameter without a default."""
 
-    def __repr__(self) -> str:
-        return "REQUIRED"
 
-
-REQUIRED: Final = _Required()
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Facts:
     """What is true of a function, for whoever tests or documents it.
 
@@ -74,7 +68,12 @@ class Facts:
     fill: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True, eq=False)  # not frozen: to make hundreds of them would take 6 ms
+def on(*inputs: Any, **params: Any) -> Sample:
+    """A sample: ``on((2, 3), (3,), dim=0)`` is inputs of these shapes (or numbers) and dim=0."""
+    return inputs, params
+
+
+@dataclass(eq=False)  # neither frozen nor slots: to make hundreds of them would take 6 ms
 class OpDef:
     """One operation. ``name`` is PyTorch's without ``torch.``, e.g. ``"nn.functional.conv2d"``."""
 
@@ -91,34 +90,34 @@ class OpDef:
     params: Mapping[str, object]
     #: names in PyTorch's positional order
     order: tuple[str, ...]
-    #: ``("y",)``, several names, or ``("*ys",)`` for any number
-    outputs: tuple[str, ...]
     #: derivative rule per differentiable input; what it means depends on ``kind``
     rules: Mapping[str, Partial]
-    jvp: Rule | None
-    promotion: Promotion
-    #: the output aliases the first input's memory
-    view: bool
-    #: ``op_`` exists
-    inplace: bool
-    #: parameter → name of the row that runs where the parameter is given and not None
-    variants: Mapping[str, str]
-    #: its rules take None for an output without a cotangent, instead of zeros
-    undefined: bool
-    #: is a method of Tensor under these names
-    methods: tuple[str, ...]
-    #: other names under which the function is found
-    aliases: tuple[str, ...]
     #: class name of the graph's nodes, as PyTorch's; empty where there are none
     node: str
-    #: parameter that is given, or input that is a tensor → the digit that ends the node's name
-    nodes: Mapping[str, int | Callable[[Any], int]]
+    #: is a method of Tensor under these names
+    methods: tuple[str, ...]
     facts: Facts
+    #: other names under which the function is found
+    aliases: tuple[str, ...] = ()
+    #: ``("y",)``, several names, or ``("*ys",)`` for any number
+    outputs: tuple[str, ...] = ("y",)
+    jvp: Rule | None = None
+    promotion: Promotion = "keep"
+    #: the output aliases the first input's memory
+    view: bool = False
+    #: ``op_`` exists
+    inplace: bool = False
+    #: parameter → name of the row that runs where the parameter is given and not None
+    variants: Mapping[str, str] = field(default_factory=dict)
+    #: its rules take None for an output without a cotangent, instead of zeros
+    undefined: bool = False
+    #: parameter that is given, or input that is a tensor → the digit that ends the node's name
+    nodes: Mapping[str, int | Callable[[Any], int]] = field(default_factory=dict)
 
     @property
     def variadic(self) -> bool:
         """Whether the op takes a list of arrays."""
-        return self.inputs[0].startswith("*")
+        return self.inputs[0][0] == "*"
 
     @property
     def differentiable(self) -> frozenset[str]:
@@ -133,20 +132,23 @@ REGISTRY: dict[str, OpDef] = {}
 ALIASES: dict[str, str] = {}
 #: rows that the engine alone uses, and that mean nothing outside a func transform
 INTERNAL: dict[str, OpDef] = {}
+_FACTS = tuple(Facts.__dataclass_fields__)
 _NO_FACTS = Facts()
-_ROW_WORDS = ("domain", "kinks", "samples", "complex", "fill")
 
 
-def elementwise(name: str, forward: str | Rule, **row: Any) -> OpDef:
+def elementwise(name: str, forward: str | Rule = "", **row: Any) -> OpDef:
     """A row whose inputs broadcast and whose output elements depend on one element of each input.
 
     ``d<input>`` is the partial derivative: a rule, or a number where it is constant. ``promotion``
-    is ``promote``. A string ``forward`` names a function of the array namespace; its inputs are the
-    ``d…`` names.
+    is ``promote``. A string ``forward`` names a function of the array namespace, the op's own name
+    unless given; its inputs are the ``d…`` names.
     """
-    row.setdefault("inplace", True)
-    row.setdefault("promotion", "promote")
-    return _register(name, "elementwise", forward, row, "d")
+    return _register(name, "elementwise", forward, {"inplace": True, "promotion": "promote"} | row)
+
+
+def floating(name: str, forward: str | Rule = "", **row: Any) -> OpDef:
+    """An elementwise row that makes floating numbers of integers."""
+    return elementwise(name, forward, **{"promotion": "float"} | row)
 
 
 def linear(name: str, forward: str | Rule, **row: Any) -> OpDef:
@@ -156,20 +158,20 @@ def linear(name: str, forward: str | Rule, **row: Any) -> OpDef:
     With a single input the rule may be called ``transpose``. A variadic input's transpose returns
     one cotangent for each.
     """
-    return _register(name, "linear", forward, row, "transpose_")
+    return _register(name, "linear", forward, row)
 
 
 def bilinear(name: str, forward: str | Rule, **row: Any) -> OpDef:
     """A row that is linear in each of its two differentiable inputs: ``vjp_<input>`` for both."""
-    return _register(name, "bilinear", forward, row, "vjp_")
+    return _register(name, "bilinear", forward, row)
 
 
 def own(name: str, forward: str | Rule, **row: Any) -> OpDef:
     """A row with its own ``vjp_<input>`` rules and ``jvp`` rule."""
-    return _register(name, "own", forward, row, "vjp_")
+    return _register(name, "own", forward, row)
 
 
-def nondiff(name: str, forward: str | Rule, **row: Any) -> OpDef:
+def nondiff(name: str, forward: str | Rule = "", **row: Any) -> OpDef:
     """A row without a derivative: comparisons, argmax, factories from shapes."""
     return _register(name, "nondiff", forward, row)
 
@@ -177,113 +179,67 @@ def nondiff(name: str, forward: str | Rule, **row: Any) -> OpDef:
 def composite(name: str, forward: Rule, **row: Any) -> OpDef:
     """A function ``forward(F, ...)`` of other operations, differentiable through them.
 
-    Its array inputs are the parameters before ``*`` (all of them may be anything the function
-    understands).
+    Its parameters are those after ``*``, and those with a default that is not None. The others are
+    array inputs, and may be anything that the function understands.
     """
     return _register(name, "composite", forward, row)
 
 
 # registration -------------------------------------------------------------------------------------
+_PREFIXES = {"elementwise": "d", "linear": "transpose_", "bilinear": "vjp_", "own": "vjp_"}
+
+
 class _Signature(NamedTuple):
     inputs: tuple[str, ...]
-    optional: frozenset[str]
-    params: dict[str, object]
+    optional: frozenset[str] = frozenset()
+    params: Mapping[str, object] = {}
+    order: tuple[str, ...] = ()
 
 
-def _signature(forward: Rule) -> _Signature:
+def _signature(forward: Rule, kind: Kind) -> _Signature:
     """Reads inputs (positional) and parameters (keyword-only) from a forward rule.
 
     The code object is read directly: ``inspect.signature`` takes 20 µs, and there are hundreds of
     rows.
     """
     code: CodeType = forward.__code__
-    names = code.co_varnames
-    positional = names[1 : code.co_argcount]
-    keyword = names[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
-    count = len(forward.__defaults__ or ())
-    optional = frozenset(positional[len(positional) - count :] if count else ())
-    if code.co_flags & 0x04:  # *args
-        positional = ("*" + names[code.co_argcount + code.co_kwonlyargcount], *positional)
-    defaults = forward.__kwdefaults__ or {}
-    params = {name: defaults.get(name, REQUIRED) for name in keyword}
-    return _Signature(positional, optional, params)
+    end = code.co_argcount + code.co_kwonlyargcount
+    positional, keyword = code.co_varnames[1 : code.co_argcount], code.co_varnames[1:end]
+    given = forward.__defaults__ or ()
+    defaults = dict(zip(positional[len(positional) - len(given) :], given, strict=True))
+    settings = {n: d for n, d in defaults.items() if d is not None and kind == "composite"}
+    named = forward.__kwdefaults__ or {}
+    params = settings | {n: named.get(n, REQUIRED) for n in keyword[len(positional) :]}
+    star = ("*" + code.co_varnames[end],) if code.co_flags & 0x04 else ()
+    inputs = tuple(n for n in positional if n not in settings)
+    return _Signature((*star, *inputs), frozenset(defaults) - set(params), params, star + keyword)
 
 
-def _take(row: dict[str, Any], prefix: str, inputs: tuple[str, ...]) -> dict[str, Partial]:
-    """Removes the ``<prefix><input>`` rules from a row's keywords."""
-    rules = {n: row.pop(prefix + n) for n in inputs if prefix + n in row}
-    if prefix == "transpose_" and "transpose" in row:
-        rules = {inputs[0]: row.pop("transpose")}
-    for name, rule in rules.items():
-        if not callable(rule) and not (prefix == "d" and isinstance(rule, (int, float))):
-            raise TypeError(f"rule {prefix}{name} is {rule!r}; expected a function of F and names")
-    return rules
-
-
-def _register(
-    name: str, kind: Kind, forward: str | Rule, row: dict[str, Any], prefix: str = ""
-) -> OpDef:
-    """The row; its rules are the keywords that begin with ``prefix``."""
+def _register(name: str, kind: Kind, forward: str | Rule, row: dict[str, Any]) -> OpDef:
+    """The row; its rules are the keywords that begin with the kind's prefix."""
     if name in REGISTRY:
         raise ValueError(f"op {name!r} has two rows; an op is declared once")
-    if not isinstance(forward, str):
-        signature = _signature(forward)
+    prefix = _PREFIXES.get(kind, " ")
+    facts = {word: row.pop(word) for word in _FACTS if word in row}
+    found = [k for k in row if k.startswith(prefix)]
+    if callable(forward):
+        signature = _signature(forward, kind)
     else:  # has no signature to read
-        named = [k[len(prefix) :] for k in row if prefix and k.startswith(prefix) and k != "domain"]
-        signature = _Signature(tuple(row.pop("inputs", named)) or ("x",), frozenset(), {})
-    rules = _take(row, prefix, tuple(n.lstrip("*") for n in signature.inputs)) if prefix else {}
-    if kind == "composite":
-        signature = _composite_signature(forward, signature)
-    params = {**signature.params, **row.pop("params", {})}
-    plain = (*signature.inputs, *params)
-    if kind == "composite" and not signature.inputs[0].startswith("*"):
-        # settings and optional inputs stand in the order of the function's own parameters
-        code: CodeType = forward.__code__  # type: ignore[union-attr]
-        plain = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
-    aliases = tuple(row.pop("aliases", ()))
-    short = tuple(n for n in (name, *aliases) if "." not in n and not n.startswith("_"))
-    words = {k: row.pop(k) for k in _ROW_WORDS if k in row}
+        inputs = row.pop("inputs", None) or tuple(k[len(prefix) :] for k in found) or ("x",)
+        signature = _Signature(inputs, order=inputs)
+    rules = {k[len(prefix) :]: row.pop(k) for k in found}
+    if "transpose" in row:
+        rules[signature.inputs[0].lstrip("*")] = row.pop("transpose")
+    aliases = row.get("aliases", ())
+    short = tuple(n for n in (name, *aliases) if "." not in n and n[0] != "_")
+    defaults = {"methods": short, "node": _node_name(name) if rules else ""}
     op = OpDef(
-        name=name,
-        kind=kind,
-        forward=forward,
-        inputs=signature.inputs,
-        optional=signature.optional,
-        params=params,
-        order=tuple(row.pop("order", plain)),
-        outputs=tuple(row.pop("outputs", ("y",))),
-        rules=rules,
-        jvp=row.pop("jvp", None),
-        promotion=row.pop("promotion", "keep"),
-        view=row.pop("view", False),
-        inplace=row.pop("inplace", False),
-        variants=row.pop("variants", {}),
-        undefined=row.pop("undefined", False),
-        methods=tuple(row.pop("methods", short)),
-        aliases=aliases,
-        node=row.pop("node", "") or (_node_name(name) if rules else ""),
-        nodes=row.pop("nodes", {}),
-        facts=Facts(**words) if words else _NO_FACTS,
-    )
-    if row:
-        raise TypeError(f"row {name!r} has unknown keywords {sorted(row)}")
+        name, kind, forward or name, rules=rules, facts=Facts(**facts) if facts else _NO_FACTS,
+        **signature._asdict() | defaults | row)  # fmt: skip
     _check(op)
     REGISTRY[name] = op
-    for alias in aliases:
-        ALIASES[alias] = name
+    ALIASES.update(dict.fromkeys(aliases, name))
     return op
-
-
-def _composite_signature(forward: str | Rule, found: _Signature) -> _Signature:
-    """A composite's keyword-or-positional parameters with a default that is not None are
-    parameters.
-    """
-    assert not isinstance(forward, str)
-    defaults = forward.__defaults__ or ()
-    tail = found.inputs[len(found.inputs) - len(defaults) :]
-    settings = {n: d for n, d in zip(tail, defaults, strict=True) if d is not None}
-    inputs = tuple(n for n in found.inputs if n not in settings)
-    return _Signature(inputs, found.optional - set(settings), {**settings, **found.params})
 
 
 def _node_name(name: str) -> str:
@@ -300,7 +256,9 @@ def _check(op: OpDef) -> None:
     if op.kind == "bilinear" and len(op.rules) != 2:
         rules = list(op.rules)
         raise TypeError(f"row {op.name!r}: a bilinear op has two vjp_<input> rules, got {rules}")
-    for rule in op.rules.values():
+    for name, rule in op.rules.items():
+        if not callable(rule) and (op.kind != "elementwise" or not isinstance(rule, (int, float))):
+            raise TypeError(f"row {op.name!r}: rule {_PREFIXES[op.kind]}{name} is {rule!r}")
         _check_names(op, needs(rule), "")
     if op.jvp is not None:
         _check_names(op, needs(op.jvp), "t_")
@@ -325,14 +283,15 @@ def _check_names(op: OpDef, asked: tuple[str, ...], tangent: str) -> None:
 
 
 def needs(rule: Partial) -> tuple[str, ...]:
-    """The names a rule asks for, after ``F``."""
+    """The names a rule asks for, after ``F``: its parameters', unless it says ``needs``."""
     if isinstance(rule, (int, float)):
         return ()
+    named: tuple[str, ...] | None = vars(rule).get("needs")
     code: CodeType = rule.__code__
-    return code.co_varnames[1 : code.co_argcount]
+    return code.co_varnames[1 : code.co_argcount] if named is None else named
 
 
 __all__ = [
-    "REGISTRY", "REQUIRED", "Facts", "OpDef", "bilinear", "composite", "elementwise", "inf",
-    "linear", "needs", "nondiff", "own",
+    "REGISTRY", "REQUIRED", "Facts", "OpDef", "Sample", "bilinear", "composite", "elementwise",
+    "floating", "inf", "linear", "needs", "nondiff", "on", "own",
 ]  # fmt: skip
