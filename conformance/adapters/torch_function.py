@@ -18,16 +18,20 @@ SENTINEL = 1.2345e6
 class TorchLikeFunctions:
     """Tensors in, gradients out, for functions written against one module.
 
-    arrangements: how a tensor's memory may be laid out here, beside `plain`.
+    arrangements: how a tensor's memory may be laid out here, beside `plain`. share: makes a tensor
+    of an array's memory, None where the module has no such thing.
     """
 
     def __init__(self, engine: TorchLikeEngine) -> None:
         self.engine, self.module = engine, engine.module
-        self._share = getattr(self.module, "from_numpy", None) if engine.device is None else None
-        if getattr(self.module, "_C", None) is None:  # only PyTorch's shares NumPy's memory
-            self._share = None
-        graph = getattr(getattr(self.module, "autograd", None), "graph", None)
-        self._run = getattr(graph, "_engine_run_backward", None) if self._share else None
+        self._kind = self.module.Tensor
+        self.share: Callable[[Array], Tensor] | None = None
+        self._run = None
+        if getattr(self.module, "_C", None) is not None and engine.device is None:
+            self.share = self.module.from_numpy  # only PyTorch's shares NumPy's memory
+            variable = getattr(self.module.autograd, "Variable", None)
+            runner = getattr(variable, "_execution_engine", None)
+            self._run = getattr(runner, "run_backward", None)
         self._floats = {
             getattr(self.module, name, None): name
             for name in "float64 float32 float16 bfloat16 complex128 complex64".split()
@@ -43,7 +47,11 @@ class TorchLikeFunctions:
 
     def is_tensor(self, value: object) -> bool:
         """Tell whether `value` is a tensor of the module."""
-        return isinstance(value, self.module.Tensor)
+        return isinstance(value, self._kind)
+
+    def is_double(self, tensor: Tensor) -> bool:
+        """Tell whether the dtype is float64."""
+        return tensor.dtype is self._float64
 
     def is_differentiable(self, tensor: Tensor) -> bool:
         """Tell whether the tensor's dtype is one of floats, and its memory is dense."""
@@ -72,7 +80,7 @@ class TorchLikeFunctions:
         dimensions in reverse. `expanded`: one element seen at every position.
         """
         if arrangement == "plain":
-            tensor = self._share(array) if self._share is not None else self.engine.tensor(array)
+            tensor = self.share(array) if self.share is not None else self.engine.tensor(array)
             if tensor.dtype is not self._float64 or dtype != "float64":
                 tensor = self._tensor(array, dtype)
         elif arrangement == "strided":
@@ -88,7 +96,7 @@ class TorchLikeFunctions:
         return tensor.requires_grad_() if tracked else tensor
 
     def _tensor(self, array: Array, dtype: str) -> Tensor:
-        tensor = self._share(array) if self._share is not None else self.engine.tensor(array)
+        tensor = self.share(array) if self.share is not None else self.engine.tensor(array)
         if tensor.dtype is self._float64 and dtype == "float64":
             return tensor
         wanted = getattr(self.module, dtype)
@@ -96,7 +104,7 @@ class TorchLikeFunctions:
 
     def values(self, tensor: Tensor) -> Array:
         """Return the values in float64 or complex128; may share the tensor's memory."""
-        if tensor.dtype is self._float64 and self._share is not None:
+        if tensor.dtype is self._float64 and self.share is not None:
             try:
                 shared: Array = tensor.detach().numpy()
                 return shared
@@ -128,7 +136,8 @@ class TorchLikeFunctions:
         ]
         if not pairs:
             return [None] * len(leaves)
-        if self._run is not None and not create_graph:  # what grad calls, its own checks left out
+        # what grad calls, its own checks left out; on a device, what it sets up for other threads
+        if self._run is not None and not create_graph and all(o.is_cpu for o, _ in pairs):
             roots, seeds = zip(*pairs, strict=True)
             found: Sequence[Tensor | None] = self._run(
                 roots, seeds, True, False, tuple(leaves), True, accumulate_grad=False
@@ -165,9 +174,15 @@ class TorchLikeFunctions:
         get = getattr(self.module, "get_rng_state", None)
         return None if get is None else get()
 
-    def same_state(self, state: object) -> bool:
+    def same_state(self, state: Any) -> bool:
         """Tell whether the generator is still in that state."""
-        return state is None or bool(self.module.equal(state, self.module.get_rng_state()))
+        if state is None:
+            return True
+        before, now = state, self.module.get_rng_state()
+        if self.share is None:
+            return bool(self.module.equal(before, now))
+        same: bool = before.numpy().tobytes() == now.numpy().tobytes()
+        return same
 
     def restore(self, state: object) -> None:
         """Put the generator into a state that `random_state` returned."""

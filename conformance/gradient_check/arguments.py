@@ -15,7 +15,7 @@ from conformance.gradient_check.bridges import Bridge
 from conformance.observation import Array
 
 
-@dataclass(frozen=True)
+@dataclass
 class Variable:
     """A tensor that is varied. span: its place in the flat vector of all variables' real numbers.
 
@@ -43,12 +43,12 @@ class Variable:
         return tuple(int(i) for i in np.unravel_index(position, self.shape)) if self.shape else ()
 
 
-_DOUBLE = np.dtype(np.float64)
+DOUBLE = np.dtype(np.float64)
 
 
 def flat(array: Array) -> Array:
     """Return an array's numbers as one real vector, real and imaginary parts in turn."""
-    if array.dtype is _DOUBLE:
+    if array.dtype is DOUBLE:
         return array.reshape(-1)
     if array.dtype.kind == "c":
         wide = np.ascontiguousarray(array, np.complex128).reshape(-1)

@@ -9,10 +9,11 @@ from functools import cached_property
 import numpy as np
 
 from conformance.gradient_check.arguments import Variable
-from conformance.gradient_check.directions import scales, signed
+from conformance.gradient_check.directions import Draws, scales, signed
 from conformance.gradient_check.line import Line
+from conformance.gradient_check.recordings import Recording
 from conformance.gradient_check.result import Departure, Place
-from conformance.gradient_check.targets import Recording, Target, WrongShape
+from conformance.gradient_check.targets import Target, WrongShape
 from conformance.observation import Array
 
 BACKWARD_ERRORS = (
@@ -44,7 +45,7 @@ class BasePoint:
     """
 
     def __init__(
-        self, target: Target, random: np.random.Generator, known: BasePoint | None = None,
+        self, target: Target, random: Draws, known: BasePoint | None = None,
         steps: Array | None = None,
     ) -> None:  # fmt: skip
         self.target, self.random = target, random

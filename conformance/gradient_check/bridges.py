@@ -20,6 +20,7 @@ class TapeFunctions:
 
     arrangements: frozenset[str] = frozenset()
     pushes = False
+    share = None
 
     def __init__(self, engine: Engine) -> None:
         self.engine: Any = engine
@@ -32,6 +33,10 @@ class TapeFunctions:
     def is_differentiable(self, tensor: Tensor) -> bool:
         """Tell whether the dtype is one of floats."""
         return self._array(tensor).dtype.kind in "fc"
+
+    def is_double(self, tensor: Tensor) -> bool:
+        """Tell whether the dtype is float64."""
+        return bool(self._array(tensor).dtype == np.float64)
 
     def shape(self, tensor: Tensor) -> tuple[int, ...]:
         """Return the shape."""

@@ -16,6 +16,7 @@ from conformance.adapters.load import load_engine
 from conformance.errors import UsageError
 from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaised, BasePoint
 from conformance.gradient_check.comparison import Comparison, compare
+from conformance.gradient_check.directions import Draws
 from conformance.gradient_check.examination import Findings, examined, judge_nonfinite
 from conformance.gradient_check.full import by_element
 from conformance.gradient_check.numerics import taylor_order
@@ -105,7 +106,7 @@ class Check:
         self.order, self.mode = options.order, options.mode
         self.native = Target(fn, inputs, engine)
         self.target = self.native.widened()
-        self.random = np.random.default_rng(options.seed)
+        self.random = Draws(options.seed)
         self.found = Findings()
         self.taylor = math.nan
         self.probes: tuple[Probe, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +13,34 @@ if TYPE_CHECKING:
 
 EXPONENT = 0x7FF0000000000000
 """The bits of a float64 that hold its exponent."""
+WORD = (1 << 64) - 1
 POOL = 1 << 17
 """Length of the sequence from which directions are taken."""
+
+
+class Draws:
+    """Random places in the fixed sequences, and a generator for what is drawn otherwise.
+
+    The places come from a counter by SplitMix64 (Steele, Lea and Flood 2014,
+    https://doi.org/10.1145/2660193.2660195): a NumPy generator takes longer to make than a small
+    function to check, so that there is one only where it is asked for.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._state = seed * 0x9E3779B97F4A7C15
+
+    @cached_property
+    def generator(self) -> np.random.Generator:
+        """NumPy's generator of the same seed."""
+        return np.random.default_rng(self._seed)
+
+    def place(self, stop: int) -> int:
+        """Return a whole number from 0 to below `stop`, which is at most 2^32."""
+        self._state = mixed = (self._state + 0x9E3779B97F4A7C15) & WORD
+        mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & WORD
+        mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & WORD
+        return (((mixed ^ (mixed >> 31)) >> 32) * stop) >> 32
 
 
 def scales(point: Array, parts: list[slice]) -> Array:
@@ -38,22 +64,22 @@ def scales(point: Array, parts: list[slice]) -> Array:
     return scale
 
 
-def signed(random: np.random.Generator, size: int) -> Array:
+def signed(random: Draws, size: int) -> Array:
     """Return ±(1 + k/64), k below 64: no two errors cancel, and few bits in every float format.
 
     A stretch of one fixed sequence from a drawn place on, read-only; longer ones are drawn anew.
     """
     if size > POOL // 2:
-        return _drawn(random, size)
-    start = int(random.random() * (POOL - size))
+        return _drawn(random.generator, size)
+    start = random.place(POOL - size)
     return _pool()[start : start + size]
 
 
-def jitter(random: np.random.Generator, size: int) -> Array:
+def jitter(random: Draws, size: int) -> Array:
     """Return factors within 2^-5 of one, all different, likewise taken from one sequence."""
     if size > POOL // 2:
-        return 1.0 + (random.random(size) - 0.5) * 2.0**-4
-    start = int(random.random() * (POOL - size))
+        return 1.0 + (random.generator.random(size) - 0.5) * 2.0**-4
+    start = random.place(POOL - size)
     return _factors()[start : start + size]
 
 

@@ -237,7 +237,7 @@ def _judge_kinks(
         return
     judged = kinked
     if kinked.size > KINKS_JUDGED:
-        judged = base.random.choice(kinked, KINKS_JUDGED, replace=False)
+        judged = base.random.generator.choice(kinked, KINKS_JUDGED, replace=False)
     for output in judged:
         one = np.zeros(base.outputs.size)
         one[output] = 1.0

@@ -12,6 +12,7 @@ from enum import IntEnum
 
 import numpy as np
 
+from conformance.gradient_check.directions import Draws
 from conformance.gradient_check.line import DEPTH, Line, Slopes
 from conformance.observation import Array
 
@@ -151,7 +152,7 @@ class Hull:
     known: bool
 
 
-def hull(line: Line, weights: Array, random: np.random.Generator) -> Hull:
+def hull(line: Line, weights: Array, random: Draws) -> Hull:
     """Return the range of slopes of Σ weights·outputs at points near the start of the line."""
     bits = -np.log2(line.unit)
     away, step = 2.0 ** -round(0.3 * bits), 2.0 ** -round(0.5 * bits)
@@ -159,7 +160,7 @@ def hull(line: Line, weights: Array, random: np.random.Generator) -> Hull:
     scale[scale == 0] = float(np.min(scale[scale > 0], initial=1.0))
     found = []
     for number in range(NEARBY // 2):
-        shift = random.standard_normal(scale.size) * scale * away
+        shift = random.generator.standard_normal(scale.size) * scale * away
         if number == 0:
             shift = np.sign(line.direction) * scale * away
         for sign in (1.0, -1.0):

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from conformance.gradient_check.targets import Recording, Target
+from conformance.gradient_check.recordings import Recording
+from conformance.gradient_check.targets import Target
 from conformance.observation import Array
 
 RUNS = 12

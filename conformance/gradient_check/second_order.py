@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from conformance.adapters.base import FunctionalEngine, Tensor
-from conformance.gradient_check.directions import signed
+from conformance.gradient_check.directions import Draws, signed
 from conformance.gradient_check.targets import Target
 
 
-def gradient_of(target: Target, random: np.random.Generator) -> Target:
+def gradient_of(target: Target, random: Draws) -> Target:
     """Return the target (x, w) ↦ Jᵀ(x)·w of a target, at its point and a random cotangent."""
     bridge, count = target.bridge, len(target.variables)
     recording = target.record(target.point)

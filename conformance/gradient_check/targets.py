@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,84 +12,10 @@ import numpy as np
 from conformance.adapters.base import Engine, FunctionalEngine, Tensor
 from conformance.compare.tolerance import unit_roundoff
 from conformance.errors import UsageError
-from conformance.gradient_check.arguments import Arguments, Variable, flat
+from conformance.gradient_check.arguments import DOUBLE, Arguments, Variable, flat
 from conformance.gradient_check.bridges import bridge_to
+from conformance.gradient_check.recordings import Recording
 from conformance.observation import Array
-
-
-class Recording:
-    """One tracked call: its outputs, and gradients for any cotangent.
-
-    received: the tensors that the last pull returned, one for each variable, None for no gradient;
-    cotangents: the tensors that it was given, made of the numbers of `given`.
-    """
-
-    def __init__(
-        self, target: Target, variables: Sequence[Variable], leaves: Sequence[Tensor],
-        outputs: Sequence[Tensor], values: Array,
-    ) -> None:  # fmt: skip
-        self.target, self.leaves, self.tensors, self.outputs = target, leaves, outputs, values
-        self.variables = variables
-        self.reports = target.reports
-        self.received: Sequence[Tensor | None] = ()
-        self.cotangents: list[Tensor | None] = []
-        self.given: Array | None = None
-
-    def pull(
-        self, cotangent: Array | None, arrangement: str = "plain", omit: int | None = None
-    ) -> Array:
-        """Return Jᵀ·cotangent as one real vector.
-
-        None stands for undefined cotangents; omit: the number of an output to leave out.
-        """
-        roots, seeds = self.seeded(cotangent, arrangement, omit)
-        return self.took(self.target.pull(self.leaves, roots, seeds))
-
-    def seeded(
-        self, cotangent: Array | None, arrangement: str = "plain", omit: int | None = None
-    ) -> tuple[Sequence[Tensor], Sequence[Tensor | None]]:
-        """Return the tensors to pull from and their cotangents, as `pull` describes them."""
-        target = self.target
-        self.given = cotangent
-        seeds: list[Tensor | None] = []
-        if cotangent is None:
-            roots: Sequence[Tensor] = target.bridge.undefined(self.tensors) or ()
-            seeds.extend(target.like(t, np.ones(target.numbers(t)), "plain") for t in roots)
-        elif len(self.tensors) == 1 and omit is None:
-            roots = self.tensors
-            seeds = [target.like(roots[0], cotangent.copy(), arrangement)]
-        else:
-            cotangent = cotangent.copy()  # a backward may write into it
-            roots, start = self.tensors, 0
-            for number, tensor in enumerate(roots):
-                stop = start + target.numbers(tensor)
-                part = cotangent[start:stop]
-                seeds.append(None if number == omit else target.like(tensor, part, arrangement))
-                start = stop
-        self.cotangents = seeds
-        return roots, seeds
-
-    @property
-    def alarmed(self) -> bool:
-        """Whether an output of integers, as LAPACK's info is one, has a number that is not 0."""
-        return any(bool(np.any(self.target.bridge.values(t))) for t in self.reports)
-
-    def took(self, gradients: Sequence[Tensor | None]) -> Array:
-        """Keep the tensors that a pull returned, and return them as one real vector."""
-        self.received = gradients
-        return self.target.gathered(gradients, self.variables)
-
-    def cotangents_now(self) -> Array:
-        """Return the values of the cotangents that the last pull was given."""
-        values = [flat(self.target.bridge.values(c)) for c in self.cotangents if c is not None]
-        if len(values) == 1:
-            return values[0]
-        return np.concatenate(values) if values else np.zeros(0)
-
-    def point_now(self) -> Array:
-        """Return the values of the leaves."""
-        values = [flat(self.target.bridge.values(leaf)) for leaf in self.leaves]
-        return values[0] if len(values) == 1 else np.concatenate(values)
 
 
 class Target:
@@ -125,6 +50,8 @@ class Target:
         self.spans = [variable.span for variable in self.variables]
         self._fill = self.arguments.fill(dtype)
         self.unit = max(unit_roundoff(variable.dtype) for variable in self.variables)
+        doubles = all(variable.dtype == "float64" for variable in self.variables)
+        self._share = self.bridge.share if doubles and not self._parameters else None
 
     @property
     def joins(self) -> bool:
@@ -179,6 +106,9 @@ class Target:
         self.reports = ()
         if self.kept == (0,) and self.bridge.is_tensor(result):
             return [result]
+        return self._tensors_of(result)
+
+    def _tensors_of(self, result: Any) -> list[Tensor]:
         found: list[Tensor] = []
         whole: list[Tensor] = []
         _gather(result, self.bridge, found, whole)
@@ -194,11 +124,10 @@ class Target:
         self, point: Array, tracked: bool, arrangement: str = "plain", only: int | None = None
     ) -> list[Tensor]:
         """Return the variables' tensors at a point; only: the number of the one that is tracked."""
-        leaf = self.bridge.leaf
-        if len(self.variables) == 1 and point.dtype == np.float64:
-            variable = self.variables[0]
-            array = variable.array(point) if variable.is_complex else point.reshape(variable.shape)
-            return [leaf(array, variable.dtype, tracked, arrangement)]
+        leaf, share = self.bridge.leaf, self._share
+        if share is not None and arrangement == "plain" and only is None:
+            made = [share(point[v.span].reshape(v.shape)) for v in self.variables]
+            return [tensor.requires_grad_() for tensor in made] if tracked else made
         return [
             leaf(v.array(point), v.dtype, tracked and only in (None, number), arrangement)
             for number, v in enumerate(self.variables)
@@ -206,6 +135,16 @@ class Target:
 
     def evaluate(self, point: Array) -> Array:
         """Return the outputs at a point as one real vector, nothing tracked."""
+        if self._share is not None and self.kept == (0,):  # the usual case, at its least
+            self._counter[0] += 1
+            if self.held is not None:
+                self.bridge.restore(self.held)
+            share = self._share
+            made = [share(point[v.span].reshape(v.shape)) for v in self.variables]
+            result = self.function(*self._fill(made))
+            if self.bridge.is_tensor(result):
+                return flat(self.bridge.values(result))
+            return self._joined(self._tensors_of(result)[:1])
         outputs = self.call(self.tensors(point, False))
         if self.kept is not None and self.kept != (0,):
             outputs = [outputs[i] for i in self.kept]
@@ -243,7 +182,7 @@ class Target:
         for variable, shape in zip(self.variables, shapes, strict=True):
             size = math.prod(shape) * (2 if variable.is_complex else 1)
             span = slice(start, start + size)
-            other.variables += (replace(variable, shape=shape, span=span),)
+            other.variables += (Variable(variable.name, shape, variable.dtype, span),)
             start += size
         other.spans = [variable.span for variable in other.variables]
         other.point = point
@@ -295,10 +234,10 @@ class Target:
 
     def gathered(self, gradients: Sequence[Tensor | None], variables: Sequence[Variable]) -> Array:
         """Return gradients of variables as one real vector, zero where there is none."""
-        if len(gradients) == 1 and gradients[0] is not None and not variables[0].is_complex:
+        if len(gradients) == 1 and gradients[0] is not None and variables[0].dtype == "float64":
             values = self.bridge.values(gradients[0])
-            if values.shape == variables[0].shape and values.dtype == np.float64:
-                return np.array(values.reshape(-1), np.float64)
+            if values.shape == variables[0].shape and values.dtype is DOUBLE:
+                return values.flatten()
         parts: list[Array] = []
         for variable, gradient in zip(variables, gradients, strict=True):
             size = variable.span.stop - variable.span.start
@@ -324,6 +263,8 @@ class Target:
 
     def like(self, tensor: Tensor, values: Array, arrangement: str) -> Tensor:
         """Return a cotangent for an output tensor."""
+        if self._share is not None and arrangement == "plain" and self.bridge.is_double(tensor):
+            return self._share(values.reshape(tensor.shape))
         dtype = self.bridge.dtype_name(tensor)
         shaped = values if dtype == "float64" or dtype[0] != "c" else values.view(np.complex128)
         return self.bridge.leaf(
@@ -332,6 +273,8 @@ class Target:
 
     def output_unit(self, recording: Recording) -> float:
         """Return the unit roundoff of the coarsest dtype among the variables and the outputs."""
+        if self._share is not None and all(map(self.bridge.is_double, recording.tensors)):
+            return self.unit
         dtypes = {self.bridge.dtype_name(t) for t in recording.tensors}
         return max([self.unit, *map(unit_roundoff, dtypes)])
 

@@ -11,8 +11,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaised
+from conformance.gradient_check.recordings import Recording
 from conformance.gradient_check.result import Departure, Probe
-from conformance.gradient_check.targets import Recording
 from conformance.observation import Array
 
 Outcome = Probe | tuple[str, Departure]

@@ -10,8 +10,8 @@ from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaise
 from conformance.gradient_check.comparison import compare
 from conformance.gradient_check.probes.asking import Answer, Ask, Outcome, Probing
 from conformance.gradient_check.probes.context import Context
+from conformance.gradient_check.recordings import Recording
 from conformance.gradient_check.result import Departure, passed, skipped
-from conformance.gradient_check.targets import Recording
 from conformance.observation import Array
 
 SMALL, LARGE = 2.0**-30, 2.0**16
