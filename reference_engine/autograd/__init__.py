@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from types import ModuleType
 
 from reference_engine import function
 from reference_engine.anomaly import detect_anomaly, set_detect_anomaly
 from reference_engine.autograd import forward_ad, graph
+from reference_engine.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from reference_engine.backward import backward, grad
 from reference_engine.function import Function
 from reference_engine.modes import enable_grad, inference_mode, no_grad, set_grad_enabled
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> ModuleType:
     if name == "functional":
         return import_module("reference_engine.autograd.functional")
-    if name in ("GradcheckError", "gradcheck", "gradgradcheck"):
-        return getattr(import_module("reference_engine.gradcheck"), name)
     raise AttributeError(f"module 'reference_engine.autograd' has no attribute {name!r}")
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -103,3 +105,13 @@ def test_a_derivative_that_knows_its_batch_is_found(mode: str) -> None:
             gradcheck(Sine.apply, x, **plain, check_batched_forward_grad=True)
     else:  # is_grads_batched runs one by one: a backward cannot know
         assert gradcheck(Sine.apply, x, check_batched_grad=True)
+
+
+def test_the_module_is_where_torch_has_it() -> None:
+    code = (
+        "import reference_engine.autograd.gradcheck as found, reference_engine as torch\n"
+        "from reference_engine.autograd.gradcheck import gradcheck, gradgradcheck\n"
+        "print(found is gradcheck is torch.autograd.gradcheck, torch.autograd.gradcheck)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.startswith("True <function gradcheck")
