@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, ClassVar
 
 from reference_engine import errors
@@ -17,6 +17,7 @@ from reference_engine.anomaly import note_traceback
 from reference_engine.backends.base import DIFFERENTIABLE, of_array
 from reference_engine.forward import Tangents, all_tangents, paused
 from reference_engine.function_forward import push_custom
+from reference_engine.function_misuse import refusal
 from reference_engine.graph import (
     AccumulateGrad,
     Cotangent,
@@ -26,7 +27,7 @@ from reference_engine.graph import (
     with_tangents,
 )
 from reference_engine.inplace import bump, rebase
-from reference_engine.modes import MODES, is_grad_enabled, no_grad
+from reference_engine.modes import MODES, no_grad
 from reference_engine.saved_tensors import Packed, pack, unpack
 from reference_engine.tensor import Tensor, from_graph, from_raw
 
@@ -84,10 +85,7 @@ class Function:
 
     def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
         """Raises RuntimeError: a Function has no instances that could be called."""
-        raise RuntimeError(
-            f"{type(self).__name__} was called as an instance; call "
-            f"{type(self).__name__}.apply(...), and make forward a staticmethod"
-        )
+        raise refusal("instance", type(self).__name__)
 
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
@@ -102,9 +100,7 @@ class Function:
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
         """The gradient for each argument of ``forward``, given those of the outputs."""
-        raise NotImplementedError(
-            "this Function has neither backward nor vjp; define one as a staticmethod"
-        )
+        raise NotImplementedError("this Function has neither backward nor vjp; define one")
 
     #: another name for ``backward``
     vjp = backward
@@ -127,7 +123,6 @@ class Function:
             bound.apply_defaults()
             args, kwargs = bound.args, bound.kwargs
         ctx = cls._node_class()
-        inputs = [x for x in args if isinstance(x, Tensor)]
         ctx.needs_input_grad = tuple(isinstance(x, Tensor) and x.requires_grad for x in args)
         recording = MODES.recording and any(ctx.needs_input_grad)
         ctx.connect(args if recording else ())
@@ -136,15 +131,14 @@ class Function:
                 output = cls.forward(*(() if separate else (ctx,)), *args, **kwargs)
                 if separate:
                     cls.setup_context(ctx, args, output)
-            single = not isinstance(output, tuple)
-            returned = (output,) if single else output
-            outputs = ctx.adopt(inputs, returned, recording)
+            returned = output if isinstance(output, tuple) else (output,)
+            outputs = ctx.adopt(args, returned, recording)
         if MODES.forward:
             push_custom(ctx, args, returned, outputs)
         ctx._for_forward = ()
         if recording:
             ctx.keep()
-        return outputs[0] if single else tuple(outputs)
+        return outputs if returned is output else outputs[0]
 
 
 class FunctionNode(FunctionCtx, Node):
@@ -156,6 +150,8 @@ class FunctionNode(FunctionCtx, Node):
     _tangents: tuple[Tangents | None, ...] = ()
     #: places among the arguments of those that are tensors
     _positions: tuple[int, ...] = ()
+    #: per output, whether gradients and tangents flow through it
+    differentiable: Sequence[bool]
 
     def connect(self, args: Sequence[Any]) -> None:
         """Makes the edges to the inputs, as they are before ``forward`` runs."""
@@ -168,55 +164,63 @@ class FunctionNode(FunctionCtx, Node):
         note_traceback(self)
 
     # after forward --------------------------------------------------------------------------------
-    def adopt(self, inputs: Sequence[Tensor], outputs: Sequence[Any], recording: bool) -> list[Any]:
+    def adopt(
+        self, args: Sequence[Any], returned: Sequence[Any], recording: bool
+    ) -> tuple[Any, ...]:
         """The outputs as the caller gets them, with this node as their history."""
-        given, returned = set(map(id, inputs)), set(map(id, outputs))
-        self._check_dirty(given, returned)
-        constant, dirty = set(map(id, self._non_differentiable)), set(map(id, self._dirty))
-        # undefined gradients are made up for with zeros like these
-        self._like = [_prototype(x) for x in outputs]
-        self.metas = tuple([((), None) if m is None else (m[2], m[3]) for m in self._like])
-        adopted = []
-        for nr, x in enumerate(outputs):
-            made = x
-            if isinstance(x, Tensor):
-                flows = recording and id(x) not in constant and x._raw.dtype in DIFFERENTIABLE
-                made = self._adopt(x, nr, id(x) in given, id(x) in dirty, flows)
-            adopted.append(made)
+        given, constant = set(map(id, args)), set(map(id, self._non_differentiable))
+        for x in self._dirty:
+            if not any(x is y for y in returned):
+                raise refusal("not_returned", self.name(), shape=list(x.shape))
+            if id(x) not in given:
+                warnings.warn(
+                    "mark_dirty is for inputs that forward modifies; this output needs no mark",
+                    UserWarning,
+                    stacklevel=3,
+                )
+        likes = [x._raw if isinstance(x, Tensor) else None for x in returned]
+        self.metas = tuple(((), None) if y is None else (tuple(y.shape), y.dtype) for y in likes)
+        #: what makes up for undefined gradients
+        self._zeros = [
+            None
+            if y is None
+            else partial(of_array(y).zeros, meta[0], dtype=meta[1], device=y.device)
+            for y, meta in zip(likes, self.metas, strict=True)
+        ]
+        self.differentiable = [
+            y is not None and id(x) not in constant and y.dtype in DIFFERENTIABLE
+            for x, y in zip(returned, likes, strict=True)
+        ]
+        adopted = tuple(
+            self._adopt(x, nr, id(x) in given, recording and self.differentiable[nr])
+            if isinstance(x, Tensor)
+            else x
+            for nr, x in enumerate(returned)
+        )
         followed = [x for x in adopted if isinstance(x, Tensor) and x._tracked]
         for x in followed:
             if x._view_info is not None and len(followed) > 1:
                 x._view_info.mode = "multi_output"
         return adopted
 
-    def _check_dirty(self, given: set[int], returned: set[int]) -> None:
-        for x in self._dirty:
-            if id(x) not in returned:
-                raise RuntimeError(
-                    f"{self.name()}: a tensor of shape {list(x.shape)} was marked dirty, but "
-                    "forward does not return it"
-                )
-            if id(x) not in given:
-                warnings.warn(
-                    "mark_dirty is for inputs that forward modifies; this output needs no mark",
-                    UserWarning,
-                    stacklevel=4,
-                )
-
-    def _adopt(self, x: Tensor, nr: int, given: bool, dirty: bool, flows: bool) -> Tensor:
-        if dirty:
-            return self._adopt_modified(x, nr, flows)
-        if not flows:
-            if given and not x.requires_grad:
-                with no_grad():
-                    return x.view(x.shape)  # type: ignore[no-any-return]
-            if x.requires_grad and (given or x._view_info is None):
-                return x.detach()
+    def _adopt(self, x: Tensor, nr: int, given: bool, flows: bool) -> Tensor:
+        view = x._view_info
+        if any(x is modified for modified in self._dirty):
+            if MODES.recording and x.requires_grad and x.is_leaf:
+                raise errors.leaf_in_place(self.name(), "a leaf")
+            if view is not None and len(self.metas) > 1:
+                raise refusal("modified_view", self.name(), count=len(self.metas))
+            bump(x)
+            if flows:
+                rebase(x, self)
+                x._nr = nr if view is None else x._nr
             return x
         if given:
             with no_grad():
                 x = x.view(x.shape)
-        view = x._view_info
+            view = x._view_info
+        if not flows:
+            return x.detach() if x.requires_grad and (given or view is None) else x
         if view is None:
             x._grad_fn, x._nr = self, nr
         else:
@@ -224,32 +228,13 @@ class FunctionNode(FunctionCtx, Node):
         x._tracked = True
         return x
 
-    def _adopt_modified(self, x: Tensor, nr: int, flows: bool) -> Tensor:
-        if MODES.recording and x.requires_grad and x.is_leaf:
-            raise errors.leaf_in_place(self.name(), "a leaf")
-        if x._view_info is not None and len(self.metas) > 1:
-            raise RuntimeError(
-                f"{self.name()} modified a view and returns {len(self.metas)} outputs; a modified "
-                "view must be the only one"
-            )
-        bump(x)
-        if flows:
-            rebase(x, self)
-            if x._view_info is None:
-                x._nr = nr
-        return x
-
     def keep(self) -> None:
         """Saves what ``save_for_backward`` was given: arrays and places, so that no cycle forms."""
         flat: list[Any] = []
         places: list[_Place] = []
         for x in self._to_save:
-            if x is None:
-                flat += (None, None, 0)
-                places.append((None, 0))
-                continue
-            flat += (x._raw, x._storage, x._storage.version)
-            node, nr = x._edge()
+            node, nr = (None, 0) if x is None else x._edge()
+            flat += (None, None, 0) if x is None else (x._raw, x._storage, x._storage.version)
             # None, -1 - n: output n of this node, which must not refer to itself
             places.append((None, -1 - nr) if node is self else (node, nr))
         self._saved, self._places = pack(tuple(flat), self._to_save), tuple(places)
@@ -287,28 +272,24 @@ class FunctionNode(FunctionCtx, Node):
         function = self._function
         own = function.vjp is not Function.vjp
         if own and function.backward is not Function.backward:
-            raise RuntimeError(
-                f"{function.__name__} has both backward and vjp, two names for one thing; keep one"
-            )
+            raise refusal("two_backwards", function.__name__)
         given = [None if g is None else F.to_tensor(g) for g in grads]
         if self._materialize:
-            given = [_zeros(m) if g is None else g for g, m in zip(given, self._like, strict=True)]
+            given = [
+                from_raw(zeros()) if g is None and zeros is not None else g
+                for g, zeros in zip(given, self._zeros, strict=True)
+            ]
         returned = (function.vjp if own else function.backward)(self, *given)
         results = list(returned) if isinstance(returned, (tuple, list)) else [returned]
         count = len(self.needs_input_grad)
         while len(results) > count and results[-1] is None:
             results.pop()
         if len(results) != count:
-            raise RuntimeError(
-                f"{self.name()} returned {len(results)} gradients; expected {count}, one for each "
-                "argument of forward (None where there is none)"
-            )
-        for i, g in enumerate(results):
-            if g is not None and (i not in self._positions or not isinstance(g, Tensor)):
-                raise RuntimeError(
-                    f"{self.name()} returned {g!r} as gradient {i}; expected "
-                    + ("a Tensor or None" if i in self._positions else "None: no tensor was given")
-                )
+            raise refusal("gradients", self.name(), got=len(results), count=count)
+        for place, g in enumerate(results):
+            due = "a Tensor or None" if place in self._positions else "None: it was no tensor"
+            if g is not None and not (isinstance(g, Tensor) and place in self._positions):
+                raise refusal("gradient", self.name(), got=g, place=place, wanted=due)
         used = [results[i] if self.needs_input_grad[i] else None for i in self._positions]
         return [None if g is None else F.from_tensor(g) for g in used]
 
@@ -318,25 +299,19 @@ class FunctionNode(FunctionCtx, Node):
         self._places = self._tangents = ()
 
 
-class _Refusal(Node):
-    """The history of a gradient that a once-differentiable backward computed."""
+class _Once(Function):
+    """The history of what a once-differentiable backward returned."""
 
-    def __init__(self, like: Tensor) -> None:
-        self.next = ()
-        self.nrs = ()
-        self.metas = ((tuple(like._raw.shape), like._raw.dtype),)
-        self.priority = next(priorities)
-        self.hooks = None
+    @staticmethod
+    def forward(_ctx: Any, count: int, *grads_and_returned: Any) -> tuple[Any, ...]:
+        """Cuts what was returned off from what it was computed from."""
+        returned = grads_and_returned[count:]
+        return tuple(x.detach() if isinstance(x, Tensor) else x for x in returned)
 
-    def run(
-        self, grads: Sequence[Cotangent], F: Any, wanted: Sequence[bool] | None
-    ) -> Sequence[Cotangent]:
+    @staticmethod
+    def backward(_ctx: Any, *_grads: Any) -> Any:
         """Raises."""
-        del grads, F, wanted
-        raise RuntimeError(
-            "a backward marked once_differentiable cannot be differentiated again; remove the mark "
-            "if it is made of differentiable operations"
-        )
+        raise refusal("once")
 
 
 def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -346,19 +321,14 @@ def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:
     def backward(ctx: Any, *grads: Any) -> Any:
         with no_grad():
             returned = function(ctx, *grads)
-        if not is_grad_enabled() or not any(
-            isinstance(g, Tensor) and g.requires_grad for g in grads
-        ):
+        if not any(isinstance(g, Tensor) and g.requires_grad for g in grads):
             return returned
-        several = isinstance(returned, tuple)
-        made = tuple(map(_refusing, returned if several else (returned,)))
-        return made if several else made[0]
+        results = returned if isinstance(returned, tuple) else (returned,)
+        with paused():
+            made = _Once.apply(len(grads), *grads, *results)
+        return made if returned is results else made[0]
 
     return backward
-
-
-def _refusing(x: Any) -> Any:
-    return from_graph(x._raw, x._storage, _Refusal(x), 0) if isinstance(x, Tensor) else x
 
 
 def _tensors_only(what: str, tensors: tuple[Any, ...]) -> tuple[Tensor | None, ...]:
@@ -366,18 +336,3 @@ def _tensors_only(what: str, tensors: tuple[Any, ...]) -> tuple[Tensor | None, .
         if x is not None and not isinstance(x, Tensor):
             raise TypeError(f"{what} takes Tensors and None, got {x!r}; set it as a ctx attribute")
     return tensors
-
-
-def _prototype(x: Any) -> tuple[Any, Any, Any, Any] | None:
-    """What zeros like a tensor are made of: backend, device, shape and raw dtype."""
-    if not isinstance(x, Tensor):
-        return None
-    raw = x._raw
-    return of_array(raw), raw.device, tuple(raw.shape), raw.dtype
-
-
-def _zeros(like: tuple[Any, Any, Any, Any] | None) -> Tensor | None:
-    if like is None:
-        return None
-    backend, device, shape, dtype = like
-    return from_raw(backend.zeros(shape, dtype=dtype, device=device))
