@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from reference_engine.graph import Cotangent, Node
-from reference_engine.modes import MODES
+from reference_engine.modes import MODES, Mode
 
 
 class set_detect_anomaly:  # noqa: N801
     """Sets anomaly mode on or off, at once when called as a function, for a block when entered."""
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
-        self._before = (MODES.anomaly, MODES.check_nan)
-        self._set(bool(mode), check_nan)
-
-    @staticmethod
-    def _set(mode: bool, check_nan: bool) -> None:
-        MODES.anomaly, MODES.check_nan = mode, check_nan
-        MODES.refresh()
+        self._before = MODES.switch({"anomaly": bool(mode), "check_nan": check_nan})
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, *exception: object) -> None:
-        self._set(*self._before)
+        MODES.switch(self._before)
 
 
 class detect_anomaly(set_detect_anomaly):  # noqa: N801
@@ -58,17 +53,12 @@ def run_watched(
 
     When it fails, or returns NaN, a warning shows the traceback of its forward.
     """
-    before, MODES.evaluating = MODES.evaluating, node
-    done = False
-    try:
+    with ExitStack() as failing, Mode(evaluating=node):
+        failing.callback(_show, node)
         outs = node.run(grads, F, wanted)
         if MODES.check_nan:
             _refuse_nan(node, outs, F)
-        done = True
-    finally:
-        MODES.evaluating = before
-        if not done:
-            _show(node)
+        failing.pop_all()
     return outs
 
 

@@ -18,7 +18,7 @@ from reference_engine.anomaly import run_watched
 from reference_engine.backends.base import BACKENDS, OF_DTYPE
 from reference_engine.graph import AccumulateGrad, Cotangent, GradientEdge, Node
 from reference_engine.hooks import run_post_hooks, run_pre_hooks, run_tensor_hooks
-from reference_engine.modes import MODES, refuse_in_transform, set_grad_enabled
+from reference_engine.modes import MODES, Mode, refuse_in_transform
 from reference_engine.ops.namespace import TENSORS, raw_namespace
 from reference_engine.scope import Edge, Scope, Task
 from reference_engine.tensor import Tensor, from_raw
@@ -222,7 +222,7 @@ def _run(
     if not roots:
         return ()
     scope = None if targets is None else Scope(targets, accumulate)
-    task, outer = Task(scope), MODES.task
+    task = Task(scope)
     metas = [node.metas[nr] for node, nr in roots]
     nodes = [node for node, _ in roots]
     # saved values and cotangents may have tangents in a level of forward mode
@@ -230,14 +230,11 @@ def _run(
     kind = next((k for k in kinds if BACKENDS[k].batched), kinds[0])
     F: Any = TENSORS if create_graph or MODES.forward else raw_namespace(kind)
     # nobody has asked NumPy for warnings about overflow or 0/0: torch gives none
-    with set_grad_enabled(create_graph), np.errstate(all="ignore"):
+    with Mode(grad=create_graph), np.errstate(all="ignore"):
         given = grads if F is TENSORS else [g._raw for g in grads]
         fitted = [F.fit(g, *m, n) for g, m, n in zip(given, metas, nodes, strict=True)]
-        MODES.task = task
-        try:
+        with Mode(task=task):
             run(roots, fitted, F, keep_graph=keep, task=task)
-        finally:
-            MODES.task = outer
         found = [] if scope is None else [scope.captured.get(edge) for edge in targets or ()]
         return tuple(None if g is None else F.to_tensor(g) for g in found)
 

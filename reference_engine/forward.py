@@ -9,14 +9,13 @@ carries tangents of outer levels only. So nested levels cannot be confused with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from reference_engine.backends.base import DIFFERENTIABLE
 from reference_engine.graph import Node, OpNode
-from reference_engine.modes import MODES
+from reference_engine.modes import MODES, Mode
 from reference_engine.ops.push import Push
 from reference_engine.saved_tensors import Dual
 from reference_engine.tensor import Tensor
@@ -26,24 +25,26 @@ if TYPE_CHECKING:
     from reference_engine.dispatch import Operator
 
 
-class Level:
+class Level(Mode):
     """One differentiation in forward mode, going on while it is entered; its tangents end with it.
 
     Levels nest: tangents of the inner one are differentiated by the outer.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self._held: WeakSet[Tangents] = WeakSet()
 
+    def settings(self) -> Mapping[str, Any]:
+        """The level is the innermost."""
+        return {"levels": (*MODES.levels, self)}
+
     def __enter__(self) -> Level:
-        self._outer = MODES.levels
-        MODES.levels = (*self._outer, self)
-        MODES.refresh()
+        super().__enter__()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        MODES.levels = self._outer
-        MODES.refresh()
+        super().__exit__()
         # a tangent may be the history of one that its own tensor's node has saved: break the cycle
         for tangents in list(self._held):
             tangents.pop(self, None)
@@ -62,29 +63,15 @@ class Tangents(dict[Level, "Tensor | None"]):
         level._held.add(self)
 
 
-@contextmanager
-def below(level: Level) -> Iterator[None]:
+def below(level: Level) -> Mode:
     """Inside, a level and those inside it are out of sight."""
-    before = MODES.levels
-    MODES.levels = before[: before.index(level)] if level in before else before
-    MODES.refresh()
-    try:
-        yield
-    finally:
-        MODES.levels = before
-        MODES.refresh()
+    levels = MODES.levels
+    return Mode(levels=levels[: levels.index(level)] if level in levels else levels)
 
 
-@contextmanager
-def paused(enabled: bool = False) -> Iterator[None]:
+def paused(enabled: bool = False) -> Mode:
     """Inside, forward mode is off, or with ``enabled`` on."""
-    before, MODES.forward_enabled = MODES.forward_enabled, enabled
-    MODES.refresh()
-    try:
-        yield
-    finally:
-        MODES.forward_enabled = before
-        MODES.refresh()
+    return Mode(forward_enabled=enabled)
 
 
 # one tensor ---------------------------------------------------------------------------------------

@@ -7,11 +7,10 @@ and coroutines), and is restored when an exception passes.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from contextvars import copy_context
 from functools import wraps
 from threading import local
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -44,7 +43,7 @@ class Modes(local):
         self.forward: tuple[Level, ...] = ()
         self.forward_enabled = True
         #: (pack, unpack) hooks of saved tensors, innermost last; why there may be none, if so
-        self.saved_hooks: list[tuple[Callable[..., Any], Callable[..., Any]]] = []
+        self.saved_hooks: tuple[tuple[Callable[..., Any], Callable[..., Any]], ...] = ()
         self.saved_hooks_refusal: str | None = None
         #: the ``allow_mutation_on_saved_tensors`` that holds, and anomaly mode
         self.mutation: Any = None
@@ -58,8 +57,16 @@ class Modes(local):
         #: makes the storage of a new tensor
         self.storage: Callable[[], Storage] = new_storage
 
+    def switch(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Changes settings by name, and returns what they were."""
+        mine = vars(self)
+        before = {name: mine[name] for name in settings}
+        mine.update(settings)
+        self.refresh()
+        return before
+
     def refresh(self) -> None:
-        """Recomputes what follows from the modes after one has changed."""
+        """Recomputes what follows from the settings after one has changed."""
         self.recording = self.grad and not self.inference
         self.forward = self.levels if self.forward_enabled and not self.inference else ()
         special = self.saved_hooks or self.anomaly or self.forward or self.transforms
@@ -101,7 +108,9 @@ def is_inference_mode_enabled() -> bool:
 
 
 class Mode:
-    """A mode that can be entered, and decorate. Subclasses say what entering sets."""
+    """Settings of the thread (see :class:`Modes`) that hold while this is entered, or while what it
+    decorates runs.
+    """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """``@no_grad`` without parentheses decorates as ``@no_grad()`` does."""
@@ -112,67 +121,68 @@ class Mode:
         cls.__init__(made)
         return made(args[0])
 
-    def __init__(self) -> None:
-        self._before: list[tuple[bool, bool]] = []
+    def __init__(self, **settings: Any) -> None:
+        self._settings = settings
+        self._before: list[dict[str, Any]] = []
 
-    def _set(self) -> None:
-        raise NotImplementedError
+    def settings(self) -> Mapping[str, Any]:
+        """What entering sets."""
+        return self._settings
 
-    def _fresh(self) -> Mode:
+    def clone(self) -> Mode:
         """The mode to enter for one call of a decorated function."""
-        return self
+        return Mode(**self._settings)
 
-    def __enter__(self) -> None:
-        self._before.append((MODES.grad, MODES.inference))
-        self._set()
-        MODES.refresh()
+    def __enter__(self) -> Any:
+        self._before.append(MODES.switch(self.settings()))
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        MODES.grad, MODES.inference = self._before.pop()
-        MODES.refresh()
+    def __exit__(self, *exception: object) -> None:
+        MODES.switch(self._before.pop())
 
     def __call__(self, function: Function) -> Function:
-        """Decorates: the mode holds while the function, or each step of the generator, runs."""
+        """Decorates: the mode holds while the function, or each step of the generator or coroutine,
+        runs.
+        """
         if inspect.isclass(function):
             raise TypeError(
-                f"{type(self).__name__} decorates functions, got class {function.__name__}; "
-                "decorate its methods"
+                f"a mode decorates functions, got class {function.__name__}; decorate its methods"
             )
         if inspect.isgeneratorfunction(function):
 
             @wraps(function)
             def steps(*args: Any, **kwargs: Any) -> Any:
-                return (yield from _Steps(function(*args, **kwargs), self._fresh))
+                return (yield from _Steps(function(*args, **kwargs), self.clone))
 
             return steps  # type: ignore[return-value]
         if inspect.iscoroutinefunction(function):
 
             @wraps(function)
             async def coroutine(*args: Any, **kwargs: Any) -> Any:
-                with self._fresh():
-                    return await function(*args, **kwargs)
+                return await _Steps(function(*args, **kwargs), self.clone)
 
             return coroutine  # type: ignore[return-value]
 
         @wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            with self._fresh():
+            with self.clone():
                 return function(*args, **kwargs)
 
         return call  # type: ignore[return-value]
 
 
 class _Steps(Generator[Any, Any, Any]):
-    """A generator of which each step runs in a mode, which is off while its caller runs."""
+    """A generator or coroutine of which each step runs in a mode, which is off while others run."""
 
-    def __init__(self, inner: Generator[Any, Any, Any], mode: Callable[[], Mode]) -> None:
+    def __init__(
+        self,
+        inner: Generator[Any, Any, Any] | Coroutine[Any, Any, Any],
+        mode: Callable[[], Mode],
+    ) -> None:
         self._inner = inner
         self._mode = mode
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self
 
     def send(self, value: Any, /) -> Any:
         with self._mode():
@@ -182,50 +192,36 @@ class _Steps(Generator[Any, Any, Any]):
         with self._mode():
             return self._inner.throw(*error)
 
-    def close(self) -> None:
-        with self._mode():
-            self._inner.close()
-
 
 class no_grad(Mode):  # noqa: N801
     """Records nothing: results do not require grad, have no grad_fn and save no values."""
 
-    def _set(self) -> None:
-        MODES.grad = False
+    def __init__(self) -> None:
+        super().__init__(grad=False)
 
 
 class enable_grad(Mode):  # noqa: N801
     """Records again, inside ``no_grad``."""
 
-    def _set(self) -> None:
-        MODES.grad = True
+    def __init__(self) -> None:
+        super().__init__(grad=True)
 
 
 class set_grad_enabled(Mode):  # noqa: N801
     """Sets recording on or off, at once when called as a function, for a block when entered."""
 
     def __init__(self, mode: bool) -> None:
-        super().__init__()
-        self.mode = bool(mode)
-        self._at_call = MODES.grad
-        MODES.grad = self.mode
-        MODES.refresh()
-
-    def _set(self) -> None:
-        MODES.grad = self.mode
-
-    def _fresh(self) -> Mode:
-        return enable_grad() if self.mode else no_grad()
+        super().__init__(grad=bool(mode))
+        self._at_call = MODES.switch(self._settings)
 
     def __enter__(self) -> None:
         # what must come back is the mode before this object was made
-        MODES.grad = self._at_call
+        MODES.switch(self._at_call)
         super().__enter__()
 
     def __call__(self, function: Function) -> Function:
         """Decorates; making the object has changed nothing then."""
-        MODES.grad = self._at_call
-        MODES.refresh()
+        MODES.switch(self._at_call)
         return super().__call__(function)
 
 
@@ -233,10 +229,5 @@ class inference_mode(Mode):  # noqa: N801
     """no_grad, and the tensors made in it count no versions and can never be saved for backward."""
 
     def __init__(self, mode: bool = True) -> None:
-        super().__init__()
-        self.mode = mode
-
-    def _set(self) -> None:
-        MODES.inference = self.mode
         # inference_mode(False) inside inference mode turns recording on again, as torch documents
-        MODES.grad = not self.mode
+        super().__init__(inference=mode, grad=not mode)

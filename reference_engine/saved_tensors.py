@@ -6,14 +6,14 @@ array, storage, version). The arrays are then the hooks' business, and no versio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from reference_engine.backends.base import of_array
 from reference_engine.graph import CONSTANT
-from reference_engine.modes import MODES, no_grad
+from reference_engine.modes import MODES, Mode, no_grad
 from reference_engine.storage import Storage
 from reference_engine.tensor import Tensor, from_raw
 
@@ -102,24 +102,21 @@ def unpack(saved: tuple[Any, ...] | Packed | Dual) -> tuple[Any, ...]:
     return saved if isinstance(saved, tuple) else saved.unpack()
 
 
-class saved_tensors_hooks:  # noqa: N801
+class saved_tensors_hooks(Mode):  # noqa: N801
     """Inside, what a node saves goes through ``pack_hook``, and through ``unpack_hook`` when used.
 
     RuntimeError where such hooks are disabled.
     """
 
     def __init__(self, pack_hook: PackHook, unpack_hook: UnpackHook) -> None:
+        super().__init__()
         self._hooks = (pack_hook, unpack_hook)
 
-    def __enter__(self) -> None:
+    def settings(self) -> Mapping[str, Any]:
+        """These hooks are the innermost."""
         if MODES.saved_hooks_refusal is not None:
             raise RuntimeError(MODES.saved_hooks_refusal)
-        MODES.saved_hooks.append(self._hooks)
-        MODES.refresh()
-
-    def __exit__(self, *exception: object) -> None:
-        MODES.saved_hooks.pop()
-        MODES.refresh()
+        return {"saved_hooks": (*MODES.saved_hooks, self._hooks)}
 
 
 class save_on_cpu(saved_tensors_hooks):  # noqa: N801
@@ -132,16 +129,11 @@ class save_on_cpu(saved_tensors_hooks):  # noqa: N801
         )
 
 
-@contextmanager
-def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
+def disable_saved_tensors_hooks(error_message: str) -> Mode:
     """Inside, entering saved-tensor hooks raises RuntimeError with this message."""
     if MODES.saved_hooks:
         raise RuntimeError(error_message)
-    before, MODES.saved_hooks_refusal = MODES.saved_hooks_refusal, error_message
-    try:
-        yield
-    finally:
-        MODES.saved_hooks_refusal = before
+    return Mode(saved_hooks_refusal=error_message)
 
 
 class _Kept:
@@ -188,10 +180,9 @@ def allow_mutation_on_saved_tensors() -> Iterator[None]:
     """
     if MODES.mutation is not None:
         raise RuntimeError("allow_mutation_on_saved_tensors cannot be nested; one is enough")
-    mutation = MODES.mutation = _Mutation()
+    mutation = _Mutation()
     try:
-        with saved_tensors_hooks(mutation.pack, mutation.unpack):
+        with Mode(mutation=mutation), saved_tensors_hooks(mutation.pack, mutation.unpack):
             yield
     finally:
         mutation.open = False
-        MODES.mutation = None

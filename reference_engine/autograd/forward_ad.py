@@ -42,11 +42,15 @@ def exit_dual_level(*, level: int | None = None) -> None:
 class dual_level(Mode):  # noqa: N801
     """A level of forward mode, for a block or a decorated function: ``make_dual`` works inside."""
 
-    def __enter__(self) -> int:  # type: ignore[override]
+    def __enter__(self) -> int:
         return enter_dual_level()
 
     def __exit__(self, *exception: object) -> None:
         exit_dual_level()
+
+    def clone(self) -> Mode:
+        """Another such block."""
+        return dual_level()
 
 
 def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> Tensor:
