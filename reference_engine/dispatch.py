@@ -22,6 +22,7 @@ from reference_engine.backends.dtypes import (
 from reference_engine.forward import push_forward
 from reference_engine.graph import CONSTANT, Node, OpNode, new_node, node_type
 from reference_engine.modes import MODES
+from reference_engine.ops.accepted import LEAST, check
 from reference_engine.ops.opdef import OpDef
 from reference_engine.ops.plan import PlanCache
 from reference_engine.saved_tensors import pack
@@ -54,6 +55,8 @@ class Operator:
             op.promotion != "keep" and (n in op.rules or not op.rules) for n in names
         )
         self.promotes = any(self.promoted)
+        #: the least category of its inputs
+        self.least = LEAST.get(op.name)
 
     @cached_property
     def node_class(self) -> type[OpNode]:
@@ -100,6 +103,8 @@ def apply(run: Operator, inputs: Sequence[Any], params: Mapping[str, Any]) -> An
     raises.
     """
     raws, backend = bring_together(run, inputs)
+    if run.least is not None and params.get("dtype") is None:
+        check(run.op.name, run.least, inputs)
     array_type = backend.array_type
     if backend.batched:
         from reference_engine.ops.batching import align

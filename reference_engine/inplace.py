@@ -23,6 +23,7 @@ from reference_engine.graph import (
     priorities,
 )
 from reference_engine.modes import MODES
+from reference_engine.ops.accepted import check
 from reference_engine.saved_tensors import pack
 from reference_engine.storage import InferenceStorage, new_storage
 from reference_engine.tensor import Tensor, View, from_graph, from_raw
@@ -51,6 +52,8 @@ def apply_in_place(run: Operator, inputs: Sequence[Any], params: Mapping[str, An
     check_writable(target, name, recording=edges is not None)
     inputs, tangents = of_write(run, inputs, params) if MODES.forward else (inputs, ())
     raws, backend = bring_together(run, inputs)
+    if run.least is not None:
+        check(name, run.least, inputs)
     result = backend.wrap(compute(run, backend, raws, params))
     _check_fits(target, result, backend, name)
     node = None

@@ -11,6 +11,7 @@ from reference_engine.dispatch import Operator, apply, operator
 from reference_engine.fast import binary, unary
 from reference_engine.inplace import apply_in_place
 from reference_engine.modes import MODES, no_grad
+from reference_engine.ops.accepted import INTEGRAL, LEAST, check, of_integers
 from reference_engine.ops.opdef import REGISTRY, REQUIRED, OpDef
 from reference_engine.tensor import Tensor
 
@@ -46,7 +47,8 @@ def function_of(op: OpDef) -> Callable[..., Any]:
         inputs, params = bind(args, kwargs)
         return apply(_variant(op, params) if op.variants else run, inputs, params)
 
-    return _named(call, op.name, op)
+    typed = of_integers(call, INTEGRAL[op.name]) if op.name in INTEGRAL else call
+    return _named(typed, op.name, op)
 
 
 def _write_out(
@@ -115,18 +117,22 @@ def _composite(op: OpDef) -> Callable[..., Any]:
     from reference_engine.ops.namespace import TENSORS
 
     assert callable(op.forward)
-    forward = op.forward
+    forward, least = op.forward, LEAST.get(op.name)
     bind = Binder(op)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if "out" in kwargs and "out" not in op.params:
             return _write_out(call, op, args, kwargs)
         found = bind.named(args, kwargs)
+        if least is not None and found.get("dtype") is None:
+            given = found.get(op.inputs[0].lstrip("*"))
+            check(op.name, least, given if op.variadic else (given,))
         if op.variadic:
             return forward(TENSORS, *found.pop(op.inputs[0].lstrip("*"), ()), **found)
         return forward(TENSORS, **found)
 
-    return _named(call, op.name, op)
+    typed = of_integers(call, INTEGRAL[op.name]) if op.name in INTEGRAL else call
+    return _named(typed, op.name, op)
 
 
 def _named(call: Callable[..., Any], name: str, op: OpDef) -> Callable[..., Any]:
