@@ -17,7 +17,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -55,13 +55,12 @@ class Rule:
     """
 
     def __init__(self, params: Mapping[str, Any], log: list[Array]) -> None:
-        self._forward = expressions(str(params["forward"]))
-        self._backward = expressions(str(params["backward"]))
-        self._jvp = expressions(str(params["jvp"])) if params.get("jvp") else None
+        backward = str(params["backward"])
+        self._forward, self._backward = _terms(str(params["forward"])), _terms(backward)
+        self._jvp = _terms(str(params["jvp"])) if params.get("jvp") else None
         self.forward_mode = self._jvp is not None
         self._logs, self._log = params.get("logs"), log
-        named = {n.id for part in self._backward for n in ast.walk(part) if isinstance(n, ast.Name)}
-        self.kept = tuple(name for name in (*INPUTS, *RESULTS) if name in named)
+        self.kept = _kept(backward)
 
     def forward(self, engine: Any, inputs: Sequence[Any]) -> tuple[Any, ...]:
         """Return the results."""
@@ -106,23 +105,55 @@ class Rule:
             self._log.append(absent if tensor is None else np.array(engine.numpy(tensor)))
 
 
-def _evaluated(
-    engine: Any, parts: tuple[ast.expr, ...], names: Mapping[str, Any]
-) -> tuple[Any, ...]:
-    return tuple(_value(engine, part, names) for part in parts)
+class _Call(NamedTuple):
+    """A call of an operation; a term is one, a name, or what stands for itself."""
+
+    op: str
+    writes: bool
+    operands: tuple[Any, ...]
+    params: dict[str, Any]
 
 
-def _value(engine: Any, node: ast.expr, names: Mapping[str, Any]) -> Any:
+class _Constant(NamedTuple):
+    value: Any
+
+
+@lru_cache(maxsize=512)  # a syntax tree costs as much to walk as the operations to run
+def _terms(text: str) -> tuple[Any, ...]:
+    return tuple(map(_term, expressions(text)))
+
+
+def _term(node: ast.expr) -> Any:
     if isinstance(node, ast.Name):
-        return names[node.id]
+        return node.id
     if not isinstance(node, ast.Call):
-        return ast.literal_eval(node)
-    operands = [_value(engine, argument, names) for argument in node.args]
+        return _Constant(ast.literal_eval(node))
+    op = ast.unparse(node.func)
+    params = {str(word.arg): ast.literal_eval(word.value) for word in node.keywords}
+    writes = op.endswith("_")
+    return _Call(op[:-1] if writes else op, writes, tuple(map(_term, node.args)), params)
+
+
+@lru_cache(maxsize=512)
+def _kept(backward: str) -> tuple[str, ...]:
+    nodes = (node for part in expressions(backward) for node in ast.walk(part))
+    named = {node.id for node in nodes if isinstance(node, ast.Name)}
+    return tuple(name for name in (*INPUTS, *RESULTS) if name in named)
+
+
+def _evaluated(engine: Any, terms: tuple[Any, ...], names: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple([_value(engine, term, names) for term in terms])
+
+
+def _value(engine: Any, term: Any, names: Mapping[str, Any]) -> Any:
+    if type(term) is str:
+        return names[term]
+    if type(term) is _Constant:
+        return term.value
+    operands = [_value(engine, operand, names) for operand in term.operands]
     if any(operand is None for operand in operands):
         return None
-    params = {str(word.arg): ast.literal_eval(word.value) for word in node.keywords}
-    op = ast.unparse(node.func)
-    if op.endswith("_"):
-        engine.apply_(op[:-1], *operands, **params)
+    if term.writes:
+        engine.apply_(term.op, *operands, **term.params)
         return operands[0]
-    return engine.apply(op, *operands, **params)
+    return engine.apply(term.op, *operands, **term.params)

@@ -9,20 +9,24 @@ from conformance.adapters.base import Tensor
 from conformance.custom import Rule
 
 
-def function_of(engine: Any, rule: Rule, marks: Mapping[str, Any], once: bool) -> Any:
-    """Return a new subclass of `engine.module.autograd.Function` that does what `rule` says.
+def function_of(engine: Any, marks: Mapping[str, Any], once: bool) -> Any:
+    """Return a new subclass of `engine.module.autograd.Function` that does what its `rule` says.
 
-    marks: `dirty`, whether the first input is written in place; `constant`, the numbers of results
-    without a gradient; `materialize`. once: its backward is marked `once_differentiable`.
+    The rule is an attribute of the class, read when it is applied and kept by the context. marks:
+    `dirty`, whether the first input is written in place; `constant`, the numbers of results without
+    a gradient; `materialize`. once: its backward is marked `once_differentiable`.
     """
     autograd = engine.module.autograd
 
     class Custom(autograd.Function):  # type: ignore[misc,name-defined]
         """The operation."""
 
+        rule: Rule
+
         @staticmethod
         def forward(ctx: Any, *inputs: Tensor) -> Any:
             """Compute the results and tell `ctx` what the rule says of them."""
+            rule = ctx.rule = Custom.rule
             results = rule.forward(engine, inputs)
             if marks["dirty"]:
                 ctx.mark_dirty(inputs[0])
@@ -37,12 +41,12 @@ def function_of(engine: Any, rule: Rule, marks: Mapping[str, Any], once: bool) -
         @staticmethod
         def backward(ctx: Any, *cotangents: Tensor | None) -> Any:
             """Return the gradients of the inputs."""
-            return rule.backward(engine, ctx.saved_tensors, cotangents, ctx.needs_input_grad)
+            return ctx.rule.backward(engine, ctx.saved_tensors, cotangents, ctx.needs_input_grad)
 
         @staticmethod
         def jvp(ctx: Any, *tangents: Tensor | None) -> Any:
             """Return the tangents of the results."""
-            found: Sequence[Tensor] = rule.jvp(engine, ctx.given, tangents)
+            found: Sequence[Tensor] = ctx.rule.jvp(engine, ctx.given, tangents)
             return tuple(found) if len(found) > 1 else found[0]
 
     if once:

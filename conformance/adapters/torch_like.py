@@ -94,6 +94,7 @@ class TorchLikeEngine(TapeEngine):
         self.prelude = f"import {module.__name__} as torch"
         self._creation = {} if device is None else {"device": device}
         self._resolved: dict[str, Callable[..., Any]] = {}
+        self._functions: dict[object, Any] = {}
         self.operations = _operations(module)
 
     def lacks(self) -> Sequence[str]:
@@ -274,8 +275,12 @@ class TorchLikeEngine(TapeEngine):
     ) -> tuple[Tensor, ...]:
         """Call a subclass of `autograd.Function` that does what `rule` says."""
         del jvp, needs, logs  # to be named is to be offered; `rule` does the rest
-        marks = {"dirty": dirty, "constant": non_differentiable, "materialize": materialize}
-        made = function_of(self, rule, marks, once_differentiable)
+        key = (dirty, tuple(non_differentiable), materialize, once_differentiable)
+        made = self._functions.get(key)
+        if made is None:
+            marks = {"dirty": dirty, "constant": non_differentiable, "materialize": materialize}
+            made = self._functions[key] = function_of(self, marks, once_differentiable)
+        made.rule = rule
         found = made.apply(*tensors)
         return found if isinstance(found, tuple) else (found,)
 

@@ -8,7 +8,7 @@ https://doi.org/10.1023/B:NUMA.0000049483.75679.ce).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 from conformance.adapters.base import Engine, Tensor
 from conformance.compare.arrays import widened
 from conformance.compare.tolerance import is_inexact, limits
+from conformance.custom import Rule
 from conformance.leaves import counter_words
 from conformance.observation import Array
 from conformance.oracles.promoted import Promoted
@@ -103,6 +104,14 @@ class Perturbed(Promoted):
         self.inner.apply_(op, target, *tensors, **params)
         self._perturb(target, self.inner.numpy(target))
 
+    def custom_function(self, rule: Rule, *tensors: Tensor, **choices: Any) -> tuple[Tensor, ...]:
+        """Apply the operation; what its rules compute is perturbed as everything else."""
+        made: tuple[Tensor, ...]
+        made = self.inner.custom_function(_Rounding(rule, self), *tensors, **choices)
+        for tensor in made:
+            self._watch(tensor)
+        return made
+
     def _perturb(self, tensor: Tensor, values: Array) -> None:
         """Change `tensor` in memory, behind the back of the version counter, and watch it."""
         if not is_inexact(values.dtype):
@@ -139,3 +148,24 @@ class Perturbed(Promoted):
         words = counter_words(self._sample, int(np.prod(shape)), self._count)
         signs: Array = (words >> np.uint64(63)).astype(np.float64) * 2.0 - 1.0
         return signs.reshape(shape)
+
+
+class _Rounding:
+    """A rule whose forward and backward are computed by a perturbed engine."""
+
+    def __init__(self, rule: Rule, engine: Perturbed) -> None:
+        self._rule: Any = rule
+        self._engine = engine
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._rule, name)
+
+    def forward(self, engine: Engine, inputs: Sequence[Tensor]) -> Any:
+        """Return the perturbed results."""
+        del engine
+        return self._rule.forward(self._engine, inputs)
+
+    def backward(self, engine: Engine, *given: Any) -> Any:
+        """Return the perturbed gradients."""
+        del engine
+        return self._rule.backward(self._engine, *given)

@@ -105,6 +105,24 @@ def test_one_perturbed_run_tells_rounding_from_a_defect(error: float, explained:
     assert not rounding_explains(TORCH, "float64", steps, [due[0], None], due)
 
 
+RULED = parse("""
+    x = leaf([-3.0], requires_grad=True)
+    y = custom_function(x, forward="tanh(a)", backward="sub(g, mul(g, mul(y, y)))")
+    backward(y, gradient=[2.0])
+    grad(x)
+""").steps
+
+
+@pytest.mark.parametrize(("error", "explained"), [(4e-16, True), (1e-12, False)])
+def test_what_the_rules_of_a_custom_function_compute_is_rounded_too(
+    error: float, explained: bool
+) -> None:
+    (due,) = Bulk(TORCH, "float64")(RULED)
+    assert isinstance(due, np.ndarray)
+    assert not same(due + error, due)  # far from the 8 roundings of the element itself
+    assert rounding_explains(TORCH, "float64", RULED, [due + error], [due]) is explained
+
+
 def test_an_engine_whose_mode_leaks_into_the_next_program_is_reset() -> None:
     check = RandomCheck(REFERENCE)
     leaking = parse("x = leaf([1.0], requires_grad=True)\ny = exp(x)\nrequires_grad(y)").steps
