@@ -5,10 +5,9 @@ from __future__ import annotations
 from math import inf, log, nan
 from typing import Any
 
-from reference_engine.ops.opdef import composite, elementwise, linear, own
+from reference_engine.ops.opdef import composite, elementwise, floating, linear, on, own
 
 _POSITIVE = (0.0, inf)
-_NONZERO = {"other": (0.0,)}
 
 
 # arithmetic -------------------------------------------------------------------------------------
@@ -25,10 +24,9 @@ def _div(xp: Any, x: Any, other: Any, *, rounding_mode: str | None = None) -> An
     if not xp.all(other != 0):
         raise RuntimeError("ZeroDivisionError: div of integers by 0")
     down = xp.floor_divide(x, other)
-    if rounding_mode == "floor":
-        return down
     # the floor of a negative quotient that is not whole lies 1 below its integer part
-    return xp.where((down < 0) & (down * other != x), down + 1, down)
+    up = (down < 0) & (down * other != x)
+    return down if rounding_mode == "floor" else xp.where(up, down + 1, down)
 
 
 elementwise("add", lambda xp, x, other, *, alpha=1: x + other if alpha == 1 else x + alpha * other,
@@ -39,17 +37,20 @@ elementwise("rsub", lambda xp, x, other, *, alpha=1: other - x if alpha == 1 els
             dx=lambda F, alpha: -alpha, dother=1, inplace=False, methods=())  # fmt: skip
 elementwise("mul", lambda xp, x, other: x * other, dx=lambda F, other: other,
             dother=lambda F, x: x, aliases=("multiply",))  # fmt: skip
-elementwise("div", _div, dx=lambda F, other: 1 / other,
-            dother=lambda F, x, other: -(x / other) / other,
-            promotion="float", kinks=_NONZERO, aliases=("true_divide", "divide"),
-            variants={"rounding_mode": "_div_whole"})  # fmt: skip
+floating("div", _div, dx=lambda F, other: 1 / other,
+         dother=lambda F, x, other: -(x / other) / other, kinks={"other": (0.0,)},
+         variants={"rounding_mode": "_div_whole"}, aliases=("true_divide", "divide"))  # fmt: skip
 # integers stay integers
 elementwise("_div_whole", _div, dx=0, dother=0, node="DivBackward3", nodes={"other": 2},
-            complex=False, samples=[
-                (((2, 3), (3,)), {"rounding_mode": mode}) for mode in ("floor", "trunc")]
-            )  # fmt: skip
+            complex=False, samples=[on((2, 3), (3,), rounding_mode="floor"),
+                                    on((2, 3), (3,), rounding_mode="trunc")])  # fmt: skip
+elementwise("remainder", dx=1, dother=lambda F, x, other: -F.floor(x / other), nodes={"other": 1},
+            complex=False, kinks="ties", domain={"other": _POSITIVE})  # fmt: skip
+elementwise("fmod", dx=1, dother=lambda F, x, other: -F.trunc(x / other), nodes={"other": 1},
+            complex=False, kinks="ties", domain={"other": _POSITIVE})  # fmt: skip
 
 
+# powers and exponentials ------------------------------------------------------------------------
 def _power_slope(F: Any, x: Any, exponent: Any) -> Any:
     """n·xⁿ⁻¹; where x and n are both 0 the factor 0 would meet an infinity."""
     slope = exponent * x ** (exponent - 1)
@@ -68,30 +69,11 @@ def _exponent_slope(F: Any, x: Any, exponent: Any, y: Any, exponent_dtype: Any) 
 
 elementwise("pow", lambda xp, x, exponent: x**exponent, dx=_power_slope, dexponent=_exponent_slope,
             nodes={"exponent": 1}, domain={"x": _POSITIVE})  # fmt: skip
-for _name, _whole in (("remainder", "floor"), ("fmod", "trunc")):
-    elementwise(_name, _name, dx=1, dother=(lambda verb: lambda F, x, other: -getattr(F, verb)(
-                    x / other))(_whole), nodes={"other": 1}, complex=False, kinks="ties",
-                domain={"other": _POSITIVE})  # fmt: skip
-
-# distance and angle
-elementwise("hypot", "hypot", dx=lambda F, x, y: x / y, dother=lambda F, other, y: other / y,
-            promotion="float", complex=False)  # fmt: skip
-elementwise("atan2", "atan2", dx=lambda F, x, other: other / (x * x + other * other),
-            dother=lambda F, x, other: -x / (x * x + other * other),
-            promotion="float", complex=False, aliases=("arctan2",))  # fmt: skip
-
-# exponentials
-elementwise("logaddexp", "logaddexp", dx=lambda F, x, other: F.sigmoid(x - other),
-            dother=lambda F, x, other: F.sigmoid(other - x), promotion="float",
-            inplace=False)  # fmt: skip
-elementwise("logaddexp2", "logaddexp2", dx=lambda F, x, other: F.sigmoid((x - other) * log(2)),
-            dother=lambda F, x, other: F.sigmoid((other - x) * log(2)), promotion="float",
-            complex=False, inplace=False)  # fmt: skip
-
-
-def _xlogy(xp: Any, x: Any, other: Any) -> Any:
-    value = x * xp.log(xp.where(x == 0, 1, other))
-    return xp.where(xp.isnan(other), nan, value)
+floating("logaddexp", dx=lambda F, x, other: F.sigmoid(x - other),
+         dother=lambda F, x, other: F.sigmoid(other - x), inplace=False)  # fmt: skip
+floating("logaddexp2", dx=lambda F, x, other: F.sigmoid((x - other) * log(2)),
+         dother=lambda F, x, other: F.sigmoid((other - x) * log(2)), complex=False,
+         inplace=False)  # fmt: skip
 
 
 def _xlogy_slope(F: Any, v: Any, x: Any, other: Any) -> Any:
@@ -99,12 +81,30 @@ def _xlogy_slope(F: Any, v: Any, x: Any, other: Any) -> Any:
     return F.where(F.logical_and(x == 0, other <= 0), 0, F.xlogy(v, other))
 
 
-own("xlogy", _xlogy, vjp_x=lambda F, g, x, other: _xlogy_slope(F, g, x, other),
+_PAIR = [on((2, 3), (2, 3)), on((3,), (2, 1)), on((), ())]
+own("xlogy", lambda xp, x, other: xp.where(
+        xp.isnan(other), nan, x * xp.log(xp.where(x == 0, 1, other))),
+    vjp_x=lambda F, g, x, other: _xlogy_slope(F, g, x, other),
     vjp_other=lambda F, g, x, other: g * x / other,
     jvp=lambda F, x, other, t_x, t_other: _xlogy_slope(F, t_x, x, other) + t_other * x / other,
-    promotion="float", inplace=True, complex=False, domain={"other": _POSITIVE},
-    samples=[(((2, 3), (2, 3)), {}), (((3,), (2, 1)), {}), (((), ()), {})],
+    promotion="float", inplace=True, complex=False, domain={"other": _POSITIVE}, samples=_PAIR,
     aliases=("special.xlogy",))  # fmt: skip
+
+# distance, angle and mixtures -------------------------------------------------------------------
+floating("hypot", dx=lambda F, x, y: x / y, dother=lambda F, other, y: other / y, complex=False)
+floating("atan2", dx=lambda F, x, other: other / (x * x + other * other),
+         dother=lambda F, x, other: -x / (x * x + other * other),
+         complex=False, aliases=("arctan2",))  # fmt: skip
+elementwise("lerp", lambda xp, x, end, weight: x + weight * (end - x), nodes={"weight": 1},
+            dx=lambda F, weight: 1 - weight, dend=lambda F, weight: weight,
+            dweight=lambda F, x, end: end - x)  # fmt: skip
+elementwise("addcmul", lambda xp, x, tensor1, tensor2, *, value=1: x + value * tensor1 * tensor2,
+            dx=1, dtensor1=lambda F, tensor2, value: tensor2 * value,
+            dtensor2=lambda F, tensor1, value: tensor1 * value)  # fmt: skip
+elementwise("addcdiv", lambda xp, x, tensor1, tensor2, *, value=1: x + value * tensor1 / tensor2,
+            dx=1, dtensor1=lambda F, tensor2, value: value / tensor2, kinks={"tensor2": (0.0,)},
+            dtensor2=lambda F, tensor1, tensor2, value: -value * (tensor1 / tensor2) / tensor2,
+            )  # fmt: skip
 
 
 # choice -----------------------------------------------------------------------------------------
@@ -113,25 +113,13 @@ def _greater(F: Any, x: Any, other: Any, of_x: Any, of_other: Any) -> Any:
     return F.where(x == other, (of_x + of_other) / 2, F.where(x < other, of_other, of_x))
 
 
-_CHOICE: dict[str, Any] = {
-    "promotion": "promote", "complex": False, "kinks": "ties",
-    "samples": [(((2, 3), (2, 3)), {}), (((3,), (2, 1)), {}), (((), ()), {})],
-}  # fmt: skip
-own("maximum", "maximum", vjp_x=lambda F, g, x, other: _greater(F, x, other, g, 0),
-    vjp_other=lambda F, g, x, other: _greater(F, other, x, g, 0),
-    jvp=lambda F, x, other, t_x, t_other: _greater(F, x, other, t_x, t_other),
-    **_CHOICE)  # fmt: skip
-own("minimum", "minimum", vjp_x=lambda F, g, x, other: _greater(F, other, x, g, 0),
-    vjp_other=lambda F, g, x, other: _greater(F, x, other, g, 0),
-    jvp=lambda F, x, other, t_x, t_other: _greater(F, other, x, t_x, t_other),
-    **_CHOICE)  # fmt: skip
-linear("where", lambda xp, condition, x, other: xp.where(condition, x, other),
-       transpose_x=lambda F, g, condition: F.where(condition, g, 0),
-       transpose_other=lambda F, g, condition: F.where(condition, 0, g),
-       promotion="promote", methods=(), fill={"condition": "bool"},
-       samples=[(((2, 3), (2, 3), (2, 3)), {}), (((2, 1), (3,), ()), {})])  # fmt: skip
-composite("_where", lambda F, x, condition, other: F.where(condition, x, other),
-          methods=("where",))  # fmt: skip
+def _clamped(F: Any, x: Any, min: Any, max: Any, v: Any, of_min: Any, of_max: Any) -> Any:
+    """What belongs to ``x`` inside the bounds (ends included), to the bound outside."""
+    part = v if min is None else F.where(x < min, of_min, v)
+    if max is None:
+        return part
+    above = x > max if min is None else F.logical_or(x > max, min > max)
+    return F.where(above, of_max, part)
 
 
 def _clamp(xp: Any, x: Any, min: Any = None, max: Any = None) -> Any:
@@ -141,44 +129,35 @@ def _clamp(xp: Any, x: Any, min: Any = None, max: Any = None) -> Any:
     return y if max is None else xp.where(y > max, max, y)
 
 
-def _clamp_parts(F: Any, x: Any, min: Any, max: Any, v: Any, of_min: Any, of_max: Any) -> Any:
-    """What belongs to ``x`` inside the bounds (ends included), to the bound outside."""
-    part = v if min is None else F.where(x < min, of_min, v)
-    if max is None:
-        return part
-    above = x > max if min is None else F.logical_or(x > max, min > max)
-    return F.where(above, of_max, part)
-
-
+_CHOICE: dict[str, Any] = {"promotion": "promote", "complex": False, "kinks": "ties"}
+own("maximum", "maximum", vjp_x=lambda F, g, x, other: _greater(F, x, other, g, 0),
+    vjp_other=lambda F, g, x, other: _greater(F, other, x, g, 0),
+    jvp=lambda F, x, other, t_x, t_other: _greater(F, x, other, t_x, t_other),
+    samples=_PAIR, **_CHOICE)  # fmt: skip
+own("minimum", "minimum", vjp_x=lambda F, g, x, other: _greater(F, other, x, g, 0),
+    vjp_other=lambda F, g, x, other: _greater(F, x, other, g, 0),
+    jvp=lambda F, x, other, t_x, t_other: _greater(F, other, x, t_x, t_other),
+    samples=_PAIR, **_CHOICE)  # fmt: skip
 own("clamp", _clamp, node="ClampBackward1", nodes={"min": 0, "max": 0},
-    vjp_x=lambda F, g, x, min, max: _clamp_parts(F, x, min, max, g, 0, 0),
-    vjp_min=lambda F, g, x, min, max: _clamp_parts(F, x, min, max, F.zeros_like(g), g, 0),
-    vjp_max=lambda F, g, x, min, max: _clamp_parts(F, x, min, max, F.zeros_like(g), 0, g),
-    jvp=lambda F, x, min, max, t_x, t_min, t_max: _clamp_parts(F, x, min, max, t_x, t_min, t_max),
-    promotion="promote", inplace=True, complex=False, kinks="ties", aliases=("clip",),
-    samples=[(((2, 3), -0.5, 0.5), {}), (((2, 3), None, 0.5), {}), (((2, 3), (3,), (2, 1)), {})],
-    )  # fmt: skip
+    vjp_x=lambda F, g, x, min, max: _clamped(F, x, min, max, g, 0, 0),
+    vjp_min=lambda F, g, x, min, max: _clamped(F, x, min, max, F.zeros_like(g), g, 0),
+    vjp_max=lambda F, g, x, min, max: _clamped(F, x, min, max, F.zeros_like(g), 0, g),
+    jvp=lambda F, x, min, max, t_x, t_min, t_max: _clamped(F, x, min, max, t_x, t_min, t_max),
+    inplace=True, aliases=("clip",), **_CHOICE,
+    samples=[on((2, 3), -0.5, 0.5), on((2, 3), None, 0.5), on((2, 3), (3,), (2, 1))])  # fmt: skip
 own("clamp_min", lambda xp, x, min: xp.where(x < min, min, x), nodes={"min": 1},
     vjp_x=lambda F, g, x, min: F.where(x < min, 0, g),
     vjp_min=lambda F, g, x, min: F.where(x < min, g, 0),
     jvp=lambda F, x, min, t_x, t_min: F.where(x < min, t_min, t_x),
-    promotion="promote", inplace=True, complex=False, kinks="ties",
-    samples=[(((2, 3), 0.1), {}), (((2, 3), (3,)), {})])  # fmt: skip
+    inplace=True, samples=[on((2, 3), 0.1), on((2, 3), (3,))], **_CHOICE)  # fmt: skip
 own("clamp_max", lambda xp, x, max: xp.where(x > max, max, x), nodes={"max": 1},
     vjp_x=lambda F, g, x, max: F.where(x > max, 0, g),
     vjp_max=lambda F, g, x, max: F.where(x > max, g, 0),
     jvp=lambda F, x, max, t_x, t_max: F.where(x > max, t_max, t_x),
-    promotion="promote", inplace=True, complex=False, kinks="ties",
-    samples=[(((2, 3), 0.1), {}), (((2, 3), (3,)), {})])  # fmt: skip
-
-# of three numbers -------------------------------------------------------------------------------
-elementwise("lerp", lambda xp, x, end, weight: x + weight * (end - x), nodes={"weight": 1},
-            dx=lambda F, weight: 1 - weight, dend=lambda F, weight: weight,
-            dweight=lambda F, x, end: end - x)  # fmt: skip
-elementwise("addcmul", lambda xp, x, tensor1, tensor2, *, value=1: x + value * tensor1 * tensor2,
-            dx=1, dtensor1=lambda F, tensor2, value: tensor2 * value,
-            dtensor2=lambda F, tensor1, value: tensor1 * value)  # fmt: skip
-elementwise("addcdiv", lambda xp, x, tensor1, tensor2, *, value=1: x + value * tensor1 / tensor2,
-            dx=1, dtensor1=lambda F, tensor2, value: value / tensor2,
-            dtensor2=lambda F, tensor1, tensor2, value: -value * (tensor1 / tensor2) / tensor2,
-            kinks={"tensor2": (0.0,)})  # fmt: skip
+    inplace=True, samples=[on((2, 3), 0.1), on((2, 3), (3,))], **_CHOICE)  # fmt: skip
+linear("where", lambda xp, condition, x, other: xp.where(condition, x, other),
+       transpose_x=lambda F, g, condition: F.where(condition, g, 0),
+       transpose_other=lambda F, g, condition: F.where(condition, 0, g),
+       promotion="promote", methods=(), fill={"condition": "bool"},
+       samples=[on((2, 3), (2, 3), (2, 3)), on((2, 1), (3,), ())])  # fmt: skip
+composite("_where", lambda F, x, condition, other: F.where(condition, x, other), methods=("where",))

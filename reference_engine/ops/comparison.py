@@ -7,7 +7,7 @@ from typing import Any
 from reference_engine.ops.dims import Dims, axes, axis
 from reference_engine.ops.opdef import composite, elementwise, nondiff
 
-_PAIR = ("x", "other")
+_BITS: dict[str, Any] = {"promotion": "promote", "inplace": True, "inputs": ("x", "other")}
 
 # operators, because torch.equal is another function, and Python numbers may be on either side
 nondiff("eq", lambda xp, x, other: x == other, promotion="promote")
@@ -20,24 +20,6 @@ nondiff("ge", lambda xp, x, other: x >= other, promotion="promote", aliases=("gr
 
 def _truth(xp: Any, x: Any) -> Any:
     return x if x.dtype == xp.bool else x != 0
-
-
-def _logical(verb: str) -> Any:
-    return lambda xp, x, other: getattr(xp, verb)(_truth(xp, x), _truth(xp, other))
-
-
-for _name in ("and", "or", "xor"):
-    nondiff(f"logical_{_name}", _logical(f"logical_{_name}"))
-    nondiff(f"bitwise_{_name}", f"bitwise_{_name}", inputs=_PAIR, promotion="promote", inplace=True)
-nondiff("logical_not", lambda xp, x: ~_truth(xp, x))
-nondiff("bitwise_not", lambda xp, x: ~x, inplace=True)
-nondiff("floor_divide", "floor_divide", inputs=_PAIR, promotion="promote", inplace=True)
-# the neighbour of x moves with it
-elementwise("nextafter", "nextafter", dx=1, dother=0, complex=False, kinks="ties")
-for _name in ("isnan", "isinf", "isfinite", "signbit"):
-    nondiff(_name, _name)
-nondiff("isclose", lambda xp, x, other, *, rtol=1e-5, atol=1e-8, equal_nan=False: xp.isclose(
-    x, other, rtol=rtol, atol=atol, equal_nan=equal_nan))  # fmt: skip
 
 
 def _whole(verb: str) -> Any:
@@ -59,10 +41,23 @@ def _place_of(verb: str) -> Any:
     return forward
 
 
+nondiff("logical_and", lambda xp, x, other: _truth(xp, x) & _truth(xp, other))
+nondiff("logical_or", lambda xp, x, other: _truth(xp, x) | _truth(xp, other))
+nondiff("logical_xor", lambda xp, x, other: _truth(xp, x) ^ _truth(xp, other))
+nondiff("logical_not", lambda xp, x: ~_truth(xp, x))
+nondiff("bitwise_not", lambda xp, x: ~x, inplace=True)
+for _name in ("bitwise_and", "bitwise_or", "bitwise_xor", "floor_divide"):
+    nondiff(_name, **_BITS)
+for _name in ("isnan", "isinf", "isfinite", "signbit"):
+    nondiff(_name)
 for _name in ("all", "any"):
     nondiff(_name, _whole(_name))
 for _name in ("argmax", "argmin"):
     nondiff(_name, _place_of(_name))
+# the neighbour of x moves with it
+elementwise("nextafter", dx=1, dother=0, complex=False, kinks="ties")
+nondiff("isclose", lambda xp, x, other, *, rtol=1e-5, atol=1e-8, equal_nan=False: xp.isclose(
+    x, other, rtol=rtol, atol=atol, equal_nan=equal_nan))  # fmt: skip
 nondiff("count_nonzero", lambda xp, x, *, dim=None: xp.sum(
     xp.astype(_truth(xp, x), xp.int64), axis=axes(dim, x.ndim)))  # fmt: skip
 nondiff("_nonzero", lambda xp, x: xp.stack(xp.nonzero(x), -1) if x.ndim else xp.zeros(

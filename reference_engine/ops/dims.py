@@ -27,15 +27,11 @@ def axes(dim: Dims, ndim: int) -> tuple[int, ...]:
 
     None and the empty sequence mean all. RuntimeError for a dimension given twice.
     """
-    if dim is None:
-        return tuple(range(ndim))
-    given = (dim,) if isinstance(dim, int) else tuple(dim)
-    found = tuple(axis(d, ndim) for d in given)
-    if len(set(found)) != len(found):
-        raise RuntimeError(f"dim {tuple(given)} names a dimension twice")
-    if ndim == 0:
-        return ()
-    return tuple(sorted(found)) or tuple(range(ndim))
+    given = () if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
+    found = {axis(d, ndim) for d in given}
+    if len(found) != len(given):
+        raise RuntimeError(f"dim {given} names a dimension twice")
+    return tuple(sorted(found) if found and ndim else range(ndim))
 
 
 def count(shape: Sequence[int], dim: Dims) -> int:
@@ -43,27 +39,26 @@ def count(shape: Sequence[int], dim: Dims) -> int:
     return prod(shape[d] for d in axes(dim, len(shape)))
 
 
-def kept(shape: Sequence[int], dim: Dims) -> tuple[int, ...]:
-    """The shape of a reduction with ``keepdim=True``."""
-    gone = axes(dim, len(shape))
-    return tuple(1 if d in gone else n for d, n in enumerate(shape))
-
-
 def restore(F: Any, reduced: Any, shape: Sequence[int], dim: Dims, keepdim: bool = False) -> Any:
     """A reduction's result, or its cotangent, with the dimensions back as 1, to broadcast against
     ``shape``.
     """
-    return reduced if keepdim else F.reshape(reduced, shape=kept(shape, dim))
+    if keepdim:
+        return reduced
+    gone = axes(dim, len(shape))
+    return F.reshape(reduced, shape=tuple(1 if d in gone else n for d, n in enumerate(shape)))
+
+
+def at(ndim: int, dim: int, index: Any) -> tuple[Any, ...]:
+    """The index for one dimension; its ``...`` keeps what NumPy would make a scalar an array."""
+    return (*(slice(None),) * axis(dim, ndim), index, ...)
 
 
 def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
     """The shape to which all of them broadcast; RuntimeError when there is none."""
     ndim = max(map(len, shapes), default=0)
     padded = [(1,) * (ndim - len(s)) + tuple(s) for s in shapes]
-    out = []
-    for sizes in zip(*padded, strict=True):
-        distinct = set(sizes) - {1}
-        if len(distinct) > 1:
-            raise RuntimeError(f"shapes {', '.join(map(str, map(tuple, shapes)))} do not broadcast")
-        out.append(distinct.pop() if distinct else 1)
-    return tuple(out)
+    sizes = [set(n) - {1} for n in zip(*padded, strict=True)]
+    if any(len(distinct) > 1 for distinct in sizes):
+        raise RuntimeError(f"shapes {', '.join(map(str, map(tuple, shapes)))} do not broadcast")
+    return tuple(distinct.pop() if distinct else 1 for distinct in sizes)

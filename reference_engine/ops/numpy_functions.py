@@ -5,58 +5,41 @@ name.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from math import log, pi, sqrt
-from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
 
 from reference_engine.backends.numpy_backend import NUMPY
 
-Array = np.ndarray[Any, np.dtype[Any]]
-
-
-@lru_cache(maxsize=1)
-def _special() -> ModuleType:
-    # scipy.special takes 0.1 s to import, and most programs never ask for it
-    import scipy.special
-
-    module: ModuleType = scipy.special
-    return module
+LOG_2: Final = log(2.0)
+LOG_10: Final = log(10.0)
+#: derivative of erf at 0
+ERF_SLOPE: Final = 2 / sqrt(pi)
 
 
 def of_scipy(name: str) -> Callable[..., Any]:
-    """A function of scipy.special, imported when first called, in the inputs' dtype."""
+    """A function of scipy.special, imported when first called (it takes 0.1 s, and most programs
+    never ask for it), in the inputs' dtype.
+    """
 
     def function(*args: Any) -> Any:
-        out = getattr(_special(), name)(*args)
+        import scipy.special
+
+        out = getattr(scipy.special, name)(*args)
         kind = np.result_type(*args)
         return out if out.dtype == kind or kind.kind not in "fcV" else out.astype(kind)
 
-    function.__name__ = name
     return function
 
 
-def sigmoid(x: Array) -> Any:
-    """1 / (1 + e^−x): e^−x overflows to inf only where the quotient is 0 to rounding."""
-    return 1 / (1 + np.exp(-x))
-
-
-def rsqrt(x: Array) -> Any:
-    """1 / √x."""
-    return 1 / np.sqrt(x)
-
-
-def sgn(x: Array) -> Any:
+def _sgn(x: Any) -> Any:
     """x / |x|, and 0 at 0; for real numbers the sign."""
-    if x.dtype.kind != "c":
-        return np.sign(x)
     size = np.abs(x)
-    return x / np.where(size == 0, 1, size)
+    return x / np.where(size == 0, 1, size) if x.dtype.kind == "c" else np.sign(x)
 
 
-def logaddexp(a: Array, b: Array) -> Any:
+def _logaddexp(a: Any, b: Any) -> Any:
     """log(eᵃ + eᵇ), for complex numbers too."""
     if np.result_type(a, b).kind != "c":
         return np.logaddexp(a, b)
@@ -64,19 +47,10 @@ def logaddexp(a: Array, b: Array) -> Any:
     return high + np.log1p(np.exp(low - high))
 
 
-def expm1(x: Array) -> Any:
-    """eˣ − 1."""
-    return np.expm1(x)
-
-
-LOG_2: Final = log(2.0)
-LOG_10: Final = log(10.0)
-#: derivative of erf at 0
-ERF_SLOPE: Final = 2 / sqrt(pi)
-
-NUMPY.define("sigmoid", sigmoid)
-NUMPY.define("rsqrt", rsqrt)
-NUMPY.define("sgn", sgn)
-NUMPY.define("logaddexp", logaddexp)
+# e^−x overflows to inf only where the quotient is 0 to rounding
+NUMPY.define("sigmoid", lambda x: 1 / (1 + np.exp(-x)))
+NUMPY.define("rsqrt", lambda x: 1 / np.sqrt(x))
+NUMPY.define("sgn", _sgn)
+NUMPY.define("logaddexp", _logaddexp)
 for _name in ("erf", "erfc", "erfinv"):
     NUMPY.define(_name, of_scipy(_name))

@@ -7,17 +7,11 @@ from typing import Any
 
 from reference_engine.backends.dtypes import dtype, get_default_dtype
 from reference_engine.ops.dims import Dims, axes, axis, count, restore
-from reference_engine.ops.opdef import Sample, composite, linear, nondiff, own
+from reference_engine.ops.opdef import OpDef, Rule, composite, linear, needs, nondiff, on, own
 
-_DIMS: list[Sample] = [
-    (((2, 3),), {}),
-    (((2, 3),), {"dim": 1}),
-    (((2, 3, 2),), {"dim": (0, -1), "keepdim": True}),
-    (((),), {}),
-    (((3, 0),), {"dim": 0}),
-]
-ONE_DIM: list[Sample] = [(((2, 3),), {"dim": 1}), (((2, 3, 2),), {"dim": -2, "keepdim": True}),
-                         (((),), {"dim": 0})]  # fmt: skip
+_DIMS = [on((2, 3)), on((2, 3), dim=1), on((2, 3, 2), dim=(0, -1), keepdim=True), on(()),
+         on((3, 0), dim=0)]  # fmt: skip
+ONE_DIM = [on((2, 3), dim=1), on((2, 3, 2), dim=-2, keepdim=True), on((), dim=0)]
 
 
 def cast(xp: Any, x: Any, d: dtype | None) -> Any:
@@ -25,64 +19,98 @@ def cast(xp: Any, x: Any, d: dtype | None) -> Any:
     return x if d is None else xp.cast(x, d)
 
 
-def is_float(xp: Any, x: Any) -> bool:
-    """Whether a raw array is floating or complex."""
-    return bool(xp.isdtype(x.dtype, ("real floating", "complex floating")))
-
-
 def is_complex(xp: Any, x: Any) -> bool:
     """Whether a raw array is complex."""
     return bool(xp.isdtype(x.dtype, "complex floating"))
 
 
-# sums -------------------------------------------------------------------------------------------
+def _is_floating(xp: Any, x: Any) -> bool:
+    return bool(xp.isdtype(x.dtype, ("real floating", "complex floating")))
+
+
+def reducing(name: str, forward: Rule, slope: Rule, real: bool = False, **row: Any) -> OpDef:
+    """The row of a reduction over ``dim`` from the gradient of its result, ``slope(F, x, ...)``.
+
+    The slope is in PyTorch's convention for complex numbers; its ``y`` has all dimensions. The
+    result may be real where x is complex.
+    """
+    asked = needs(slope)
+
+    def at(F: Any, dim: Dims, keepdim: bool, *given: Any) -> Any:
+        named = dict(zip(asked, given, strict=True))
+        if "y" in named:
+            named["y"] = restore(F, named["y"], named["x"].shape, dim, keepdim)
+        return slope(F, **named)
+
+    def vjp(F: Any, g: Any, x_shape: Any, dim: Dims, keepdim: bool, *given: Any) -> Any:
+        return restore(F, g, x_shape, dim, keepdim) * at(F, dim, keepdim, *given)
+
+    def jvp(F: Any, t: Any, dim: Dims, keepdim: bool, *given: Any) -> Any:
+        rise = F.conj(at(F, dim, keepdim, *given)) * t
+        return F.sum(F.real(rise) if real else rise, dim=dim, keepdim=keepdim)
+
+    vars(vjp)["needs"] = ("g", "x_shape", "dim", "keepdim", *asked)
+    vars(jvp)["needs"] = ("t_x", "dim", "keepdim", *asked)
+    return own(name, forward, vjp_x=vjp, jvp=jvp, **row)
+
+
+# sums and products ------------------------------------------------------------------------------
 def _sum(
     xp: Any, x: Any, *, dim: Dims = None, keepdim: bool = False, dtype: dtype | None = None
 ) -> Any:
     return xp.sum(cast(xp, x, dtype), axis=axes(dim, x.ndim), keepdims=keepdim)
 
 
+def _prod(
+    xp: Any, x: Any, *, dim: int | None = None, keepdim: bool = False, dtype: dtype | None = None
+) -> Any:
+    return xp.prod(cast(xp, x, dtype), axis=axes(dim, x.ndim), keepdims=keepdim)
+
+
 def _mean(
     xp: Any, x: Any, *, dim: Dims = None, keepdim: bool = False, dtype: dtype | None = None
 ) -> Any:
     x = cast(xp, x, dtype)
-    if not is_float(xp, x):
+    if not _is_floating(xp, x):
         raise RuntimeError(f"mean needs a floating or complex dtype, got {x.dtype}; pass dtype=")
     # not xp.mean: the mean of nothing is nan, without a warning
-    n = count(x.shape, dim)
-    return xp.sum(x, axis=axes(dim, x.ndim), keepdims=keepdim) / (n if n else nan)
+    return _sum(xp, x, dim=dim, keepdim=keepdim) / (count(x.shape, dim) or nan)
 
 
 def _spread(F: Any, g: Any, x_shape: Any, dim: Dims, keepdim: bool) -> Any:
     return F.expand(restore(F, g, x_shape, dim, keepdim), size=x_shape)
 
 
+def _others(F: Any, x: Any, dim: int | None) -> Any:
+    """For each element the product of the others, without division: exact where some are 0."""
+    if dim is None:
+        return F.reshape(_others(F, F.reshape(x, (-1,)), 0), tuple(x.shape))
+    n = x.shape[dim] if x.ndim else 1
+    if n < 2:
+        return F.ones_like(x)
+    one = F.ones_like(F.narrow(x, dim, 0, 1))
+    before = F.cumprod(F.cat(one, F.narrow(x, dim, 0, n - 1), dim=dim), dim=dim)
+    back = F.flip(F.narrow(x, dim, 1, n - 1), dims=(dim,))
+    return before * F.flip(F.cumprod(F.cat(one, back, dim=dim), dim=dim), dims=(dim,))
+
+
 linear("sum", _sum, transpose=_spread, samples=_DIMS, nodes={"dim": 1})
 linear("mean", _mean, samples=_DIMS, nodes={"dim": 1},
        transpose=lambda F, g, x_shape, dim, keepdim: _spread(
-    F, g / max(count(x_shape, dim), 1), x_shape, dim, keepdim))  # fmt: skip
+           F, g / max(count(x_shape, dim), 1), x_shape, dim, keepdim))  # fmt: skip
 linear("sum_to_size", lambda xp, x, *, size: xp.sum_to_size(x, tuple(size)), order=("x", "*size"),
        transpose=lambda F, g, x_shape: F.expand(g, size=x_shape),
-       samples=[(((2, 3, 4),), {"size": (3, 1)})])  # fmt: skip
+       samples=[on((2, 3, 4), size=(3, 1))])  # fmt: skip
+reducing("prod", _prod, lambda F, x, dim: F.conj(_others(F, x, dim)), nodes={"dim": 1},
+         samples=[on((2, 3)), *ONE_DIM, on((0,))])  # fmt: skip
 
 
 # extremes ---------------------------------------------------------------------------------------
-def _ties(F: Any, x: Any, y: Any, dim: Dims, keepdim: bool) -> Any:
+def ties(F: Any, x: Any, y: Any, dim: Dims) -> Any:
     """Each extreme element's share of the derivative: equal parts at a tie."""
-    y = restore(F, y, x.shape, dim, keepdim)
     equal = F.logical_or(x == y, F.logical_and(F.isnan(x), F.isnan(y)))
     chosen = F.where(equal, F.ones_like(x), 0)
     return chosen / F.sum(chosen, dim=dim, keepdim=True)
-
-
-def ties_vjp(F: Any, g: Any, x: Any, y: Any, dim: Dims, keepdim: bool) -> Any:
-    """Cotangent of what an extreme was picked from, equal parts at a tie."""
-    return restore(F, g, x.shape, dim, keepdim) * _ties(F, x, y, dim, keepdim)
-
-
-def ties_jvp(F: Any, x: Any, y: Any, t_x: Any, dim: Dims, keepdim: bool) -> Any:
-    """Mean tangent of the elements that tie for an extreme."""
-    return F.sum(t_x * _ties(F, x, y, dim, keepdim), dim=dim, keepdim=keepdim)
 
 
 def _extreme(which: str) -> Any:
@@ -98,10 +126,8 @@ def _extreme_along(which: str) -> Any:
             return xp.copy(x), xp.zeros_like(x, dtype=xp.int64)
         where = axis(dim, x.ndim)
         indices = getattr(xp, f"arg{which}")(x, axis=where, keepdims=True)
-        values = xp.take_along_axis(x, indices, axis=where)
-        if keepdim:
-            return values, indices
-        return xp.squeeze(values, axis=where), xp.squeeze(indices, axis=where)
+        found = xp.take_along_axis(x, indices, axis=where), indices
+        return found if keepdim else tuple(xp.squeeze(v, axis=where) for v in found)
 
     return forward
 
@@ -115,19 +141,16 @@ def put_along(F: Any, g: Any, indices: Any, x_shape: Any, dim: int, keepdim: boo
 def take_along(F: Any, x: Any, indices: Any, dim: int, keepdim: bool) -> Any:
     """What stands in ``x`` at ``indices`` along ``dim``."""
     picked = F.gather(x, dim=dim, index=restore(F, indices, x.shape, dim, keepdim))
-    return picked if keepdim else F.reshape(picked, shape=tuple(indices.shape))
+    return picked if keepdim else F.reshape(picked, tuple(indices.shape))
 
 
-for _name in ("max", "min"):
-    own(f"a{_name}", _extreme(_name), vjp_x=ties_vjp, jvp=ties_jvp, complex=False, kinks="ties",
-        samples=_DIMS[:4])  # fmt: skip
-    own(f"_{_name}_of_all", _extreme(_name), vjp_x=ties_vjp, jvp=ties_jvp, complex=False,
-        kinks="ties", node=f"{_name.title()}Backward1", samples=_DIMS[:1])  # fmt: skip
-    own(f"_{_name}_along", _extreme_along(_name), outputs=("values", "indices"), complex=False,
-        vjp_x=lambda F, g_values, indices, x_shape, dim, keepdim: put_along(
-            F, g_values, indices, x_shape, dim, keepdim),
-        jvp=lambda F, indices, t_x, dim, keepdim: take_along(F, t_x, indices, dim, keepdim),
-        kinks="ties", node=f"{_name.title()}Backward0", samples=ONE_DIM)  # fmt: skip
+#: what picks values along a dimension, and returns their indices too
+PICKING: dict[str, Any] = {
+    "outputs": ("values", "indices"), "complex": False, "kinks": "ties",
+    "vjp_x": lambda F, g_values, indices, x_shape, dim, keepdim: put_along(
+        F, g_values, indices, x_shape, dim, keepdim),
+    "jvp": lambda F, indices, t_x, dim, keepdim: take_along(F, t_x, indices, dim, keepdim),
+}  # fmt: skip
 
 
 def _either(which: str) -> Any:
@@ -145,97 +168,57 @@ def _either(which: str) -> Any:
     return forward
 
 
-composite("max", _either("max"), complex=False, samples=[*_DIMS[:1], *ONE_DIM])
-composite("min", _either("min"), complex=False, samples=[*_DIMS[:1], *ONE_DIM])
-
-
-# products ---------------------------------------------------------------------------------------
-def _prod(xp: Any, x: Any, *, dim: int | None = None, keepdim: bool = False,
-          dtype: dtype | None = None) -> Any:  # fmt: skip
-    return xp.prod(cast(xp, x, dtype), axis=axes(dim, x.ndim), keepdims=keepdim)
-
-
-def _others(F: Any, x: Any, dim: int | None) -> Any:
-    """For each element the product of the others, without division: exact where some are 0."""
-    if dim is None:
-        return F.reshape(_others(F, F.reshape(x, shape=(-1,)), 0), shape=tuple(x.shape))
-    n = x.shape[dim] if x.ndim else 1
-    if n < 2:
-        return F.ones_like(x)
-    one = F.ones_like(F.narrow(x, dim=dim, start=0, length=1))
-    before = F.cumprod(F.cat(one, F.narrow(x, dim=dim, start=0, length=n - 1), dim=dim), dim=dim)
-    back = F.flip(F.narrow(x, dim=dim, start=1, length=n - 1), dims=(dim,))
-    return before * F.flip(F.cumprod(F.cat(one, back, dim=dim), dim=dim), dims=(dim,))
-
-
-own("prod", _prod, nodes={"dim": 1},
-    vjp_x=lambda F, g, x, dim, keepdim:
-        restore(F, g, x.shape, dim, keepdim) * F.conj(_others(F, x, dim)),
-    jvp=lambda F, x, t_x, dim, keepdim: F.sum(t_x * _others(F, x, dim), dim=dim, keepdim=keepdim),
-    samples=[(((2, 3),), {}), *ONE_DIM, (((0,),), {})])  # fmt: skip
+for _name in ("max", "min"):
+    _node = f"{_name.title()}Backward"
+    reducing(f"a{_name}", _extreme(_name), ties, complex=False, kinks="ties", samples=_DIMS[:4])
+    reducing(f"_{_name}_of_all", _extreme(_name), ties, complex=False, kinks="ties",
+             node=_node + "1", samples=_DIMS[:1])  # fmt: skip
+    own(f"_{_name}_along", _extreme_along(_name), node=_node + "0", samples=ONE_DIM, **PICKING)
+    composite(_name, _either(_name), complex=False, samples=[*_DIMS[:1], *ONE_DIM])
 
 
 # variance ---------------------------------------------------------------------------------------
-def _legacy(dim: Any, unbiased: bool | None, correction: float | None) -> tuple[Dims, float]:
-    """PyTorch's older signatures, var(x, False) and unbiased=, as dimensions and a correction."""
-    if isinstance(dim, bool):
-        dim, unbiased = None, dim
-    if correction is None:
-        correction = 1 if unbiased is None else int(unbiased)
-    return dim, correction
+def _spreading(name: str) -> Any:
+    def forward(F: Any, x: Any, dim: Any = None, unbiased: bool | None = None,
+                keepdim: bool = False, *, correction: float | None = None) -> Any:  # fmt: skip
+        """PyTorch's older signatures, var(x, False) and unbiased=, say the correction too."""
+        if isinstance(dim, bool):
+            dim, unbiased = None, dim
+        if correction is None:
+            correction = 1 if unbiased is None else int(unbiased)
+        return getattr(F, name)(x, dim=dim, correction=correction, keepdim=keepdim)
+
+    return forward
 
 
-def _var(xp: Any, x: Any, *, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False,
-         correction: float | None = None) -> Any:  # fmt: skip
-    dim, correction = _legacy(dim, unbiased, correction)
-    where, n = axes(dim, x.ndim), count(x.shape, dim)
-    centred = x - xp.sum(x, axis=where, keepdims=True) / (n if n else nan)
+def _var(xp: Any, x: Any, *, dim: Dims, correction: float, keepdim: bool) -> Any:
+    n = count(x.shape, dim)
+    centred = x - _sum(xp, x, dim=dim, keepdim=True) / (n or nan)
     square = xp.real(centred * xp.conj(centred)) if is_complex(xp, x) else centred * centred
-    total = xp.sum(square, axis=where, keepdims=keepdim)
+    total = _sum(xp, square, dim=dim, keepdim=keepdim)
     freedom = max(n - correction, 0)
     return total / freedom if freedom else total / xp.zeros_like(total)
 
 
-def _var_slope(F: Any, x: Any, dim: Any, unbiased: bool | None, correction: float | None) -> Any:
-    """Gradient of the variance: twice the distance from the mean over n − correction."""
-    dim, correction = _legacy(dim, unbiased, correction)
+def _var_slope(F: Any, x: Any, dim: Dims, correction: float) -> Any:
+    """Twice the distance from the mean over n − correction."""
     freedom, mean = count(x.shape, dim) - correction, F.mean(x, dim=dim, keepdim=True)
     return (x - mean) * (2 / freedom) if freedom > 0 else F.where(x == mean, nan, inf)
 
 
-def _std_slope(F: Any, x: Any, y: Any, dim: Any, unbiased: bool | None, keepdim: bool,
-               correction: float | None) -> Any:  # fmt: skip
-    """Gradient of the standard deviation: 0 where all elements are equal, as in PyTorch."""
-    y = restore(F, y, x.shape, None if isinstance(dim, bool) else dim, keepdim)
-    slope = _var_slope(F, x, dim, unbiased, correction) / (F.where(y == 0, 1, y) * 2)
+def _std_slope(F: Any, x: Any, y: Any, dim: Dims, correction: float) -> Any:
+    """0 where all elements are equal, as in PyTorch."""
+    slope = _var_slope(F, x, dim, correction) / (F.where(y == 0, 1, y) * 2)
     return F.where(y == 0, 0, slope)
 
 
-def _climb(F: Any, t: Any, slope: Any, dim: Any, keepdim: bool) -> Any:
-    """Directional derivative of a real reduction along ``t``, from its gradient."""
-    dim = None if isinstance(dim, bool) else dim
-    return F.sum(F.real(F.conj(slope) * t), dim=dim, keepdim=keepdim)
-
-
-def _fall(F: Any, g: Any, slope: Any, dim: Any, keepdim: bool) -> Any:
-    """Cotangent of a real reduction's input, from its gradient."""
-    return restore(F, g, slope.shape, None if isinstance(dim, bool) else dim, keepdim) * slope
-
-
-_SPREAD: list[Sample] = [*_DIMS[:3], (((2, 3),), {"dim": 1, "unbiased": False}),
-                         (((4,),), {"dim": 0, "correction": 2})]  # fmt: skip
-own("var", _var, samples=_SPREAD, order=("x", "dim", "unbiased", "keepdim"),
-    vjp_x=lambda F, g, x, dim, unbiased, keepdim, correction:
-        _fall(F, g, _var_slope(F, x, dim, unbiased, correction), dim, keepdim),
-    jvp=lambda F, x, t_x, dim, unbiased, keepdim, correction:
-        _climb(F, t_x, _var_slope(F, x, dim, unbiased, correction), dim, keepdim))  # fmt: skip
-own("std", lambda xp, x, *, dim=None, unbiased=None, keepdim=False, correction=None: xp.sqrt(
-        _var(xp, x, dim=dim, unbiased=unbiased, keepdim=keepdim, correction=correction)),
-    vjp_x=lambda F, g, x, y, dim, unbiased, keepdim, correction:
-        _fall(F, g, _std_slope(F, x, y, dim, unbiased, keepdim, correction), dim, keepdim),
-    jvp=lambda F, x, y, t_x, dim, unbiased, keepdim, correction:
-        _climb(F, t_x, _std_slope(F, x, y, dim, unbiased, keepdim, correction), dim, keepdim),
-    samples=_SPREAD, order=("x", "dim", "unbiased", "keepdim"))  # fmt: skip
+reducing("_var", _var, _var_slope, real=True)
+reducing("_std", lambda xp, x, *, dim, correction, keepdim: xp.sqrt(
+             _var(xp, x, dim=dim, correction=correction, keepdim=keepdim)),
+         _std_slope, real=True)  # fmt: skip
+for _name in ("var", "std"):
+    composite(_name, _spreading("_" + _name), order=("x", "dim", "unbiased", "keepdim"), samples=[
+        *_DIMS[:3], on((2, 3), dim=1, unbiased=False), on((4,), dim=0, correction=2)])  # fmt: skip
 
 
 # norms ------------------------------------------------------------------------------------------
@@ -257,17 +240,15 @@ def _vector_norm(xp: Any, x: Any, *, ord: float = 2, dim: Dims = None, keepdim: 
     return (xp.sqrt(total) if ord == 2 else total ** (1 / ord)) * scale
 
 
-def _norm_slope(F: Any, x: Any, y: Any, ord: float, dim: Dims, keepdim: bool) -> Any:
-    """Gradient of the norm: of all subgradients at 0 it takes 0; ties of the maximum share."""
-    y = restore(F, y, x.shape, dim, keepdim)
+def _norm_slope(F: Any, x: Any, y: Any, ord: float, dim: Dims) -> Any:
+    """Of all subgradients at 0 it takes 0; ties of the maximum share."""
     if ord == 0:
         return x * 0
     if ord == 1:
         return F.sgn(x)
     size = F.abs(x)
     if ord in (inf, -inf):
-        chosen = F.where(size == y, F.ones_like(size), 0)
-        return F.sgn(x) * (chosen / F.sum(chosen, dim=dim, keepdim=True))
+        return F.sgn(x) * ties(F, size, y, dim)
     safe = F.where(y == 0, 1, y)
     if ord == 2:
         return F.where(y == 0, 0, x / safe)
@@ -286,25 +267,20 @@ def _norm(F: Any, x: Any, p: float | str | None = "fro", dim: Dims = None, keepd
     return F.linalg_vector_norm(x, ord=order, dim=dim, keepdim=keepdim, dtype=dtype)
 
 
-own("linalg.vector_norm", _vector_norm, node="LinalgVectorNormBackward0", kinks={"x": (0.0,)},
-    vjp_x=lambda F, g, x, y, ord, dim, keepdim:
-        _fall(F, g, _norm_slope(F, x, y, ord, dim, keepdim), dim, keepdim),
-    jvp=lambda F, x, y, t_x, ord, dim, keepdim:
-        _climb(F, t_x, _norm_slope(F, x, y, ord, dim, keepdim), dim, keepdim),
-    samples=[*_DIMS[:4], *((((2, 3),), {"ord": p, "dim": 1}) for p in (0, 1, inf, -inf, 3, 0.5))],
-    )  # fmt: skip
-composite("norm", _norm, samples=[(((2, 3),), {}), (((2, 3),), {"p": 3, "dim": 1})])
+reducing("linalg.vector_norm", _vector_norm, _norm_slope, real=True, kinks={"x": (0.0,)},
+         samples=[*_DIMS[:4], *(on((2, 3), ord=p, dim=1) for p in (0, 1, inf, -inf, 3, 0.5))],
+         )  # fmt: skip
+composite("norm", _norm, samples=[on((2, 3)), on((2, 3), p=3, dim=1)])
 
 
 # exponentials -----------------------------------------------------------------------------------
 def _logsumexp(xp: Any, x: Any, *, dim: Dims, keepdim: bool = False) -> Any:
-    where = axes(dim, x.ndim)
-    x = x if is_float(xp, x) else xp.cast(x, get_default_dtype())
+    x = x if _is_floating(xp, x) else xp.cast(x, get_default_dtype())
     if not count(x.shape, dim):
-        return xp.log(xp.sum(x, axis=where, keepdims=keepdim))
+        return xp.log(_sum(xp, x, dim=dim, keepdim=keepdim))
     shift = _top(xp, x, dim=dim)
-    total = xp.log(xp.sum(xp.exp(x - shift), axis=where, keepdims=True)) + shift
-    return total if keepdim else xp.squeeze(total, axis=where)
+    total = xp.log(_sum(xp, xp.exp(x - shift), dim=dim, keepdim=True)) + shift
+    return total if keepdim else xp.squeeze(total, axis=axes(dim, x.ndim))
 
 
 def _top(xp: Any, x: Any, *, dim: Dims) -> Any:
@@ -313,19 +289,17 @@ def _top(xp: Any, x: Any, *, dim: Dims) -> Any:
     return xp.where(xp.isinf(top), 0, top)
 
 
-def _weights(F: Any, x: Any, dim: Dims) -> Any:
+def _weights(F: Any, x: Any, y: Any, dim: Dims) -> Any:  # noqa: ARG001
     """The softmax of x, 0 where all of x is −∞; not from the logarithm of the sum, which has lost a
     digit for each digit of x.
+
+    It asks for y because PyTorch saves that too, and so refuses a backward after a write to it.
     """
     powers = F.exp(x - F._top(x, dim=dim)) if count(x.shape, dim) else x
     total = F.sum(powers, dim=dim, keepdim=True)
-    return powers / F.where(total == 0, 1, total)
+    return F.conj(powers / F.where(total == 0, 1, total))
 
 
 nondiff("_top", _top)
-own("logsumexp", _logsumexp, aliases=("special.logsumexp",), samples=[*_DIMS[1:3], *ONE_DIM],
-    # y: PyTorch saves the result too, and so refuses a backward after a write to it
-    vjp_x=lambda F, g, x, y, dim, keepdim:
-        restore(F, g, x.shape, dim, keepdim) * F.conj(_weights(F, x, dim)),
-    jvp=lambda F, x, t_x, dim, keepdim:
-        F.sum(t_x * _weights(F, x, dim), dim=dim, keepdim=keepdim))  # fmt: skip
+reducing("logsumexp", _logsumexp, _weights, aliases=("special.logsumexp",),
+         samples=[*_DIMS[1:3], *ONE_DIM])  # fmt: skip

@@ -6,14 +6,14 @@ from math import prod
 from typing import Any
 
 from reference_engine.backends.dtypes import dtype
-from reference_engine.ops.dims import axis
-from reference_engine.ops.opdef import Sample, composite, linear, own
-from reference_engine.ops.reduction import cast, put_along, take_along
+from reference_engine.ops.dims import at, axis
+from reference_engine.ops.opdef import composite, linear, on, own
+from reference_engine.ops.reduction import PICKING, cast, put_along, take_along
 
-_DIM: list[Sample] = [(((2, 3),), {"dim": 1}), (((2, 3, 2),), {"dim": -2}), (((),), {"dim": 0}),
-                      (((0, 2),), {"dim": 0})]  # fmt: skip
+_DIM = [on((2, 3), dim=1), on((2, 3, 2), dim=-2), on((), dim=0), on((0, 2), dim=0)]
 
 
+# cumulative -------------------------------------------------------------------------------------
 def _along(verb: str) -> Any:
     def forward(xp: Any, x: Any, *, dim: int, dtype: dtype | None = None) -> Any:
         x = cast(xp, x, dtype)
@@ -22,7 +22,6 @@ def _along(verb: str) -> Any:
     return forward
 
 
-# cumulative -------------------------------------------------------------------------------------
 def back_to_front(F: Any, x: Any, dim: int) -> Any:
     """``x`` reversed along ``dim``."""
     return F.flip(x, dims=(dim,)) if x.ndim else x
@@ -36,10 +35,9 @@ def recurrence(F: Any, b: Any, a: Any, dim: int) -> Any:
     n = b.shape[dim] if b.ndim else 1
     reach = 1
     while reach < n:
-        gap = F.zeros_like(F.narrow(b, dim=dim, start=0, length=reach))
-        earlier = F.cat(gap, F.narrow(b, dim=dim, start=0, length=n - reach), dim=dim)
-        b = b + a * earlier
-        a = a * F.cat(gap, F.narrow(a, dim=dim, start=0, length=n - reach), dim=dim)
+        gap = F.zeros_like(F.narrow(b, dim, 0, reach))
+        b = b + a * F.cat(gap, F.narrow(b, dim, 0, n - reach), dim=dim)
+        a = a * F.cat(gap, F.narrow(a, dim, 0, n - reach), dim=dim)
         reach *= 2
     return b
 
@@ -49,8 +47,7 @@ def shifted(F: Any, x: Any, dim: int, first: Any) -> Any:
     if not x.ndim:
         return first(x)
     n = x.shape[dim]
-    head = first(F.narrow(x, dim=dim, start=0, length=min(n, 1)))
-    return F.cat(head, F.narrow(x, dim=dim, start=0, length=max(n - 1, 0)), dim=dim) if n else x
+    return F.cat(first(F.narrow(x, dim, 0, 1)), F.narrow(x, dim, 0, n - 1), dim=dim) if n else x
 
 
 def _cumprod_vjp(F: Any, g: Any, x: Any, dim: int) -> Any:
@@ -62,38 +59,30 @@ def _cumprod_vjp(F: Any, g: Any, x: Any, dim: int) -> Any:
     return before * back_to_front(F, rest, dim)
 
 
-def _cumprod_jvp(F: Any, x: Any, y: Any, t_x: Any, dim: int) -> Any:
-    return recurrence(F, t_x * shifted(F, y, dim, F.ones_like), x, dim)
-
-
 linear("cumsum", _along("cumulative_sum"), inplace=True, samples=_DIM,
        transpose=lambda F, g, dim: back_to_front(
            F, F.cumsum(back_to_front(F, g, dim), dim=dim), dim))  # fmt: skip
-own(
-    "cumprod",
-    _along("cumulative_prod"),
-    inplace=True,
-    samples=_DIM,
-    vjp_x=_cumprod_vjp,
-    jvp=_cumprod_jvp,
-)
+own("cumprod", _along("cumulative_prod"), inplace=True, samples=_DIM, vjp_x=_cumprod_vjp,
+    jvp=lambda F, x, y, t_x, dim: recurrence(
+        F, t_x * shifted(F, y, dim, F.ones_like), x, dim))  # fmt: skip
 
 
 # softmax ----------------------------------------------------------------------------------------
-def _shift(xp: Any, x: Any, dim: int) -> tuple[Any, Any]:
+def _shift(xp: Any, x: Any, dim: int, dtype: dtype | None) -> tuple[Any, Any]:
     """x less its maximum, and the dimension counted from the front."""
+    x = cast(xp, x, dtype)
     where = axis(dim, x.ndim) if x.ndim else ()
     return (x - xp.max(x, axis=where, keepdims=True) if prod(x.shape) else x), where
 
 
 def _softmax(xp: Any, x: Any, *, dim: int, dtype: dtype | None = None) -> Any:
-    shifted, where = _shift(xp, cast(xp, x, dtype), dim)
+    shifted, where = _shift(xp, x, dim, dtype)
     powers = xp.exp(shifted)
     return powers / xp.sum(powers, axis=where, keepdims=True)
 
 
 def _log_softmax(xp: Any, x: Any, *, dim: int, dtype: dtype | None = None) -> Any:
-    shifted, where = _shift(xp, cast(xp, x, dtype), dim)
+    shifted, where = _shift(xp, x, dim, dtype)
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=where, keepdims=True))
 
 
@@ -124,43 +113,32 @@ def argsort(xp: Any, x: Any, dim: int, descending: bool) -> Any:
     return x.shape[where] - 1 - xp.flip(order, axis=where)
 
 
-def _pick(xp: Any, x: Any, order: Any, dim: int) -> tuple[Any, Any]:
-    if x.ndim == 0:
-        return xp.copy(x), order
-    return xp.take_along_axis(x, order, axis=axis(dim, x.ndim)), order
-
-
 def _sort(xp: Any, x: Any, *, dim: int = -1, descending: bool = False, stable: bool = True) -> Any:
     del stable  # it always is
-    return _pick(xp, x, argsort(xp, x, dim, descending), dim)
+    return _topk(xp, x, k=x.shape[axis(dim, x.ndim)] if x.ndim else 1, dim=dim, largest=descending)
 
 
 def _topk(
     xp: Any, x: Any, *, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
 ) -> Any:
+    del sorted  # it always is
     if not 0 <= k <= (x.shape[axis(dim, x.ndim)] if x.ndim else 1):
         raise RuntimeError(f"topk got k={k} for dimension {dim} of shape {tuple(x.shape)}")
-    del sorted  # it always is
     order = argsort(xp, x, dim, largest)
-    if x.ndim:
-        first = (*(slice(None),) * axis(dim, x.ndim), slice(0, k))
-        order = order[first]
-    return _pick(xp, x, order, dim)
+    if x.ndim == 0:
+        return xp.copy(x), order
+    order = order[at(x.ndim, dim, slice(k))]
+    return xp.take_along_axis(x, order, axis=axis(dim, x.ndim)), order
 
 
-_ORDER: dict[str, Any] = {
-    "outputs": ("values", "indices"), "complex": False, "kinks": "ties",
+_ORDER = PICKING | {
     "vjp_x": lambda F, g_values, indices, x_shape, dim: put_along(
         F, g_values, indices, x_shape, dim, True),
     "jvp": lambda F, indices, t_x, dim: take_along(F, t_x, indices, dim, True),
 }  # fmt: skip
-own("sort", _sort, nodes={"stable": 1}, **_ORDER, samples=[
-    (((2, 3),), {}), (((3, 2),), {"dim": 0, "descending": True}), (((),), {})])  # fmt: skip
-own("topk", _topk, **_ORDER, samples=[
-    (((2, 4),), {"k": 2}), (((4, 2),), {"k": 3, "dim": 0, "largest": False})])  # fmt: skip
-composite(
-    "argsort",
-    lambda F, x, dim=-1, descending=False: F.sort(x, dim=dim, descending=descending)[1],
-    complex=False,
-)
+own("sort", _sort, nodes={"stable": 1}, samples=[
+    on((2, 3)), on((3, 2), dim=0, descending=True), on(())], **_ORDER)  # fmt: skip
+own("topk", _topk, samples=[on((2, 4), k=2), on((4, 2), k=3, dim=0, largest=False)], **_ORDER)
+composite("argsort", lambda F, x, dim=-1, descending=False: F.sort(
+    x, dim=dim, descending=descending)[1], complex=False)  # fmt: skip
 composite("msort", lambda F, x: F.sort(x, dim=0)[0], complex=False)

@@ -14,9 +14,9 @@ from reference_engine.ops.reduction import (
     ONE_DIM,
     is_complex,
     put_along,
+    reducing,
     take_along,
-    ties_jvp,
-    ties_vjp,
+    ties,
 )
 from reference_engine.ops.scan import argsort, back_to_front, recurrence, shifted
 
@@ -104,10 +104,9 @@ def _mode(xp: Any, x: Any, *, dim: int = -1, keepdim: bool = False) -> Any:
 
 
 own("mode", _mode, samples=ONE_DIM, **_PICKED)
-own("_median_of_all", lambda xp, x, *, rank, dim=None, keepdim=False: _ranked(
-        xp, xp.reshape(x, (-1,)), rank=rank, dim=0, keepdim=False)[0] if x.size else x.sum() / 0,
-    vjp_x=ties_vjp, jvp=ties_jvp, complex=False, kinks="ties", node="MedianBackward0"
-    )  # fmt: skip
+reducing("_median_of_all", lambda xp, x, *, rank, dim=None, keepdim=False: _ranked(
+         xp, xp.reshape(x, (-1,)), rank=rank, dim=0, keepdim=False)[0] if x.size else x.sum() / 0,
+         ties, complex=False, kinks="ties", node="MedianBackward0")  # fmt: skip
 
 
 def _median(rank: str) -> Any:
