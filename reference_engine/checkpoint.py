@@ -1,8 +1,8 @@
 """Checkpoints: a part of a graph keeps no values, but computes them again when backward needs them.
 
 Chen et al. 2016, "Training deep nets with sublinear memory cost". Without re-entrance, hooks take
-the place of what the part's nodes save; re-entrant, the part is one node that runs a backward of
-its own.
+the place of what the part's nodes save; re-entrant, the part is one custom Function that runs a
+backward of its own.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from itertools import pairwise
+from os.path import dirname
+from traceback import extract_stack
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary, ref
 
@@ -19,11 +21,14 @@ from reference_engine.backends.base import BACKENDS
 from reference_engine.backward import backward
 from reference_engine.function import Function
 from reference_engine.modes import MODES, enable_grad
-from reference_engine.saved_tensors import pack, saved_tensors_hooks, unpack
+from reference_engine.saved_tensors import saved_tensors_hooks
 from reference_engine.tensor import Tensor, from_raw
 
 Run: TypeAlias = "Callable[..., Any]"
 Contexts: TypeAlias = "tuple[AbstractContextManager[Any], AbstractContextManager[Any]]"
+
+
+_HERE = dirname(__file__)
 
 
 class CheckpointError(RuntimeError):
@@ -34,18 +39,27 @@ class _Stop(Exception):
     """Everything that a recomputation is for has been computed."""
 
 
-#: what ``set_checkpoint_early_stop`` says, innermost last
-_early_stop: list[bool] = []
+#: what context managers say in place of an argument; None defers to it
+_overrides: dict[str, bool | None] = {"early_stop": None, "debug": None}
 
 
 @contextmanager
-def set_checkpoint_early_stop(enable: bool) -> Iterator[None]:
-    """Whether the checkpoints made inside stop a recomputation once all saved values are there."""
-    _early_stop.append(enable)
+def _override(option: str, value: bool | None) -> Iterator[None]:
+    before, _overrides[option] = _overrides[option], value
     try:
         yield
     finally:
-        _early_stop.pop()
+        _overrides[option] = before
+
+
+def set_checkpoint_early_stop(enable: bool) -> AbstractContextManager[None]:
+    """Whether the checkpoints made inside stop a recomputation once all saved values are there."""
+    return _override("early_stop", enable)
+
+
+def set_checkpoint_debug_enabled(enabled: bool | None) -> AbstractContextManager[None]:
+    """Whether the checkpoints made inside have ``debug`` on; None leaves that to each."""
+    return _override("debug", enabled)
 
 
 def noop_context_fn() -> Contexts:
@@ -54,24 +68,19 @@ def noop_context_fn() -> Contexts:
 
 
 def checkpoint(
-    function: Run,
-    *args: Any,
-    use_reentrant: bool | None = None,
-    context_fn: Callable[[], Contexts] = noop_context_fn,
-    determinism_check: str = "default",
-    debug: bool = False,
-    early_stop: bool = True,
-    **kwargs: Any,
-) -> Any:
+    function: Run, *args: Any, use_reentrant: bool | None = None,
+    context_fn: Callable[[], Contexts] = noop_context_fn, determinism_check: str = "default",
+    debug: bool = False, early_stop: bool = True, **kwargs: Any,
+) -> Any:  # fmt: skip
     """``function(*args, **kwargs)``, which is run again in backward instead of saving its values.
 
     ``preserve_rng_state=False`` spares restoring the random generators for that. ``context_fn``
     gives a context for either run. CheckpointError in backward when the second run saves other
-    values than the first (with ``determinism_check="none"``, only another number of them).
+    values than the first (with ``determinism_check="none"``, only another number of them), with
+    ``debug`` listing what both runs saved, and where.
 
     With ``use_reentrant``, gradients flow only to tensors among ``args`` themselves, and only in a
-    backward without ``inputs=``, else RuntimeError. ``debug`` changes nothing: errors always say
-    which value differs.
+    backward without ``inputs=``, else RuntimeError. ValueError for options that do not go together.
     """
     preserve = kwargs.pop("preserve_rng_state", True)
     if _told("checkpoint", use_reentrant):
@@ -80,90 +89,71 @@ def checkpoint(
         if context_fn is not noop_context_fn or debug:
             raise ValueError("context_fn and debug need use_reentrant=False")
         if not any(isinstance(x, Tensor) and x.requires_grad for x in args):
-            warnings.warn(
-                "no argument of a re-entrant checkpoint requires grad, so nothing in it will",
-                UserWarning,
-                stacklevel=2,
-            )
+            _warn("no argument of a re-entrant checkpoint requires grad, so nothing in it will", 3)
         return CheckpointFunction.apply(function, preserve, *args)
+    stated = {"early_stop": early_stop, "debug": debug}
+    stated |= {option: value for option, value in _overrides.items() if value is not None}
+    if stated["debug"] and context_fn is not noop_context_fn:
+        raise ValueError("debug=True cannot be had with a context_fn of your own; leave one out")
     if determinism_check not in ("default", "none"):
         raise ValueError(f"determinism_check is 'default' or 'none', got {determinism_check!r}")
     first, again = context_fn()
     if not MODES.recording:
         return function(*args, **kwargs)
-    frame = _Frame(partial(function, **kwargs), args, again, preserve)
-    frame.checks = determinism_check == "default"
-    frame.stops_early = _early_stop[-1] if _early_stop else early_stop
+    run = CheckpointFunction._node_class()
+    _remember(run, partial(function, **kwargs), preserve, args)
+    run.keep()
+    frame = _Frame(run, again, checks=determinism_check == "default", **stated)
     with saved_tensors_hooks(frame.pack, frame.unpack), first:
         return function(*args, **kwargs)
 
 
 def _told(name: str, use_reentrant: bool | None) -> bool:
     if use_reentrant is None:
-        warnings.warn(
-            f"{name} was not told use_reentrant; say False, or True as it was at first",
-            UserWarning,
-            stacklevel=3,
-        )
+        _warn(f"{name} was not told use_reentrant; say False, or True as it was at first", 4)
     return use_reentrant is None or use_reentrant
 
 
-class _Randomness:
-    """The states of all random generators."""
+def _warn(text: str, level: int) -> None:
+    warnings.warn(text, UserWarning, stacklevel=level)
 
-    def __init__(self) -> None:
-        self._states = {b: b.rng_state() for b in BACKENDS.values() if not b.batched}
 
-    def restore(self) -> None:
-        for backend, state in self._states.items():
+# running again ------------------------------------------------------------------------------------
+def _remember(ctx: Any, function: Run, preserve: bool, args: Sequence[Any]) -> None:
+    """Saves what a run can be repeated with: tensors as a custom Function does, so that they are
+    version-checked, or packed by an outer checkpoint.
+    """
+    ctx.function, ctx.args = function, [None if isinstance(x, Tensor) else x for x in args]
+    backends = [b for b in BACKENDS.values() if preserve and not b.batched]
+    ctx.randomness = {backend: backend.rng_state() for backend in backends}
+    ctx.save_for_backward(*(x if isinstance(x, Tensor) else None for x in args))
+
+
+@contextmanager
+def _repeated(ctx: Any) -> Iterator[list[Any]]:
+    """The arguments, for a recorded run in which the random generators are as they were."""
+    found = [
+        x if saved is None else _leaf(saved)
+        for x, saved in zip(ctx.args, ctx.saved_tensors, strict=True)
+    ]
+    before = {backend: backend.rng_state() for backend in ctx.randomness}
+    for backend, state in ctx.randomness.items():
+        backend.set_rng_state(state)
+    try:
+        with enable_grad():
+            yield found
+    finally:
+        for backend, state in before.items():
             backend.set_rng_state(state)
 
 
-class _Again:
-    """What a run can be repeated with. Its tensors wait as saved values do: version-checked, or
-    packed by an outer checkpoint.
-    """
-
-    def __init__(self, args: Sequence[Any], preserve: bool) -> None:
-        self._randomness = _Randomness() if preserve else None
-        self._args = [None if isinstance(x, Tensor) else x for x in args]
-        self._places = [i for i, x in enumerate(args) if isinstance(x, Tensor)]
-        self._tracked = [args[i].requires_grad for i in self._places]
-        flat: list[Any] = []
-        for i in self._places:
-            x = args[i]
-            flat += (x._raw, x._storage, None if x.is_inference() else x._storage.version)
-        self._saved = pack(tuple(flat))
-
-    @contextmanager
-    def repeated(self) -> Iterator[list[Any]]:
-        """The arguments, for a recorded run in which the random generators are as they were."""
-        leaves = self._leaves()
-        before = _Randomness()
-        try:
-            if self._randomness is not None:
-                self._randomness.restore()
-            with enable_grad():
-                yield leaves
-        finally:
-            if self._randomness is not None:
-                before.restore()
-
-    def _leaves(self) -> list[Any]:
-        """The arguments again, cut off from what they were computed from."""
-        found, saved = list(self._args), unpack(self._saved)
-        for place, i in enumerate(self._places):
-            raw, storage, version = saved[3 * place : 3 * place + 3]
-            if version is not None and storage.version != version:
-                raise RuntimeError(
-                    f"argument {i} of a checkpoint, of shape {list(raw.shape)}, has been modified "
-                    "in place since, so that the checkpoint cannot run again; modify a clone()"
-                )
-            leaf = found[i] = from_raw(raw, storage)
-            if self._tracked[place]:  # as requires_grad_, which a func transform would refuse
-                leaf._extras()
-                leaf._tracked = True
-        return found
+def _leaf(x: Tensor) -> Tensor:
+    """An argument again, cut off from what it was computed from."""
+    leaf = from_raw(x._raw, x._storage)
+    if x.requires_grad:  # as requires_grad_, which a func transform would refuse
+        leaf._extras()
+        leaf._tracked = True
+    return leaf
 
 
 class _Holder:
@@ -171,28 +161,41 @@ class _Holder:
 
     __slots__ = ("__weakref__", "about")
 
-    def __init__(self, x: Tensor) -> None:
-        self.about = (list(x.shape), x.dtype, str(x.device))
+    def __init__(self, about: tuple[Any, ...]) -> None:
+        self.about = about
 
 
 class _Frame:
     """One run of a checkpoint, and what has been computed again for it."""
 
-    checks: bool
-    stops_early: bool
-
     def __init__(
-        self, run: Run, args: Sequence[Any], again: AbstractContextManager[Any], preserve: bool
-    ) -> None:
-        self._run, self._context = run, again
-        self._again = _Again(args, preserve)
+        self, run: Any, context: AbstractContextManager[Any], *, checks: bool, early_stop: bool,
+        debug: bool,
+    ) -> None:  # fmt: skip
+        self._run, self._context = run, context
+        self._checks, self._stops_early = checks, early_stop
         self._holders: list[ref[_Holder]] = []
+        #: with ``debug``, a line for each value that the first run and the latest saved
+        self._lines: tuple[list[str], list[str]] | None = ([], []) if debug else None
         #: backward run -> what it has found and not used yet
         self._found: WeakKeyDictionary[Any, dict[_Holder, Tensor]] = WeakKeyDictionary()
 
+    def _about(self, x: Tensor, again: bool) -> tuple[Any, ...]:
+        about = (list(x.shape), x.dtype, str(x.device))
+        if self._lines is not None:
+            frames = [f for f in extract_stack() if not f.filename.startswith(_HERE)]
+            self._lines[again].append(f"{about}, at {frames[-1].filename}:{frames[-1].lineno}")
+        return about
+
+    def _error(self, difference: str) -> CheckpointError:
+        text = f"{difference}; a checkpoint must do the same when it runs again"
+        for run, lines in zip(("at first", "again"), self._lines or (), strict=False):
+            text += "\n".join([f"\nsaved {run}:", *lines])
+        return CheckpointError(text)
+
     def pack(self, x: Tensor) -> _Holder:
         """Keeps a place for a value instead of the value."""
-        holder = _Holder(x)
+        holder = _Holder(self._about(x, again=False))
         self._holders.append(ref(holder))
         return holder
 
@@ -213,36 +216,30 @@ class _Frame:
 
     def _recompute(self) -> dict[_Holder, Tensor]:
         found: dict[_Holder, Tensor] = {}
-        count = 0
+        count, due = 0, len(self._holders)
+        if self._lines is not None:
+            self._lines[True].clear()
 
         def keep(x: Tensor) -> Tensor:
             nonlocal count
-            if count >= len(self._holders):
-                raise CheckpointError(
-                    f"a checkpoint saved more than {len(self._holders)} values when it ran again; "
-                    "it must do the same as at first"
-                )
+            about = self._about(x, again=True)
+            if count >= due:
+                raise self._error(f"more than {due} values were saved")
             holder = self._holders[count]()
-            count += 1
             if holder is not None:
                 found[holder] = x.detach()
-                if self.checks and holder.about != _Holder(x).about:
-                    raise CheckpointError(
-                        f"value {count - 1} of a checkpoint was {holder.about}, and when it ran "
-                        f"again {_Holder(x).about}; it must do the same as at first"
-                    )
-            if self.stops_early and count == len(self._holders):
+                if self._checks and holder.about != about:
+                    raise self._error(f"value {count} was {holder.about} at first, then {about}")
+            count += 1
+            if self._stops_early and count == due:
                 raise _Stop
             return x.detach()
 
         hooks = saved_tensors_hooks(keep, lambda x: x)
-        with suppress(_Stop), self._again.repeated() as args, hooks, self._context:
-            self._run(*args)
-        if count != len(self._holders):
-            raise CheckpointError(
-                f"a checkpoint saved {len(self._holders)} values, and {count} when it ran again; "
-                "it must do the same as at first"
-            )
+        with suppress(_Stop), _repeated(self._run) as args, hooks, self._context:
+            self._run.function(*args)
+        if count != due:
+            raise self._error(f"{due} values were saved at first, then {count}")
         return found
 
 
@@ -252,8 +249,7 @@ class CheckpointFunction(Function):
     @staticmethod
     def forward(ctx: Any, function: Run, preserve: bool, *args: Any) -> Any:
         """Runs the function, unrecorded."""
-        ctx.function = function
-        ctx.again = _Again(args, preserve)
+        _remember(ctx, function, preserve, args)
         return function(*args)
 
     @staticmethod
@@ -264,14 +260,10 @@ class CheckpointFunction(Function):
                 "a re-entrant checkpoint works neither with autograd.grad nor with "
                 "backward(inputs=...); use backward() without inputs, or use_reentrant=False"
             )
-        with ctx.again.repeated() as leaves:
+        with _repeated(ctx) as leaves:
             made = ctx.function(*leaves)
-        outputs = made if isinstance(made, tuple) else (made,)
-        pairs = [
-            (y, g)
-            for y, g in zip(outputs, grads, strict=True)
-            if isinstance(y, Tensor) and y.requires_grad
-        ]
+        outputs = zip(made if isinstance(made, tuple) else (made,), grads, strict=True)
+        pairs = [(y, g) for y, g in outputs if isinstance(y, Tensor) and y.requires_grad]
         if not pairs:
             raise RuntimeError(
                 "no output of a checkpointed function requires grad; it needs no checkpoint"
@@ -309,5 +301,5 @@ def checkpoint_sequential(
 
 __all__ = [
     "CheckpointError", "CheckpointFunction", "checkpoint", "checkpoint_sequential",
-    "noop_context_fn", "set_checkpoint_early_stop",
+    "noop_context_fn", "set_checkpoint_debug_enabled", "set_checkpoint_early_stop",
 ]  # fmt: skip

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
+
+import pytest
 
 from tests.reference_engine.outcome import Scenarios
 from tests.reference_engine.test_checkpoint import Counted, assert_alike, kept, leaf, reentrant
@@ -223,6 +225,26 @@ def saved_tensors_read_twice_in_one_backward_are_refused(lib: Any) -> Any:
 
 
 @scenario
+def debug_refuses_reentrance_and_contexts_of_one_s_own(lib: Any) -> Any:
+    found = []
+    for way, more in ((reentrant, {}), (kept, {"context_fn": lambda: None})):
+        try:
+            way(lib, Counted(), leaf(lib), debug=True, **more)
+        except ValueError:
+            found.append("refused")
+    return found
+
+
+@scenario
+def the_context_manager_decides_about_debug_first(lib: Any) -> Any:
+    x, stated = leaf(lib), lib.utils.checkpoint.set_checkpoint_debug_enabled
+    with stated(False):
+        kept(lib, Counted(), x, debug=True, context_fn=lambda: (nullcontext(), nullcontext()))
+    with stated(None), stated(True):
+        kept(lib, Counted(), x, context_fn=lambda: (nullcontext(), nullcontext()))
+
+
+@scenario
 def a_sequence_refuses_unknown_keywords(lib: Any) -> Any:
     sequential = lib.utils.checkpoint.checkpoint_sequential
     return sequential([lib.sin], 1, leaf(lib), use_reentrant=False, odd=1)
@@ -237,3 +259,14 @@ def a_sequence_refuses_more_segments_than_steps(lib: Any) -> Any:
 @scenario.each()
 def test_a_misused_checkpoint_behaves_as_in_torch(engine: Any, scenario: Any) -> None:
     assert_alike(scenario, engine)
+
+
+def test_debug_says_what_both_runs_saved_and_where(engine: Any) -> None:
+    f = Changing(lambda x: x.sin().exp(), lambda x: x.exp())
+    y = kept(engine, f, leaf(engine), debug=True)
+    with pytest.raises(engine.utils.checkpoint.CheckpointError) as caught:
+        y.sum().backward()
+    said, *lines = str(caught.value).splitlines()
+    assert "2 values were saved at first, then 1" in said
+    assert [line.split(" ")[0] for line in lines] == ["saved", "([3],", "([3],", "saved", "([3],"]
+    assert lines[1].rpartition(":")[0].endswith("test_checkpoint_misuse.py")
