@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from reference_engine.ops.dims import axes, axis, broadcast_shapes
-from reference_engine.ops.opdef import Sample, composite, linear
+import numpy as np
 
-_MATRIX: list[Sample] = [(((2, 3),), {})]
+from reference_engine.backends.numpy_backend import NUMPY
+from reference_engine.ops.dims import at, axes, axis, broadcast_shapes
+from reference_engine.ops.opdef import Sample, composite, linear, on
+
+_MATRIX = [on((2, 3))]
 
 
-def _samples(*params: dict[str, Any], shape: tuple[int, ...] = (2, 3, 4)) -> list[Sample]:
-    return [((shape,), p) for p in params]
+def _cube(*params: dict[str, Any]) -> list[Sample]:
+    return [on((2, 3, 4), **p) for p in params]
 
 
 # the same elements in another shape ---------------------------------------------------------------
@@ -37,18 +40,6 @@ def _reshape(F: Any, x: Any, shape: Sequence[int]) -> Any:
         return F._unsafe_view(F.clone(x), shape=_resolved(shape, x.shape))
 
 
-linear("view", lambda xp, x, *, shape: xp.view(x, _resolved(shape, tuple(x.shape))), view=True,
-       transpose=lambda F, g, x_shape: F.reshape(g, shape=x_shape), order=("x", "*shape"),
-       samples=_samples({"shape": (6, 4)}, {"shape": (-1,)}))  # fmt: skip
-# the copy that reshape makes is nobody's view
-linear("_unsafe_view", lambda xp, x, *, shape: xp.view(x, shape), node="UnsafeViewBackward0",
-       transpose=lambda F, g, x_shape: F.reshape(g, shape=x_shape))  # fmt: skip
-composite("reshape", _reshape, order=("x", "*shape"), samples=_samples({"shape": (4, -1)}))
-composite("view_as", lambda F, x, other: F.view(x, shape=tuple(other.shape)))
-composite("reshape_as", lambda F, x, other: F.reshape(x, shape=tuple(other.shape)))
-composite("ravel", lambda F, x: F.reshape(x, shape=(-1,)), samples=_MATRIX)
-
-
 def _flatten(F: Any, x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     first, last = axis(start_dim, x.ndim), axis(end_dim, x.ndim)
     if first > last:
@@ -56,7 +47,7 @@ def _flatten(F: Any, x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     if first == last and x.ndim:
         return x
     shape = tuple(x.shape)
-    return F.reshape(x, shape=(*shape[:first], prod(shape[first : last + 1]), *shape[last + 1 :]))
+    return F.reshape(x, (*shape[:first], prod(shape[first : last + 1]), *shape[last + 1 :]))
 
 
 def _unflatten(F: Any, x: Any, dim: int, sizes: Sequence[int]) -> Any:
@@ -65,8 +56,21 @@ def _unflatten(F: Any, x: Any, dim: int, sizes: Sequence[int]) -> Any:
     return F.view(x, shape=(*shape[:where], *inner, *shape[where + 1 :]))
 
 
-composite("flatten", _flatten, samples=_samples({}, {"start_dim": 1}))
-composite("unflatten", _unflatten, samples=_samples({"dim": 2, "sizes": (2, -1)}))
+def _back(F: Any, g: Any, x_shape: Sequence[int]) -> Any:
+    return F.reshape(g, x_shape)
+
+
+linear("view", lambda xp, x, *, shape: xp.view(x, _resolved(shape, tuple(x.shape))), view=True,
+       transpose=_back, order=("x", "*shape"), samples=_cube({"shape": (6, 4)}, {"shape": (-1,)})
+       )  # fmt: skip
+# the copy that reshape makes is nobody's view
+linear("_unsafe_view", lambda xp, x, *, shape: xp.view(x, shape), transpose=_back)
+composite("reshape", _reshape, order=("x", "*shape"), samples=_cube({"shape": (4, -1)}))
+composite("view_as", lambda F, x, other: F.view(x, shape=tuple(other.shape)))
+composite("reshape_as", lambda F, x, other: F.reshape(x, tuple(other.shape)))
+composite("ravel", lambda F, x: F.reshape(x, (-1,)), samples=_MATRIX)
+composite("flatten", _flatten, samples=_cube({}, {"start_dim": 1}))
+composite("unflatten", _unflatten, samples=_cube({"dim": 2, "sizes": (2, -1)}))
 
 
 # the order of dimensions --------------------------------------------------------------------------
@@ -91,11 +95,9 @@ def _swap(xp: Any, x: Any, *, dim0: int, dim1: int) -> Any:
 
 
 def _movedim(F: Any, x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
-    sources = [axis(d, x.ndim) for d in ((source,) if isinstance(source, int) else source)]
-    ends = [
-        axis(d, x.ndim) for d in ((destination,) if isinstance(destination, int) else destination)
-    ]
-    order: list[int] = [d for d in range(x.ndim) if d not in sources]
+    sources, ends = ([axis(d, x.ndim) for d in ((dims,) if isinstance(dims, int) else dims)]
+                     for dims in (source, destination))  # fmt: skip
+    order = [d for d in range(x.ndim) if d not in sources]
     for end, d in sorted(zip(ends, sources, strict=True)):
         order.insert(end, d)
     return F.permute(x, dims=tuple(order))
@@ -108,20 +110,19 @@ def _t(xp: Any, x: Any) -> Any:
 
 
 linear("permute", _permute, transpose=lambda F, g, dims: F.permute(g, dims=_inverse(dims)),
-       view=True,
-       order=("x", "*dims"), samples=_samples({"dims": (2, 0, 1)}, {"dims": (-1, 0, 1)})
+       view=True, order=("x", "*dims"), samples=_cube({"dims": (2, 0, 1)}, {"dims": (-1, 0, 1)})
        )  # fmt: skip
 linear("transpose", _swap, transpose=lambda F, g, dim0, dim1: F.transpose(g, dim0=dim0, dim1=dim1),
-       view=True, aliases=("swapaxes", "swapdims"), samples=_samples({"dim0": 0, "dim1": -1})
+       view=True, aliases=("swapaxes", "swapdims"), samples=_cube({"dim0": 0, "dim1": -1})
        )  # fmt: skip
-linear("t", _t, transpose=lambda F, g: F.t(g), view=True, samples=[*_MATRIX, (((3,),), {})])
+linear("t", _t, transpose=lambda F, g: F.t(g), view=True, samples=[*_MATRIX, on((3,))])
 composite("movedim", _movedim, aliases=("moveaxis",),
-          samples=_samples({"source": 0, "destination": -1}))  # fmt: skip
+          samples=_cube({"source": 0, "destination": -1}))  # fmt: skip
 composite("T", lambda F, x: F.permute(x, dims=tuple(reversed(range(x.ndim)))), methods=())
 composite("mT", lambda F, x: F.transpose(x, dim0=-2, dim1=-1), methods=(), samples=_MATRIX)
 composite("H", lambda F, x: F.conj(F.t(x)), methods=(), samples=_MATRIX)
-composite("mH", lambda F, x: F.conj(F.transpose(x, dim0=-2, dim1=-1)), methods=(), samples=_MATRIX)
-composite("adjoint", lambda F, x: F.conj(F.transpose(x, dim0=-2, dim1=-1)), samples=_MATRIX)
+composite("mH", lambda F, x: F.conj(F.mT(x)), methods=(), samples=_MATRIX)
+composite("adjoint", lambda F, x: F.conj(F.mT(x)), samples=_MATRIX)
 
 
 # dimensions of size 1 -----------------------------------------------------------------------------
@@ -132,38 +133,28 @@ def _squeeze(xp: Any, x: Any, *, dim: int | Sequence[int] | None = None) -> Any:
 
 def _expand(xp: Any, x: Any, *, size: Sequence[int]) -> Any:
     lead = len(size) - x.ndim
-    if lead < 0 or any(n == -1 for n in size[:lead]):
-        raise RuntimeError(f"expand to {list(size)} does not fit a tensor of shape {list(x.shape)}")
-    sizes = tuple(x.shape[d] if n == -1 else n for d, n in enumerate(size, -lead))
-    if any(old not in (1, n) for old, n in zip(x.shape, sizes[lead:], strict=True)):
+    old = (*(-1,) * lead, *x.shape)
+    sizes = tuple(o if n == -1 else n for o, n in zip(old, size, strict=False))
+    if lead < 0 or -1 in sizes or any(o not in (-1, 1, n) for o, n in zip(old, sizes, strict=True)):
         raise RuntimeError(f"expand to {list(size)} does not fit a tensor of shape {list(x.shape)}")
     return xp.expand(x, sizes)
 
 
 linear("unsqueeze", lambda xp, x, *, dim: xp.expand_dims(x, axis=axis(dim, x.ndim + 1)), view=True,
-       transpose=lambda F, g, x_shape: F.reshape(g, shape=x_shape),
-       samples=_samples({"dim": 0}, {"dim": -1}, {"dim": 1}))  # fmt: skip
-linear("squeeze", _squeeze, transpose=lambda F, g, x_shape: F.reshape(g, shape=x_shape), view=True,
+       transpose=_back, samples=_cube({"dim": 0}, {"dim": -1}, {"dim": 1}))  # fmt: skip
+linear("squeeze", _squeeze, transpose=_back, view=True,
        nodes={"dim": lambda dim: 1 if isinstance(dim, int) else 2},
-       samples=_samples({}, {"dim": 0}, {"dim": (0, -1)}, {"dim": 1}, shape=(1, 3, 1)))  # fmt: skip
+       samples=[on((1, 3, 1)), *(on((1, 3, 1), dim=d) for d in (0, (0, -1), 1))])  # fmt: skip
 # a cotangent of the expanded shape is summed where it meets the input's shape
 linear("expand", _expand, transpose=lambda F, g: g, view=True, order=("x", "*size"),
-       samples=_samples({"size": (2, 3, 4)}, {"size": (5, -1, 4)}, shape=(3, 1)))  # fmt: skip
+       samples=[on((3, 1), size=(2, 3, 4)), on((3, 1), size=(5, -1, 4))])  # fmt: skip
 composite("broadcast_to", lambda F, x, size: F.expand(x, size=tuple(size)))
 composite("expand_as", lambda F, x, other: F.expand(x, size=tuple(other.shape)))
-
-
-def _broadcast_tensors(F: Any, *xs: Any) -> Any:
-    shape = broadcast_shapes(*(tuple(x.shape) for x in xs))
-    return tuple(F.expand(x, size=shape) for x in xs)
+composite("broadcast_tensors", lambda F, *xs: tuple(F.expand(x, size=shape) for shape in (
+    broadcast_shapes(*(tuple(x.shape) for x in xs)),) for x in xs), methods=())  # fmt: skip
 
 
 # parts --------------------------------------------------------------------------------------------
-def _at(ndim: int, dim: int, index: int | slice) -> tuple[Any, ...]:
-    """The index for one dimension; its ``...`` keeps what NumPy would make a scalar an array."""
-    return (*(slice(None),) * axis(dim, ndim), index, ...)
-
-
 def _place(xp: Any, g: Any, *, size: Sequence[int], index: Any) -> Any:
     out = xp.zeros(tuple(size), dtype=g.dtype, device=g.device)
     out[index] = g
@@ -176,14 +167,14 @@ def _select(_xp: Any, x: Any, *, dim: int, index: int) -> Any:
     n = x.shape[axis(dim, x.ndim)]
     if not -n <= index < n:
         raise IndexError(f"index {index} is out of range for dimension {dim} of size {n}")
-    return x[_at(x.ndim, dim, index % n)]
+    return x[at(x.ndim, dim, index % n)]
 
 
 def _slice(_xp: Any, x: Any, *, dim: int = 0, start: int | None = None, end: int | None = None,
            step: int = 1) -> Any:  # fmt: skip
     if step < 1:
         raise ValueError(f"a slice needs a step of at least 1, got {step}; use flip")
-    return x[_at(x.ndim, dim, slice(start, end, step))]
+    return x[at(x.ndim, dim, slice(start, end, step))]
 
 
 def _narrow(F: Any, x: Any, dim: int, start: Any, length: int) -> Any:
@@ -196,48 +187,39 @@ def _narrow(F: Any, x: Any, dim: int, start: Any, length: int) -> Any:
     return F.slice(x, dim=dim, start=first, end=first + length)
 
 
+def _unfold(xp: Any, x: Any, *, dimension: int, size: int, step: int) -> Any:
+    if not x.ndim:
+        return xp.view(x, (1,))
+    where = axis(dimension, x.ndim)
+    windows = xp.sliding_windows(xp.moveaxis(x, where, -1), (size,), (step,), (1,))
+    return xp.moveaxis(windows, -2, where)
+
+
+def _refold(F: Any, g: Any, x_shape: Any, dimension: int, size: int, step: int) -> Any:
+    """Every window's elements added up where they came from."""
+    numbers = np.arange(prod(x_shape)).reshape(x_shape)
+    windows = _unfold(NUMPY, numbers, dimension=dimension, size=size, step=step)
+    return F._untake(g, F._numbers_of(g, values=windows), size=x_shape)
+
+
 linear("_place", _place, transpose=lambda F, g, index: F._pick(g, index=index))
 linear("_pick", lambda xp, x, *, index: x[index], view=True,
        transpose=lambda F, g, x_shape, index: F._place(g, size=x_shape, index=index))  # fmt: skip
 linear("select", _select, view=True,
        transpose=lambda F, g, x_shape, dim, index: F._place(
-           g, size=x_shape, index=_at(len(x_shape), dim, index)),
-       samples=_samples({"dim": 1, "index": 2}, {"dim": -1, "index": -1}))  # fmt: skip
-linear("slice", _slice, view=True, methods=(), samples=_samples({"dim": 2, "start": 1, "step": 2}),
+           g, size=x_shape, index=at(len(x_shape), dim, index)),
+       samples=_cube({"dim": 1, "index": 2}, {"dim": -1, "index": -1}))  # fmt: skip
+linear("slice", _slice, view=True, methods=(), samples=_cube({"dim": 2, "start": 1, "step": 2}),
        transpose=lambda F, g, x_shape, dim, start, end, step: F._place(
-           g, size=x_shape, index=_at(len(x_shape), dim, slice(start, end, step))))  # fmt: skip
-composite("narrow", _narrow, samples=_samples({"dim": 1, "start": 1, "length": 2}))
-
-
-def _unfold(xp: Any, x: Any, *, dimension: int, size: int, step: int) -> Any:
-    where = axis(dimension, x.ndim)
-    if not x.ndim:
-        return xp.view(x, (1,))
-    order = [*(d for d in range(x.ndim) if d != where), where]
-    windows = xp.sliding_windows(xp.permute_dims(x, tuple(order)), (size,), (step,), (1,))
-    back = [*range(where), x.ndim - 1, *range(where, x.ndim - 1), x.ndim]
-    return xp.permute_dims(windows, tuple(back))
-
-
-def _refold(F: Any, g: Any, x_shape: Any, dimension: int, size: int, step: int) -> Any:
-    """Every window's elements added up where they came from."""
-    if not x_shape:
-        return F.reshape(g, shape=())
-    where = axis(dimension, len(x_shape))
-    total = F.zeros_of(g, size=x_shape)
-    for i in range(size):
-        index = _at(len(x_shape), where, slice(i, i + (g.shape[where] - 1) * step + 1, step))
-        total = total + F._place(F.select(g, dim=-1, index=i), size=x_shape, index=index)
-    return total
-
-
-linear("unfold", _unfold, transpose=_refold, view=True, methods=("unfold",), samples=_samples(
+           g, size=x_shape, index=at(len(x_shape), dim, slice(start, end, step))))  # fmt: skip
+composite("narrow", _narrow, samples=_cube({"dim": 1, "start": 1, "length": 2}))
+linear("unfold", _unfold, transpose=_refold, view=True, methods=("unfold",), samples=_cube(
     {"dimension": 2, "size": 2, "step": 1}, {"dimension": 1, "size": 2, "step": 3}))  # fmt: skip
 
 
 # several parts ------------------------------------------------------------------------------------
 def _unbind(_xp: Any, x: Any, *, dim: int = 0) -> Any:
-    return tuple(x[_at(x.ndim, dim, i)] for i in range(x.shape[axis(dim, x.ndim)]))
+    return tuple(x[at(x.ndim, dim, i)] for i in range(x.shape[axis(dim, x.ndim)]))
 
 
 def _split_sizes(_xp: Any, x: Any, *, split_sizes: Sequence[int], dim: int = 0) -> Any:
@@ -246,7 +228,7 @@ def _split_sizes(_xp: Any, x: Any, *, split_sizes: Sequence[int], dim: int = 0) 
         raise RuntimeError(f"split into {list(split_sizes)} does not fill a dimension of size {n}")
     ends = [sum(split_sizes[: i + 1]) for i in range(len(split_sizes))]
     return tuple(
-        x[_at(x.ndim, dim, slice(e - s, e))] for e, s in zip(ends, split_sizes, strict=True)
+        x[at(x.ndim, dim, slice(e - s, e))] for e, s in zip(ends, split_sizes, strict=True)
     )
 
 
@@ -265,41 +247,35 @@ def _split(F: Any, x: Any, split_size_or_sections: int | Sequence[int], dim: int
 def _chunk(F: Any, x: Any, chunks: int, dim: int = 0) -> Any:
     if chunks < 1:
         raise RuntimeError(f"chunk needs at least 1 chunk, got {chunks}")
-    size = max(-(-x.shape[axis(dim, x.ndim)] // chunks), 1)
-    return F.split(x, split_size_or_sections=size, dim=dim)
+    return F.split(x, max(-(-x.shape[axis(dim, x.ndim)] // chunks), 1), dim=dim)
 
 
-linear("unbind", _unbind, outputs=("*ys",), view=True, samples=_samples({}, {"dim": -1}),
+linear("unbind", _unbind, outputs=("*ys",), view=True, samples=_cube({}, {"dim": -1}),
        transpose=lambda F, g, dim: F.stack(*g, dim=dim))  # fmt: skip
-for _name, _node in (
-    ("split_with_sizes", "SplitWithSizesBackward0"),
-    ("_split_equal", "SplitBackward0"),
-):
-    linear(_name, _split_sizes, outputs=("*ys",), view=True, node=_node,
+for _name, _node in (("split_with_sizes", "SplitWithSizes"), ("_split_equal", "Split")):
+    linear(_name, _split_sizes, outputs=("*ys",), view=True, node=_node + "Backward0",
            transpose=lambda F, g, dim: F.cat(*g, dim=dim),
-           samples=_samples({"split_sizes": (1, 2), "dim": 1}))  # fmt: skip
-composite("split", _split, samples=_samples(
+           samples=_cube({"split_sizes": (1, 2), "dim": 1}))  # fmt: skip
+composite("split", _split, samples=_cube(
     {"split_size_or_sections": 2, "dim": 2}, {"split_size_or_sections": (1, 3), "dim": 2})
     )  # fmt: skip
-composite("chunk", _chunk, samples=_samples({"chunks": 2, "dim": 1}))
+composite("chunk", _chunk, samples=_cube({"chunks": 2, "dim": 1}))
 
 
 # diagonals ----------------------------------------------------------------------------------------
-def _diagonal(xp: Any, x: Any, *, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
-    a, b = axis(dim1, x.ndim), axis(dim2, x.ndim)
+def _ends(ndim: int, dim1: int, dim2: int) -> tuple[int, ...]:
+    """The order of dimensions in which these two are the last."""
+    a, b = axis(dim1, ndim), axis(dim2, ndim)
     if a == b:
         raise RuntimeError(f"diagonal needs two dimensions, got {dim1} and {dim2}")
-    others = [d for d in range(x.ndim) if d not in (a, b)]
-    return xp.matrix_diagonal(xp.permute_dims(x, (*others, a, b)), offset)
+    return (*(d for d in range(ndim) if d not in (a, b)), a, b)
 
 
 def _undiagonal(xp: Any, g: Any, *, size: Sequence[int], offset: int, dim1: int, dim2: int) -> Any:
-    a, b = axis(dim1, len(size)), axis(dim2, len(size))
-    order = (*(d for d in range(len(size)) if d not in (a, b)), a, b)
     out = xp.zeros(tuple(size), dtype=g.dtype, device=g.device)
-    n = g.shape[-1]
-    i = xp.arange(n, device=g.device)
-    xp.permute_dims(out, order)[..., i + max(-offset, 0), i + max(offset, 0)] = g
+    i = xp.arange(g.shape[-1], device=g.device)
+    rows = xp.permute_dims(out, _ends(len(size), dim1, dim2))
+    rows[..., i + max(-offset, 0), i + max(offset, 0)] = g
     return out
 
 
@@ -321,11 +297,12 @@ def _diag(F: Any, x: Any, diagonal: int = 0) -> Any:
     return F.clone(F.diagonal(x, offset=diagonal))
 
 
-linear("diagonal", _diagonal, view=True, samples=_samples({}, {"offset": 1, "dim1": -1, "dim2": 0}),
+linear("diagonal", lambda xp, x, *, offset=0, dim1=0, dim2=1: xp.matrix_diagonal(
+           xp.permute_dims(x, _ends(x.ndim, dim1, dim2)), offset), view=True,
+       samples=_cube({}, {"offset": 1, "dim1": -1, "dim2": 0}),
        transpose=lambda F, g, x_shape, offset, dim1, dim2: F._undiagonal(
            g, size=x_shape, offset=offset, dim1=dim1, dim2=dim2))  # fmt: skip
 linear("_undiagonal", _undiagonal, transpose=lambda F, g, offset, dim1, dim2: F.diagonal(
     g, offset=offset, dim1=dim1, dim2=dim2))  # fmt: skip
-composite("diag_embed", _diag_embed, samples=_samples({}, {"offset": -1}, shape=(2, 3)))
-composite("diag", _diag, samples=[(((3,),), {}), (((2, 3),), {"diagonal": 1})])
-composite("broadcast_tensors", _broadcast_tensors, methods=())
+composite("diag_embed", _diag_embed, samples=[on((2, 3)), on((2, 3), offset=-1)])
+composite("diag", _diag, samples=[on((3,)), on((2, 3), diagonal=1)])

@@ -38,9 +38,8 @@ floating("sinh", dx=lambda F, x: F.cosh(x))
 floating("cosh", dx=lambda F, x: F.sinh(x))
 floating("tanh", dx=lambda F, y: 1 - y * y, aliases=("nn.functional.tanh",))
 # 1 − x² as a product keeps its digits near ±1
-_RISE = lambda F, x: F.rsqrt((1 - x) * (1 + x))  # noqa: E731
-floating("asin", dx=_RISE, domain=_UNIT, aliases=("arcsin",))
-floating("acos", dx=lambda F, x: -_RISE(F, x), domain=_UNIT, aliases=("arccos",))
+floating("asin", dx=lambda F, x: F.rsqrt((1 - x) * (1 + x)), domain=_UNIT, aliases=("arcsin",))
+floating("acos", dx=lambda F, x: -F.rsqrt((1 - x) * (1 + x)), domain=_UNIT, aliases=("arccos",))
 floating("atan", dx=lambda F, x: 1 / (x * x + 1), aliases=("arctan",))
 floating("asinh", dx=lambda F, x: F.rsqrt(x * x + 1), aliases=("arcsinh",))
 # √(x − 1) √(x + 1), not √(x² − 1): the branch that complex acosh takes
@@ -50,9 +49,10 @@ floating("atanh", dx=lambda F, x: 1 / ((1 - x) * (1 + x)), domain=_UNIT, aliases
 
 # saturating
 floating("sigmoid", dx=lambda F, y: y * (1 - y), aliases=("special.expit", "nn.functional.sigmoid"))
-_GAUSS = lambda F, x: F.exp(-(x * x)) * ERF_SLOPE  # noqa: E731
-floating("erf", dx=_GAUSS, complex=False, aliases=("special.erf",))
-floating("erfc", dx=lambda F, x: -_GAUSS(F, x), complex=False, aliases=("special.erfc",))
+floating("erf", dx=lambda F, x: F.exp(-(x * x)) * ERF_SLOPE, complex=False,
+         aliases=("special.erf",))  # fmt: skip
+floating("erfc", dx=lambda F, x: F.exp(-(x * x)) * -ERF_SLOPE, complex=False,
+         aliases=("special.erfc",))  # fmt: skip
 floating("erfinv", dx=lambda F, y: F.exp(y * y) / ERF_SLOPE, complex=False, domain=_UNIT)
 
 
