@@ -26,7 +26,7 @@ class TorchLikeFunctions:
         self.engine, self.module = engine, engine.module
         self._kind = self.module.Tensor
         self.share: Callable[[Array], Tensor] | None = None
-        self._run = None
+        self._run: Any = None
         if getattr(self.module, "_C", None) is not None and engine.device is None:
             self.share = self.module.from_numpy  # only PyTorch's shares NumPy's memory
             variable = getattr(self.module.autograd, "Variable", None)
@@ -84,11 +84,14 @@ class TorchLikeFunctions:
             if tensor.dtype is not self._float64 or dtype != "float64":
                 tensor = self._tensor(array, dtype)
         elif arrangement == "strided":
-            shape = (*array.shape[::-1], 2)
-            buffer = np.full(shape, SENTINEL, array.dtype)
-            buffer[..., 0] = array.transpose()
-            memory = self._tensor(buffer, dtype)[..., 0]
-            tensor = memory.permute(*range(array.ndim - 1, -1, -1)) if array.ndim else memory
+            buffer = np.full((*array.shape[::-1], 2), SENTINEL, array.dtype)
+            view = buffer[..., 0].transpose()
+            view[...] = array
+            if self.share is not None and dtype == array.dtype.name:
+                tensor = self.share(view)
+            else:
+                memory = self._tensor(buffer, dtype)[..., 0]
+                tensor = memory.permute(*range(array.ndim - 1, -1, -1)) if array.ndim else memory
         elif arrangement == "expanded" and array.size:
             tensor = self._tensor(array.reshape(-1)[:1].reshape(()), dtype).expand(array.shape)
         else:
@@ -106,7 +109,7 @@ class TorchLikeFunctions:
         """Return the values in float64 or complex128; may share the tensor's memory."""
         if tensor.dtype is self._float64 and self.share is not None:
             try:
-                shared: Array = tensor.detach().numpy()
+                shared: Array = tensor.numpy() if not tensor.requires_grad else tensor.data.numpy()
                 return shared
             except RuntimeError:  # lazily negated, or a zero that has no memory
                 pass
@@ -129,22 +132,21 @@ class TorchLikeFunctions:
         create_graph: bool = False,
     ) -> Sequence[Tensor | None]:
         """Return the gradients of the leaves; the graph is kept."""
-        pairs = [
-            (o, c)
-            for o, c in zip(outputs, cotangents, strict=True)
-            if c is not None and o.requires_grad
-        ]
-        if not pairs:
+        roots, seeds, near = [], [], self._run is not None and not create_graph
+        for output, cotangent in zip(outputs, cotangents, strict=True):
+            if cotangent is not None and output.requires_grad:
+                roots.append(output)
+                seeds.append(cotangent)
+                near = near and output.is_cpu
+        if not roots:
             return [None] * len(leaves)
-        # what grad calls, its own checks left out; on a device, what it sets up for other threads
-        if self._run is not None and not create_graph and all(o.is_cpu for o, _ in pairs):
-            roots, seeds = zip(*pairs, strict=True)
+        if near:  # what grad calls, its own checks left out, and what devices' threads need
             found: Sequence[Tensor | None] = self._run(
-                roots, seeds, True, False, tuple(leaves), True, accumulate_grad=False
+                tuple(roots), tuple(seeds), True, False, tuple(leaves), True, accumulate_grad=False
             )
             return found
         return self.engine.grad_of(
-            [o for o, _ in pairs], leaves, [c for _, c in pairs],
+            roots, leaves, seeds,
             retain_graph=True, create_graph=create_graph, allow_unused=True,
         )  # fmt: skip
 

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from conformance.gradient_check.arguments import Variable
-from conformance.gradient_check.directions import Draws, scales, signed
+from conformance.gradient_check.directions import Draws, finite, scales, signed, signed_digits
 from conformance.gradient_check.line import Line
 from conformance.gradient_check.recordings import Recording
 from conformance.gradient_check.result import Departure, Place
@@ -21,10 +21,6 @@ BACKWARD_ERRORS = (
     TypeError, ValueError,
 )  # fmt: skip
 """What a backward may raise and is reported as its failure, WrongShape among them."""
-
-
-DIGITS = 0.7390851332151607
-"""A factor without trailing zeros: a gradient that was rounded on its way shows."""
 
 
 class BackwardRaised(Exception):
@@ -60,8 +56,12 @@ class BasePoint:
         self.outputs = self.recording.outputs
         self.unit = target.output_unit(self.recording)
         self.scales = scales(self.point, target.spans) if steps is None else steps
-        self.finite = np.isfinite(self.outputs)
-        self.all_finite = np.count_nonzero(self.finite) == self.finite.size
+        self.all_finite = finite(self.outputs)
+
+    @cached_property
+    def finite(self) -> Array:
+        """Which numbers of the outputs are finite."""
+        return np.isfinite(self.outputs)
 
     @cached_property
     def output_variables(self) -> tuple[Variable, ...]:
@@ -83,9 +83,8 @@ class BasePoint:
 
     def weights(self) -> Array:
         """Return a random cotangent, with all the digits that double precision has."""
-        drawn = signed(self.random, self.outputs.size)
-        if self.unit < 2.0**-50:
-            drawn = drawn * DIGITS
+        draw = signed_digits if self.unit < 2.0**-50 else signed
+        drawn = draw(self.random, self.outputs.size)
         return drawn if self.all_finite else np.where(self.finite, drawn, 0.0)
 
     def direction(self, gradient: Array) -> Array:
@@ -98,8 +97,7 @@ class BasePoint:
         if np.count_nonzero(gradient) < gradient.size:
             gradient = np.where(gradient == 0, drawn, gradient)
         drawn = np.copysign(drawn, gradient)
-        finite = np.isfinite(drawn)
-        return drawn if np.count_nonzero(finite) == finite.size else np.where(finite, drawn, 0.0)
+        return drawn if finite(drawn) else np.where(np.isfinite(drawn), drawn, 0.0)
 
     def line(self, direction: Array) -> Line:
         """Return the function along a direction."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -65,8 +66,8 @@ def compare(
     noise: of Σ weights·outputs, measured; None for the usual. spread: what rounding was measured to
     do to the analytic side.
     """
-    analytic = float(gradient @ line.direction)
-    magnitudes = float(np.abs(gradient) @ line.sizes)
+    analytic = float(gradient.dot(line.direction))
+    magnitudes = float(np.abs(gradient).dot(line.sizes))
     rounding = ROUNDING * line.unit * magnitudes + spread
     expected = line.usual_noise(weights) if noise is None else noise
     wanted = line.unit**0.4
@@ -88,19 +89,21 @@ def compare(
     return best
 
 
-def _plans(line: Line, noise: float, magnitudes: float) -> list[tuple[int, int]]:
-    """Return first levels and depths: larger steps after the first where noise is in the way."""
-    windows = [(first, DEPTH) for first in line.windows()]
+def _plans(line: Line, noise: float, magnitudes: float) -> Iterator[tuple[int, int]]:
+    """Yield first levels and depths: larger steps after the first where noise is in the way."""
+    windows = line.windows()
     wide = (1, 6) if line.unit < 2.0**-30 else (0, 4)
-    if not line.skipped and noise * 2.0 ** windows[0][0] > line.unit**0.4 * magnitudes:
-        return [windows[0], wide, *windows[1:]]
-    return windows
+    yield windows[0], DEPTH
+    if not line.skipped and noise * 2.0 ** windows[0] > line.unit**0.4 * magnitudes:
+        yield wide
+    for first in windows[1:]:
+        yield first, DEPTH
 
 
 def _magnitude(line: Line, weights: Array, first: int, depth: int) -> float:
     """Return Σ |weights|·|slopes of the outputs|, to within the accuracy of one difference."""
     changes, sizes = np.abs(line.changes(first, depth)[0]), np.abs(weights)
-    total = float(sizes @ changes)
+    total = float(sizes.dot(changes))
     if total != total:
         total = float(sizes @ np.where(weights == 0, 0.0, changes))
     return total

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 EXPONENT = 0x7FF0000000000000
 """The bits of a float64 that hold its exponent."""
+DIGITS = 0.7390851332151607
+"""A factor without trailing zeros: a gradient that was rounded on its way shows."""
 WORD = (1 << 64) - 1
 POOL = 1 << 17
 """Length of the sequence from which directions are taken."""
@@ -51,14 +53,10 @@ def scales(point: Array, parts: list[slice]) -> Array:
     zeros by one.
     """
     magnitude = np.abs(point)
-    for part in parts:
-        own = magnitude[part]
-        if own.size == 0:
-            continue
-        largest = float(np.maximum.reduce(own))
-        if not largest < np.inf:
+    if np.count_nonzero(magnitude) < magnitude.size:
+        for part in parts:
+            own = magnitude[part]
             largest = float(np.max(own, initial=0.0, where=np.isfinite(own)))
-        if np.count_nonzero(own) < own.size:
             own[own == 0.0] = largest or 1.0
     scale: Array = (magnitude.view(np.int64) & EXPONENT).view(np.float64)
     return scale
@@ -73,6 +71,20 @@ def signed(random: Draws, size: int) -> Array:
         return _drawn(random.generator, size)
     start = random.place(POOL - size)
     return _pool()[start : start + size]
+
+
+def signed_digits(random: Draws, size: int) -> Array:
+    """Return what `signed` does times DIGITS: all the digits that double precision has."""
+    if size > POOL // 2:
+        return _drawn(random.generator, size) * DIGITS
+    start = random.place(POOL - size)
+    return _digits()[start : start + size]
+
+
+def finite(array: Array) -> bool:
+    """Tell whether all numbers of a vector are finite; one product tells where none is huge."""
+    squares = float(array.dot(array))
+    return squares - squares == 0.0 or bool(np.isfinite(array).all())
 
 
 def jitter(random: Draws, size: int) -> Array:
@@ -92,6 +104,13 @@ def _drawn(random: np.random.Generator, size: int) -> Array:
 @cache
 def _pool() -> Array:
     values = _drawn(np.random.default_rng(POOL), POOL)
+    values.flags.writeable = False
+    return values
+
+
+@cache
+def _digits() -> Array:
+    values: Array = _pool() * DIGITS
     values.flags.writeable = False
     return values
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from conformance.gradient_check.base_point import DIGITS, BasePoint
+from conformance.gradient_check.base_point import BasePoint
 from conformance.gradient_check.comparison import Comparison, compare
+from conformance.gradient_check.directions import DIGITS
 from conformance.gradient_check.kinks import MARGIN, REASONS, Shape, classified, hull, interval
 from conformance.gradient_check.line import Line, Slopes
 from conformance.gradient_check.locate import kinked_elements, located, one_sided
@@ -27,7 +28,10 @@ CONVINCING = 0.01
 
 @dataclass
 class Findings:
-    """What one point gave: failures, doubts, remarks, and the comparison that was made."""
+    """What one point gave: failures, doubts, remarks, and the comparison that was made.
+
+    kinks: outputs with a kink that may be judged one by one.
+    """
 
     failures: list[Departure] = field(default_factory=list)
     doubts: list[Departure] = field(default_factory=list)
@@ -35,6 +39,7 @@ class Findings:
     comparison: Comparison | None = None
     noise: Noise | None = None
     evaluations: int = 0
+    kinks: int = KINKS_JUDGED
 
 
 def examined(base: BasePoint, line: Line, weights: Array, gradient: Array, found: Findings) -> None:
@@ -43,13 +48,13 @@ def examined(base: BasePoint, line: Line, weights: Array, gradient: Array, found
     Where that ends in a departure though the function computes in a coarser format than its dtype,
     it is judged again, in that format's terms.
     """
-    fresh = Findings()
+    fresh = Findings(kinks=found.kinks)
     _judge(base, line, weights, gradient, fresh)
     if (fresh.failures or fresh.doubts) and not (fresh.noise and fresh.noise.random):
         coarse = coarser(base, line)
         if coarse > base.unit:
             base.unit = coarse
-            again = Findings(evaluations=fresh.evaluations)
+            again = Findings(evaluations=fresh.evaluations, kinks=found.kinks)
             again.notes.append(
                 f"its outputs have no more digits than a unit roundoff of {coarse:.1g} leaves them"
             )
@@ -236,8 +241,8 @@ def _judge_kinks(
     if kinked.size == 0:
         return
     judged = kinked
-    if kinked.size > KINKS_JUDGED:
-        judged = base.random.generator.choice(kinked, KINKS_JUDGED, replace=False)
+    if kinked.size > found.kinks:
+        judged = base.random.generator.choice(kinked, found.kinks, replace=False)
     for output in judged:
         one = np.zeros(base.outputs.size)
         one[output] = 1.0

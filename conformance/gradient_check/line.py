@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -37,6 +38,14 @@ class Slopes:
     left_error: Array
 
 
+@cache
+def _windows(unit: float) -> tuple[int, ...]:
+    bits = -math.log2(unit)
+    first = max(1, round(0.15 * bits))
+    last = max(first, round(0.78 * bits) - DEPTH + 1)
+    return tuple(range(first, last + 1, 6 if bits > 30 else 3))
+
+
 class Line:
     """Samples of `target` at start + t·direction; `unit` is the roundoff of the outputs."""
 
@@ -65,19 +74,21 @@ class Line:
 
     def _at(self, point: Array) -> Array:
         values = self.target.evaluate(point)
-        if values.shape != self.outputs.shape:
+        if values.size != self.outputs.size:
             return np.full(self.outputs.shape, np.nan)
         return values
+
+    @cached_property
+    def magnitudes(self) -> Array:
+        """The sizes of the outputs at the start."""
+        return np.abs(self.outputs)
 
     def windows(self) -> list[int]:
         """Return the first levels of the windows to try, from the usual one to the smallest.
 
         The first `skipped` are left out.
         """
-        bits = -math.log2(self.unit)
-        first = max(1, round(0.15 * bits))
-        last = max(first, round(0.78 * bits) - DEPTH + 1)
-        return list(range(first, last + 1, 6 if bits > 30 else 3))[self.skipped :]
+        return list(_windows(self.unit)[self.skipped :])
 
     def steady(self, weights: Array, noise: float) -> None:
         """Skip windows whose slope of Σ weights·outputs is another than at a much smaller step.
@@ -112,7 +123,7 @@ class Line:
         changes = self.changes(first, depth)
         sums = (changes @ weights).tolist()
         total = sum(sums)
-        if total - total == 0.0:
+        if total - total == 0.0:  # all finite
             return extrapolated_slope(sums, noise * 2.0**first)
         sums = np.where(weights == 0, 0.0, changes) @ weights
         value, error = extrapolated(sums, noise * 2.0**first, 2)
@@ -141,9 +152,9 @@ class Line:
     def usual_noise(self, weights: Array) -> float:
         """Return the rounding noise of Σ weights·outputs if each output is good to a roundoff."""
         sizes = np.abs(weights)
-        total = float(sizes @ np.abs(self.outputs))
+        total = float(sizes.dot(self.magnitudes))
         if total != total:
-            total = float(sizes @ np.where(weights == 0, 0.0, np.abs(self.outputs)))
+            total = float(sizes @ np.where(weights == 0, 0.0, self.magnitudes))
         return NOISE * self.unit * total
 
     def along(self, first: int, noise: Array | float, depth: int = DEPTH) -> Slopes:

@@ -27,7 +27,7 @@ class Target:
 
     def __init__(self, function: Callable[..., Any], inputs: Sequence[Any], engine: Engine) -> None:
         self.engine, self.bridge = engine, bridge_to(engine)
-        self.name = _name(function)
+        self._named = function
         self.function, parameters = self._callable(function)
         self._inputs, self._parameters = tuple(inputs), parameters
         self.arguments = Arguments(self.bridge, inputs, parameters)
@@ -41,7 +41,7 @@ class Target:
         self.held: object = None
         self.reports: tuple[Tensor, ...] = ()
         self.kept: tuple[int, ...] | None = None
-        self.keep_all = isinstance(engine, FunctionalEngine)
+        self.keep_all = self._functional = isinstance(engine, FunctionalEngine)
         self._settle(None)
 
     def _settle(self, dtype: str | None) -> None:
@@ -56,12 +56,22 @@ class Target:
     @property
     def joins(self) -> bool:
         """Whether gradients of several graphs can be asked for in one call of the engine."""
-        return bool(self.bridge.arrangements) and not isinstance(self.engine, FunctionalEngine)
+        return bool(self.bridge.arrangements) and not self._functional
 
     @property
     def calls(self) -> int:
         """How often the function was called, at whatever point and in whatever dtype."""
         return self._counter[0]
+
+    @property
+    def name(self) -> str:
+        """The name of the function, without the scopes in which it was made."""
+        return _name(self._named)
+
+    @property
+    def is_module(self) -> bool:
+        """Whether parameters are varied beside the inputs."""
+        return bool(self._parameters)
 
     def widened(self) -> Target:
         """Return the target computed in double precision; itself where it already is."""
@@ -160,10 +170,14 @@ class Target:
         tensor, the first.
         """
         leaves = self.tensors(point.copy(), True, arrangement, only)
-        variables = list(self.variables)
         if tied is not None:
             leaves[tied[1]] = leaves[tied[0]]
         outputs = self.call(leaves)
+        if only is None and tied is None and self.kept == (0,):
+            return Recording(
+                self, self.variables, leaves, outputs[:1], self._joined(outputs[:1]).copy()
+            )
+        variables = list(self.variables)
         if self.kept is None:
             everything = range(len(outputs))
             tracked = [i for i in everything if self.bridge.requires_grad(outputs[i])]
@@ -196,19 +210,21 @@ class Target:
 
     def _copied(self) -> Target:
         other = Target.__new__(Target)
-        other.__dict__.update(self.__dict__)
+        other.__dict__ = self.__dict__.copy()
         return other
 
     def pull(
         self, leaves: Sequence[Tensor], outputs: Sequence[Tensor], seeds: Sequence[Tensor | None]
     ) -> Sequence[Tensor | None]:
         """Return the gradients of the leaves for these cotangents of the outputs."""
-        if isinstance(self.engine, FunctionalEngine):
+        if self._functional:
             full = [
                 self.like(t, np.zeros(self.numbers(t)), "plain") if seed is None else seed
                 for t, seed in zip(outputs, seeds, strict=True)
             ]
-            return self.engine.vjp(self.pure, leaves, full)
+            engine: Any = self.engine
+            found: Sequence[Tensor | None] = engine.vjp(self.pure, leaves, full)
+            return found
         return self.bridge.pull(outputs, leaves, seeds)
 
     def push(self, point: Array, tangent: Array) -> Array:

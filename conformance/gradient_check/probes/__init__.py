@@ -23,11 +23,10 @@ def probed(context: Context, found: Findings) -> tuple[Probe, ...]:
         return tuple(_reported(outcome, found) for outcome in (*outcomes, wide))
     asking = [probe(context) for probe in PROBES]
     waiting = [_stepped(probing, None) for probing in asking]
-    asks = [step for step in waiting if isinstance(step, Ask)]
-    answers = iter(together(asks))
+    answers = iter(together([ask for step in waiting if isinstance(step, list) for ask in step]))
     for probing, step in zip(asking, waiting, strict=True):
-        if isinstance(step, Ask):
-            step = _stepped(probing, next(answers))
+        if isinstance(step, list):
+            step = _stepped(probing, [next(answers) for _ in step])
         outcomes.append(_finished(probing, step))
         if _of_state(outcomes[-1]):
             break
@@ -40,19 +39,19 @@ def _of_state(outcome: Outcome) -> bool:
     return not isinstance(outcome, Probe) and outcome[1].cause in STATE
 
 
-def _finished(probing: Probing, step: Ask | Outcome | None = None) -> Outcome:
+def _finished(probing: Probing, step: list[Ask] | Outcome | None = None) -> Outcome:
     """Answer a probe's questions one by one, from a step on, and return its outcome."""
     if step is None:
         step = _stepped(probing, None)
-    while isinstance(step, Ask):
-        step = _stepped(probing, step.answer())
+    while isinstance(step, list):
+        step = _stepped(probing, [ask.answer() for ask in step])
     return step
 
 
-def _stepped(probing: Probing, answer: Answer | None) -> Ask | Outcome:
+def _stepped(probing: Probing, answers: list[Answer] | None) -> list[Ask] | Outcome:
     """Return what a probe asks next, or its outcome."""
     try:
-        return next(probing) if answer is None else probing.send(answer)
+        return next(probing) if answers is None else probing.send(answers)
     except StopIteration as done:
         outcome: Outcome = done.value
         return outcome

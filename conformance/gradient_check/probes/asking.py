@@ -1,8 +1,8 @@
 """Questions to backwards: what one probe asks waits for the others, and all go in one pass.
 
-A probe is a generator: it yields what it wants pulled back, is sent the gradients, and returns its
-outcome. The first questions of all probes concern graphs of their own, so one call of the engine
-answers them; what a wrong answer leads to is asked by itself.
+A probe is a generator: it yields a list of what it wants pulled back, is sent the gradients, and
+returns its outcome. The first questions of all probes concern graphs of their own, so one call of
+the engine answers them; what a wrong answer leads to is asked by itself.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Ask:
             return BackwardRaised(error)
 
 
-Probing = Generator[Ask, Answer, Outcome]
+Probing = Generator[list[Ask], list[Answer], Outcome]
 
 
 def together(asks: Sequence[Ask]) -> list[Answer]:

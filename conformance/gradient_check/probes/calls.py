@@ -46,9 +46,11 @@ def one_at_a_time(context: Context) -> Probing:
     variables = base.target.variables
     if len(variables) < 2 or base.target.bridge.arrangements == frozenset():
         return skipped(name)
-    for number, variable in enumerate(variables[:MOST_VARIABLES]):
-        recording = base.target.record(base.point, only=number)
-        found = yield Ask(recording, context.weights)
+    answers = yield [
+        Ask(base.target.record(base.point, only=number), context.weights)
+        for number in range(min(len(variables), MOST_VARIABLES))
+    ]
+    for variable, found in zip(variables, answers, strict=False):
         circumstance = f"where only {variable.name} requires grad"
         if isinstance(found, BackwardRaised):
             return name, Departure(name, f"{circumstance}, {found.sentence}")
@@ -75,15 +77,13 @@ def same_tensor_twice(context: Context) -> Probing:
         return skipped(name, "the function refuses equal inputs")
     if apart.outputs.shape != context.weights.shape or not np.isfinite(apart.outputs).all():
         return skipped(name, "undefined for equal inputs")
-    weights = context.weights
-    expected = yield Ask(apart, weights)
+    expected, found = yield [Ask(apart, context.weights), Ask(together, context.weights)]
     if isinstance(expected, BackwardRaised):
         return name, Departure(name, f"for equal inputs, {expected.sentence}")
     summed = expected.copy()
     summed[first.span] += expected[second.span]
     kept = np.ones(base.point.size, dtype=bool)
     kept[second.span] = False
-    found = yield Ask(together, weights)
     circumstance = f"where {first.name} and {second.name} are one tensor"
     if isinstance(found, BackwardRaised):
         return name, Departure(name, f"{circumstance}, {found.sentence}")

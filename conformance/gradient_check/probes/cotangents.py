@@ -8,6 +8,7 @@ import numpy as np
 
 from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaised
 from conformance.gradient_check.comparison import compare
+from conformance.gradient_check.directions import finite
 from conformance.gradient_check.probes.asking import Answer, Ask, Outcome, Probing
 from conformance.gradient_check.probes.context import Context
 from conformance.gradient_check.recordings import Recording
@@ -37,8 +38,7 @@ def unharmed(context: Context) -> Outcome:
 
 
 def _equal(one: Array, other: Array) -> bool:
-    same = one.shape == other.shape and np.count_nonzero(one == other) == other.size
-    return same or np.array_equal(one, other, equal_nan=True)
+    return one.tobytes() == other.tobytes() or np.array_equal(one, other, equal_nan=True)
 
 
 def layout_and_repetition(context: Context) -> Probing:
@@ -52,7 +52,7 @@ def layout_and_repetition(context: Context) -> Probing:
     arranged = "strided" if "strided" in base.target.bridge.arrangements else "plain"
     again = _on_strided_inputs(context, arranged) or base.target.record(base.point)
     small = SMALL if base.unit < 2.0**-30 else 1.0
-    gradient = yield Ask(again, weights * small, arranged)
+    [gradient] = yield [Ask(again, weights * small, arranged)]
     if not isinstance(gradient, BackwardRaised) and context.same(gradient / small):
         return passed(name)
     return name, _which(context, again, arranged, small)
@@ -154,12 +154,12 @@ def expanded(context: Context) -> Probing:
     for variable in base.output_variables:
         if variable.is_complex:
             ones[variable.span][1::2] = 0.0
-    found = yield Ask(base.recording, ones * size, "expanded")
+    [found] = yield [Ask(base.recording, ones * size, "expanded")]
     if isinstance(found, BackwardRaised):
         state = _state(context)
         return name, state or Departure(name, f"for an expanded cotangent, {found.sentence}")
     found = found / size
-    if np.count_nonzero(np.isfinite(found)) == found.size:
+    if finite(found):
         comparison = compare(context.line, ones, found)
         if comparison.agrees and comparison.resolved:
             return passed(name)
@@ -181,7 +181,7 @@ def expanded(context: Context) -> Probing:
 def zero(context: Context) -> Probing:
     """Pull back zeros: a backward is linear, so it gives zeros."""
     base, name = context.base, "zero cotangent"
-    found = yield Ask(base.recording, np.zeros(base.outputs.size))
+    [found] = yield [Ask(base.recording, np.zeros(base.outputs.size))]
     if isinstance(found, BackwardRaised):
         return name, Departure(name, f"for a zero cotangent, {found.sentence}")
     if not np.count_nonzero(found):
@@ -200,7 +200,7 @@ def large(context: Context) -> Probing:
     base, name = context.base, "scale of the cotangent"
     if base.unit > 2.0**-30 or "expanded" in base.target.bridge.arrangements:
         return skipped(name, "asked with the expanded cotangent")
-    found = yield Ask(base.recording, context.weights * LARGE)
+    [found] = yield [Ask(base.recording, context.weights * LARGE)]
     circumstance = f"for a cotangent {LARGE:.0f} times as large, scaled back"
     if isinstance(found, BackwardRaised):
         return name, Departure(name, f"{circumstance}, {found.sentence}")
@@ -217,7 +217,7 @@ def undefined(context: Context) -> Probing:
         for number, variable in enumerate(outputs[:3]):
             rest = context.weights.copy()
             rest[variable.span] = 0.0
-            found = yield Ask(base.recording, rest, omit=number)
+            [found] = yield [Ask(base.recording, rest, omit=number)]
             circumstance = f"where {variable.name} is not used"
             if isinstance(found, BackwardRaised):
                 return name, Departure(name, f"{circumstance}, {found.sentence}")
@@ -226,7 +226,7 @@ def undefined(context: Context) -> Probing:
                 return name, context.wrong(name, found, circumstance, expected)
     if base.target.bridge.undefined(base.recording.tensors[:0]) is None:
         return passed(name) if len(outputs) > 1 else skipped(name)
-    found = yield Ask(base.recording, None)
+    [found] = yield [Ask(base.recording, None)]
     if isinstance(found, BackwardRaised):
         return name, Departure(name, f"where no gradient arrives, {found.sentence}")
     if found.any() and (found[np.isfinite(context.gradient)] != 0).any():

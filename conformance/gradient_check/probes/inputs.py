@@ -13,7 +13,7 @@ import numpy as np
 
 from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaised, BasePoint
 from conformance.gradient_check.comparison import compare
-from conformance.gradient_check.directions import jitter
+from conformance.gradient_check.directions import finite, jitter
 from conformance.gradient_check.examination import Findings, examined, judge_nonfinite
 from conformance.gradient_check.line import STEADY, Line
 from conformance.gradient_check.probes.asking import Ask, Outcome, Probing
@@ -32,6 +32,8 @@ ENOUGH = 4096
 """Numbers that larger inputs have at least: kernels change their path at sizes below that."""
 MOST = 1 << 17
 """Numbers beyond which inputs are not made larger."""
+KINKS_JUDGED = 2
+"""Outputs with a kink that are judged one by one at other inputs."""
 FIRST, FIRST_GLANCE = 24, 2.0**-20
 """Level of the one-sided step that is tried before all others, and the fraction of the scale by
 which gradient and slope may differ there."""
@@ -55,7 +57,7 @@ def _scaled(context: Context, name: str, factor: float) -> Probing:
     base, target = context.base, context.base.target
     if base.unit > 2.0**-30:
         return skipped(name, "the dtype has no room for them")
-    if not any(v.name.startswith("parameter") for v in target.variables):
+    if not target.is_module:
         point, scales = base.point * factor, base.scales * factor
     else:
         point, scales = base.point.copy(), base.scales.copy()
@@ -85,7 +87,10 @@ def larger(context: Context) -> Probing:
     if factor < 2:
         return skipped(name, "its outputs would be too many")
     whole = math.ceil(factor ** (1 / max(len(shape) for shape in shapes)))
-    for repeats in ((factor, 1), (max(2, whole), max(2, whole))):
+    ways = [(factor, 1), (max(2, whole), max(2, whole))]
+    if len(shapes) > 1:  # dimensions that have to match are more often all repeated
+        ways.reverse()
+    for repeats in ways:
         other = _tiled(context, *repeats)
         if other is not None:
             size = "×".join(map(str, other.variables[0].shape))
@@ -106,10 +111,16 @@ def _tiled(context: Context, first: int, others: int) -> Target | None:
             shapes.append(variable.shape)
             parts.append(target.point[variable.span])
             continue
-        tiled = np.tile(array, repeats)
-        shapes.append(tiled.shape)
-        values = tiled.reshape(-1) * jitter(context.base.random, tiled.size)
-        parts.append(values.view(np.float64))
+        size = math.prod(repeats) * array.size
+        factors = jitter(context.base.random, size)
+        if len(repeats) == 1 or math.prod(repeats[1:]) == 1:
+            shapes.append((repeats[0] * array.shape[0], *array.shape[1:]))
+            values = array.reshape(-1) * factors.reshape(repeats[0], -1)
+        else:
+            tiled = np.tile(array, repeats)
+            shapes.append(tiled.shape)
+            values = tiled.reshape(-1) * factors
+        parts.append(values.reshape(-1).view(np.float64))
     if shapes == [variable.shape for variable in target.variables]:
         return None
     return target.reshaped(shapes, np.concatenate(parts))
@@ -118,7 +129,7 @@ def _tiled(context: Context, first: int, others: int) -> Target | None:
 def zero_dimensional(context: Context) -> Probing:
     """Check 0-d inputs made of the first elements."""
     name, target = "0-d inputs", context.base.target
-    if any(v.name.startswith("parameter") for v in target.variables):
+    if target.is_module:
         return skipped(name, "a module's parameters have shapes of their own")
     if target.arguments.constants:
         return skipped(name, CONSTANTS)
@@ -134,7 +145,7 @@ def zero_dimensional(context: Context) -> Probing:
 def empty(context: Context) -> Probing:
     """Check inputs without elements: the gradient has their shape."""
     name, target = "empty inputs", context.base.target
-    if any(v.name.startswith("parameter") for v in target.variables):
+    if target.is_module:
         return skipped(name, "a module's parameters have shapes of their own")
     if target.arguments.constants:
         return skipped(name, CONSTANTS)
@@ -148,7 +159,7 @@ def empty(context: Context) -> Probing:
         recording = other.record(point)
     except BACKWARD_ERRORS:
         return skipped(name, "the function refuses them")
-    found = yield Ask(recording, np.ones(recording.outputs.size))
+    [found] = yield [Ask(recording, np.ones(recording.outputs.size))]
     if isinstance(found, BackwardRaised):
         return name, Departure(name, f"for empty inputs, {found.sentence}")
     return passed(name)
@@ -172,13 +183,13 @@ def _checked(
     if base.recording.alarmed and not context.base.recording.alarmed:
         return Probe(name, "skipped", "an output of integers says otherwise there")
     weights = base.weights()
-    gradient = yield Ask(base.recording, weights)
+    [gradient] = yield [Ask(base.recording, weights)]
     if isinstance(gradient, BackwardRaised):
         return name, Departure(name, f"{circumstance}, {gradient.sentence}")
     direction = base.direction(gradient)
-    found = Findings()
+    found = Findings(kinks=KINKS_JUDGED)
     try:
-        if np.count_nonzero(np.isfinite(gradient)) < gradient.size:
+        if not finite(gradient):
             if base.all_finite:
                 judge_nonfinite(base, gradient, found)
             if found.failures:
@@ -219,8 +230,7 @@ def _glanced(line: Line, weights: Array, gradient: Array) -> str:
 
     What oscillates faster than the steps, or has kinks among them, cannot be judged there.
     """
-    slope = float(gradient @ line.direction)
-    scale = float(np.abs(gradient) @ line.sizes)
+    slope = scale = float(gradient.dot(line.direction))  # of one sign, element by element
     ahead = float(weights @ (line.ahead(FIRST) - line.outputs)) * 2.0**FIRST
     if abs(slope - ahead) <= FIRST_GLANCE * scale:
         return "right"
