@@ -1,11 +1,10 @@
-"""Convolutions in one, two and three dimensions.
+"""Convolutions in one, two and three dimensions, and their windows as columns.
 
-All of them are one trilinear form T(x, w, h) = Σ h · (x ∗ w) of an input,
-    a kernel and an output: each of the three
-bilinear rows below fixes two and gives the third, so their derivatives are each other.
+All of them are one trilinear form T(x, w, h) = Σ h · (x ∗ w) of an input, a kernel and an output:
+each row below fixes two and gives the third, so their derivatives are each other.
 
-Shapes: x (N, C, *in), w (O, C/groups, *kernel), h (N, O, *out); parameters are tuples,
-           one number a dimension.
+Shapes: x (N, C, *in), w (O, C/groups, *kernel), h (N, O, *out); stride, padding and dilation are
+tuples, one number a dimension.
 """
 
 from __future__ import annotations
@@ -15,9 +14,16 @@ from itertools import product
 from math import prod
 from typing import Any, TypeAlias
 
-from reference_engine.ops.opdef import Sample, bilinear, composite, own
+from reference_engine.ops.opdef import bilinear, composite, linear, on, own
 
 Sizes: TypeAlias = "tuple[int, ...]"
+#: stride, padding, dilation, groups
+Steps: TypeAlias = "tuple[Sizes, Sizes, Sizes, int]"
+
+
+def tuple_of(value: int | Sequence[int], n: int) -> Sizes:
+    """One number for each of ``n`` dimensions."""
+    return (value,) * n if isinstance(value, int) else tuple(value) * (n if len(value) == 1 else 1)
 
 
 def pad_ends(xp: Any, x: Any, before: Sequence[int], after: Sequence[int], value: float = 0) -> Any:
@@ -27,214 +33,199 @@ def pad_ends(xp: Any, x: Any, before: Sequence[int], after: Sequence[int], value
     lead = x.ndim - len(before)
     sizes = [n + b + a for n, b, a in zip(x.shape[lead:], before, after, strict=True)]
     out = xp.full((*x.shape[:lead], *sizes), value, dtype=x.dtype, device=x.device)
-    out[window_slices(before, x.shape[lead:], (1,) * len(before))] = x
+    out[_slices(before, x.shape[lead:], (1,) * len(before))] = x
     return out
 
 
-def window_slices(
-    offset: Sequence[int], count: Sequence[int], stride: Sequence[int]
-) -> tuple[Any, ...]:
+# windows ------------------------------------------------------------------------------------------
+def _slices(offset: Sequence[int], count: Sequence[int], stride: Sequence[int]) -> tuple[Any, ...]:
     """The elements at one place in every window, over the last dimensions."""
     return (..., *(slice(o, o + (n - 1) * s + 1, s)
                    for o, n, s in zip(offset, count, stride, strict=True)))  # fmt: skip
 
 
-def _columns(xp: Any, x: Any, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes,
-             groups: int, out: Sizes | None) -> tuple[Any, Sizes]:  # fmt: skip
-    """Windows as columns, (groups, C/groups · kernel, N · out): all, or the first ``out``."""
-    n = len(kernel)
+def _windows(xp: Any, x: Any, kernel: Sizes, steps: Steps, out: Sizes | None = None) -> Any:
+    """The windows of x's last dimensions, (…, *out, *kernel): all, or the first ``out``."""
+    stride, padding, dilation, _ = steps
     windows = xp.sliding_windows(pad_ends(xp, x, padding, padding), kernel, stride, dilation)
-    if out is not None:
-        # a stride need not use the input up: windows beyond the output's are no part of it
-        kept = (..., *(slice(m) for m in out), *(slice(None),) * n)
-        windows = windows[kept]
+    if out is None:
+        return windows
+    # a stride need not use the input up: windows beyond the output's are no part of it
+    kept = (..., *(slice(m) for m in out), *(slice(None),) * len(kernel))
+    return windows[kept]
+
+
+def _added_up(xp: Any, windows: Any, size: Sizes, steps: Steps) -> Any:
+    """The adjoint: the elements of windows (*kernel, …, *out) added up where they came from."""
+    n, (stride, padding, dilation, _) = len(size), steps
+    kernel, out = windows.shape[:n], windows.shape[-n:]
+    reach = [max(s + 2 * p, (o - 1) * t + d * (k - 1) + 1) for s, p, o, t, d, k in zip(
+        size, padding, out, stride, dilation, kernel, strict=True)]  # fmt: skip
+    lead = windows.shape[n:-n]
+    total = xp.zeros((*lead, *reach), dtype=windows.dtype, device=windows.device)
+    for place in product(*map(range, kernel)):
+        offset = [i * d for i, d in zip(place, dilation, strict=True)]
+        total[_slices(offset, out, stride)] += windows[place]
+    return total[_slices(padding, size, (1,) * n)]
+
+
+def _columns(xp: Any, x: Any, kernel: Sizes, steps: Steps, out: Sizes | None) -> tuple[Any, Sizes]:
+    """Windows as columns, (groups, C/groups · kernel, N · out), and ``out``."""
+    n, groups = len(kernel), steps[3]
+    windows = _windows(xp, x, kernel, steps, out)
     out = tuple(windows.shape[2 : 2 + n])
     inner = (1, *range(2 + n, 2 + 2 * n), 0, *range(2, 2 + n))
     rows = x.shape[1] // groups * prod(kernel)
     return xp.reshape(xp.permute_dims(windows, inner), (groups, rows, x.shape[0] * prod(out))), out
 
 
+def _swapped(xp: Any, x: Any) -> Any:
+    return xp.permute_dims(x, (1, 0, *range(2, x.ndim)))
+
+
 def _rows(xp: Any, h: Any, groups: int) -> Any:
     """An output as (groups, O/groups, N · out)."""
-    order = (1, 0, *range(2, h.ndim))
-    columns = h.shape[0] * prod(h.shape[2:])
-    return xp.reshape(xp.permute_dims(h, order), (groups, h.shape[1] // groups, columns))
+    shape = (groups, h.shape[1] // groups, h.shape[0] * prod(h.shape[2:]))
+    return xp.reshape(_swapped(xp, h), shape)
 
 
-def _conv(xp: Any, x: Any, w: Any, *, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int,
-          out: Sizes | None = None) -> Any:  # fmt: skip
-    kernel = tuple(w.shape[2:])
-    columns, out = _columns(xp, x, kernel, stride, padding, dilation, groups, out)
-    made = xp.matmul(xp.reshape(w, (groups, w.shape[0] // groups, -1)), columns)
-    made = xp.reshape(made, (w.shape[0], x.shape[0], *out))
-    return xp.copy(xp.permute_dims(made, (1, 0, *range(2, made.ndim))))
-
-
-def _conv_input(xp: Any, h: Any, w: Any, *, size: Sizes, stride: Sizes, padding: Sizes,
-                dilation: Sizes, groups: int) -> Any:  # fmt: skip
-    kernel, out = tuple(w.shape[2:]), tuple(h.shape[2:])
-    wide = xp.reshape(w, (groups, w.shape[0] // groups, -1))
-    columns = xp.matmul(xp.matrix_transpose(wide), _rows(xp, h, groups))
-    channels = w.shape[1] * groups
-    columns = xp.reshape(columns, (channels, *kernel, h.shape[0], *out))
-    reach = [max(s + 2 * p, (o - 1) * t + d * (k - 1) + 1) for s, p, o, t, d, k in zip(
-        size, padding, out, stride, dilation, kernel, strict=True)]  # fmt: skip
-    total = xp.zeros((channels, h.shape[0], *reach), dtype=columns.dtype, device=h.device)
-    for place in product(*map(range, kernel)):
-        offset = [i * d for i, d in zip(place, dilation, strict=True)]
-        whole = (slice(None), *place)
-        total[window_slices(offset, out, stride)] += columns[whole]
-    total = total[window_slices(padding, size, (1,) * len(size))]
-    return xp.copy(xp.permute_dims(total, (1, 0, *range(2, total.ndim))))
-
-
-def _conv_weight(xp: Any, x: Any, h: Any, *, kernel: Sizes, stride: Sizes, padding: Sizes,
-                 dilation: Sizes, groups: int) -> Any:  # fmt: skip
-    columns, _ = _columns(xp, x, kernel, stride, padding, dilation, groups, tuple(h.shape[2:]))
-    made = xp.matmul(_rows(xp, h, groups), xp.matrix_transpose(columns))
-    return xp.reshape(made, (h.shape[1], x.shape[1] // groups, *kernel))
-
-
-def _given(stride: Sizes, padding: Sizes, dilation: Sizes, groups: int) -> dict[str, Any]:
-    return {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-
-
-bilinear("_conv", _conv, node="ConvolutionBackward0",
-    vjp_x=lambda F, g, w, x_shape, stride, padding, dilation, groups: F._conv_input(
-        g, F.conj(w), size=tuple(x_shape[2:]), **_given(stride, padding, dilation, groups)),
-    vjp_w=lambda F, g, x, w_shape, stride, padding, dilation, groups: F._conv_weight(
-        F.conj(x), g, kernel=tuple(w_shape[2:]), **_given(stride, padding, dilation, groups))
-        )  # fmt: skip
-bilinear("_conv_input", _conv_input, node="ConvolutionBackward0",
-    vjp_h=lambda F, g, w, h_shape, stride, padding, dilation, groups: F._conv(
-        g, F.conj(w), out=tuple(h_shape[2:]), **_given(stride, padding, dilation, groups)),
-    vjp_w=lambda F, g, h, w_shape, stride, padding, dilation, groups: F._conv_weight(
-        g, F.conj(h), kernel=tuple(w_shape[2:]), **_given(stride, padding, dilation, groups))
-        )  # fmt: skip
-bilinear("_conv_weight", _conv_weight, node="ConvolutionBackward0",
-    vjp_x=lambda F, g, h, x_shape, stride, padding, dilation, groups: F._conv_input(
-        F.conj(h), g, size=tuple(x_shape[2:]), **_given(stride, padding, dilation, groups)),
-    vjp_h=lambda F, g, x, h_shape, stride, padding, dilation, groups: F._conv(
-        F.conj(x), g, out=tuple(h_shape[2:]), **_given(stride, padding, dilation, groups))
-    )  # fmt: skip
-
-
-# with a bias --------------------------------------------------------------------------------------
-def _convolution(xp: Any, x: Any, weight: Any, bias: Any = None, *, stride: Sizes, padding: Sizes,
-                 dilation: Sizes, groups: int, size: Sizes | None = None) -> Any:  # fmt: skip
-    """``size`` is the output's, and makes it a transposed convolution."""
-    settings = _given(stride, padding, dilation, groups)
-    if size is None:
-        made = _conv(xp, x, weight, **settings)
+# the rows -----------------------------------------------------------------------------------------
+def _convolution(xp: Any, x: Any, weight: Any, bias: Any = None, *, steps: Steps,
+                 back: bool = False, size: Sizes | None = None) -> Any:  # fmt: skip
+    """The output of x, or with ``back``, a transposed convolution, the input of x; ``size`` is that
+    of the result.
+    """
+    kernel, groups = tuple(weight.shape[2:]), steps[3]
+    matrix = xp.reshape(weight, (groups, weight.shape[0] // groups, -1))
+    if back:
+        assert size is not None
+        columns = xp.matmul(xp.matrix_transpose(matrix), _rows(xp, x, groups))
+        shape = (weight.shape[1] * groups, *kernel, x.shape[0], *x.shape[2:])
+        order = (*range(1, x.ndim - 1), 0, *range(x.ndim - 1, len(shape)))
+        made = _added_up(xp, xp.permute_dims(xp.reshape(columns, shape), order), size, steps)
     else:
-        made = _conv_input(xp, x, weight, size=size, **settings)
+        columns, out = _columns(xp, x, kernel, steps, size)
+        made = xp.reshape(xp.matmul(matrix, columns), (weight.shape[0], x.shape[0], *out))
+    made = xp.copy(_swapped(xp, made))
     return made if bias is None else made + xp.reshape(bias, (-1, *(1,) * (x.ndim - 2)))
 
 
-def _linear_part(F: Any, x: Any, weight: Any, size: Sizes | None, settings: dict[str, Any]) -> Any:
-    if size is None:
-        return F._conv(x, weight, **settings)
-    return F._conv_input(x, weight, size=size, **settings)
+def _conv_weight(xp: Any, x: Any, h: Any, *, kernel: Sizes, steps: Steps) -> Any:
+    columns, _ = _columns(xp, x, kernel, steps, tuple(h.shape[2:]))
+    made = xp.matmul(_rows(xp, h, steps[3]), xp.matrix_transpose(columns))
+    return xp.reshape(made, (h.shape[1], x.shape[1] // steps[3], *kernel))
 
 
-def _vjp_x(F: Any, g: Any, weight: Any, x_shape: Any, stride: Sizes, padding: Sizes,
-           dilation: Sizes,
-           groups: int, size: Sizes | None) -> Any:  # fmt: skip
-    settings, weight = _given(stride, padding, dilation, groups), F.conj(weight)
-    if size is None:
-        return F._conv_input(g, weight, size=tuple(x_shape[2:]), **settings)
-    return F._conv(g, weight, out=tuple(x_shape[2:]), **settings)
-
-
-def _vjp_weight(F: Any, g: Any, x: Any, weight_shape: Any, stride: Sizes, padding: Sizes,
-                dilation: Sizes,
-                groups: int, size: Sizes | None) -> Any:  # fmt: skip
-    settings = _given(stride, padding, dilation, groups) | {"kernel": tuple(weight_shape[2:])}
-    return F._conv_weight(F.conj(x), g, **settings) if size is None else F._conv_weight(
-        g, F.conj(x), **settings)  # fmt: skip
-
-
-def _jvp(F: Any, x: Any, weight: Any, t_x: Any, t_weight: Any, t_bias: Any, stride: Sizes,
-         padding: Sizes,
-         dilation: Sizes, groups: int, size: Sizes | None) -> Any:  # fmt: skip
-    settings = _given(stride, padding, dilation, groups)
-    made = _linear_part(F, t_x, weight, size, settings) + _linear_part(
-        F, x, t_weight, size, settings
-    )
-    return made if t_bias is None else made + F.reshape(t_bias, shape=(-1, *(1,) * (x.ndim - 2)))
-
-
-_STRIDED = _given((2, 1), (1, 1), (1, 2), 2)
-own("_convolution", _convolution, vjp_x=_vjp_x, vjp_weight=_vjp_weight, jvp=_jvp,
-    vjp_bias=lambda F, g: F.sum(g, dim=(0, *range(2, g.ndim))), node="ConvolutionBackward0",
-    samples=[(((2, 4, 5, 4), (6, 2, 2, 3), (6,)), _STRIDED),
-             (((2, 4, 2, 2), (4, 3, 2, 3), (6,)), _STRIDED | {"size": (3, 4)})])  # fmt: skip
+_STEPS: Steps = ((2, 1), (1, 1), (1, 2), 2)
+own("_convolution", _convolution, node="ConvolutionBackward0",
+    vjp_x=lambda F, g, weight, x_shape, steps, back: F._convolution(
+        g, F.conj(weight), steps=steps, back=not back, size=tuple(x_shape[2:])),
+    vjp_weight=lambda F, g, x, weight_shape, steps, back: F._conv_weight(
+        *((g, F.conj(x)) if back else (F.conj(x), g)), kernel=tuple(weight_shape[2:]), steps=steps),
+    vjp_bias=lambda F, g: F.sum(g, dim=(0, *range(2, g.ndim))),
+    jvp=lambda F, x, weight, t_x, t_weight, t_bias, steps, back, size: F._convolution(
+        t_x, weight, t_bias, steps=steps, back=back, size=size) + F._convolution(
+        x, t_weight, steps=steps, back=back, size=size),
+    samples=[on((2, 4, 5, 4), (6, 2, 2, 3), (6,), steps=_STEPS),
+             on((2, 4, 2, 2), (4, 3, 2, 3), (6,), steps=_STEPS, back=True, size=(3, 4))]
+    )  # fmt: skip
+bilinear("_conv_weight", _conv_weight, node="ConvolutionBackward0",
+    vjp_x=lambda F, g, h, x_shape, steps: F._convolution(
+        F.conj(h), g, steps=steps, back=True, size=tuple(x_shape[2:])),
+    vjp_h=lambda F, g, x, h_shape, steps: F._convolution(
+        F.conj(x), g, steps=steps, size=tuple(h_shape[2:])))  # fmt: skip
 
 
 # by number of dimensions --------------------------------------------------------------------------
-def tuple_of(value: int | Sequence[int], n: int) -> Sizes:
-    """One number for each of ``n`` dimensions."""
-    return (value,) * n if isinstance(value, int) else tuple(value) * (n if len(value) == 1 else 1)
-
-
-def _check(name: str, x: Any, weight: Any, n: int, channels: int) -> None:
+def _run(F: Any, n: int, back: bool, x: Any, weight: Any, bias: Any, steps: Steps,
+         size: Sizes | None = None) -> Any:  # fmt: skip
+    """On a batch; an input without batch dimension is a batch of one."""
+    channels = weight.shape[0] if back else weight.shape[1] * steps[3]
     if weight.ndim != n + 2 or x.ndim not in (n + 1, n + 2) or x.shape[-n - 1] != channels:
         raise RuntimeError(
-            f"{name} with weight {list(weight.shape)} needs input (N, {channels}, ...) of "
-            f"{n} spatial dimensions, got {list(x.shape)}"
+            f"conv{'_transpose' * back}{n}d with weight {list(weight.shape)} needs input "
+            f"(N, {channels}, ...) of {n} spatial dimensions, got {list(x.shape)}"
         )
+    single = x.ndim == n + 1
+    x = F.unsqueeze(x, dim=0) if single else x
+    made = F._convolution(x, weight, bias, steps=steps, back=back, size=size)
+    return F.squeeze(made, dim=0) if single else made
 
 
-def _batched(F: Any, x: Any, n: int, run: Any) -> Any:
-    """Runs on a batch; an input without batch dimension is a batch of one."""
-    return run(x) if x.ndim == n + 2 else F.squeeze(run(F.unsqueeze(x, dim=0)), dim=0)
-
-
-def _conv_nd(n: int) -> Any:
+def _conv(n: int) -> Any:
     def forward(F: Any, x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
                 dilation: Any = 1, groups: int = 1) -> Any:  # fmt: skip
-        _check(f"conv{n}d", x, weight, n, weight.shape[1] * groups)
-        reach = [d * (k - 1) for d, k in zip(tuple_of(dilation, n), weight.shape[2:], strict=True)]
+        strides, dilations = tuple_of(stride, n), tuple_of(dilation, n)
         if padding == "same":
+            reach = [d * (k - 1) for d, k in zip(dilations, weight.shape[2:], strict=True)]
             x = F.constant_pad_nd(x, pad=tuple(
                 p for r in reversed(reach) for p in (r // 2, r - r // 2)))  # fmt: skip
-        padding = 0 if isinstance(padding, str) else padding
-        settings = _given(tuple_of(stride, n), tuple_of(padding, n), tuple_of(dilation, n), groups)
-        return _batched(F, x, n, lambda v: F._convolution(v, weight, bias, **settings))
+        paddings = tuple_of(0 if isinstance(padding, str) else padding, n)
+        return _run(F, n, False, x, weight, bias, (strides, paddings, dilations, groups))
 
     return forward
 
 
-def _conv_transpose_nd(n: int) -> Any:
+def _conv_transpose(n: int) -> Any:
     def forward(F: Any, x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
                 output_padding: Any = 0, groups: int = 1, dilation: Any = 1) -> Any:  # fmt: skip
-        _check(f"conv_transpose{n}d", x, weight, n, weight.shape[0])
         strides, paddings, extras, dilations = (
             tuple_of(v, n) for v in (stride, padding, output_padding, dilation))  # fmt: skip
-        size = tuple(
-            (i - 1) * s - 2 * p + d * (k - 1) + e + 1 for i, s, p, e, d, k in zip(
-                x.shape[-n:], strides, paddings, extras, dilations, weight.shape[2:], strict=True)
-        )  # fmt: skip
-        settings = _given(strides, paddings, dilations, groups) | {"size": size}
-        return _batched(F, x, n, lambda v: F._convolution(v, weight, bias, **settings))
+        size = tuple((i - 1) * s - 2 * p + d * (k - 1) + e + 1 for i, s, p, e, d, k in zip(
+            x.shape[-n:], strides, paddings, extras, dilations, weight.shape[-n:],
+            strict=True))  # fmt: skip
+        return _run(F, n, True, x, weight, bias, (strides, paddings, dilations, groups), size)
 
     return forward
-
-
-def _samples(n: int) -> list[Sample]:
-    x, w = (2, 4, *(5, 4, 3)[:n]), (4, 2, *(2, 3, 2)[:n])
-    return [((x, (3, 4, *w[2:]), (3,)), {}), ((x[1:], (3, 4, *w[2:])), {"padding": 1}),
-            ((x, w, (4,)), {"stride": 2, "padding": 1, "dilation": 2, "groups": 2}),
-            ((x, (3, 4, *w[2:])), {"padding": "same"})]  # fmt: skip
-
-
-def _samples_transposed(n: int) -> list[Sample]:
-    x, w = (2, 4, *(3, 4, 2)[:n]), (4, 3, *(2, 3, 2)[:n])
-    return [((x, w, (3,)), {}), ((x[1:], w), {"stride": 2, "output_padding": 1}),
-            ((x, w, (6,)), {"stride": 2, "padding": 1, "groups": 2, "dilation": 2})]  # fmt: skip
 
 
 for _n in (1, 2, 3):
-    composite(f"nn.functional.conv{_n}d", _conv_nd(_n), samples=_samples(_n))
-    composite(f"nn.functional.conv_transpose{_n}d", _conv_transpose_nd(_n),
-              samples=_samples_transposed(_n))  # fmt: skip
+    _x, _w, _k = (2, 4, *(5, 4, 3)[:_n]), (2, 3, 2)[:_n], (3, 4, 2)[:_n]
+    composite(f"nn.functional.conv{_n}d", _conv(_n), samples=[
+        on(_x, (3, 4, *_w), (3,)), on(_x[1:], (3, 4, *_w), padding=1),
+        on(_x, (4, 2, *_w), (4,), stride=2, padding=1, dilation=2, groups=2),
+        on(_x, (3, 4, *_w), padding="same")])  # fmt: skip
+    composite(f"nn.functional.conv_transpose{_n}d", _conv_transpose(_n), samples=[
+        on((2, 4, *_k), (4, 3, *_w), (3,)), on((4, *_k), (4, 3, *_w), stride=2, output_padding=1),
+        on((2, 4, *_k), (4, 3, *_w), (6,), stride=2, padding=1, groups=2, dilation=2)]
+        )  # fmt: skip
+
+
+# windows as columns -------------------------------------------------------------------------------
+def _unfolded(xp: Any, x: Any, *, kernel: Sizes, steps: Steps) -> Any:
+    """Every window of an image x (N, C, *size) as a column: (N, C · kernel, windows)."""
+    windows = _windows(xp, x, kernel, steps)
+    made = xp.permute_dims(windows, (0, 1, 4, 5, 2, 3))
+    return xp.reshape(made, (x.shape[0], x.shape[1] * prod(kernel), prod(windows.shape[2:4])))
+
+
+def _folded(xp: Any, x: Any, *, size: Sizes, kernel: Sizes, steps: Steps) -> Any:
+    """Columns added up where they came from, in an image of ``size``."""
+    counts = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in zip(
+        size, kernel, *steps[:3], strict=True)]  # fmt: skip
+    columns = xp.reshape(x, (x.shape[0], x.shape[1] // prod(kernel), *kernel, *counts))
+    return xp.copy(_added_up(xp, xp.permute_dims(columns, (2, 3, 0, 1, 4, 5)), size, steps))
+
+
+def _batched(F: Any, row: Any, x: Any, ndim: int, stride: Any, padding: Any, dilation: Any,
+             **sizes: Any) -> Any:  # fmt: skip
+    steps = (tuple_of(stride, 2), tuple_of(padding, 2), tuple_of(dilation, 2), 1)
+    sizes = {name: tuple_of(v, 2) for name, v in sizes.items()}
+    if x.ndim == ndim:
+        return row(x, steps=steps, **sizes)
+    return F.squeeze(row(F.unsqueeze(x, dim=0), steps=steps, **sizes), dim=0)
+
+
+linear("_unfolded", _unfolded, node="Im2ColBackward0",
+       transpose=lambda F, g, x_shape, kernel, steps: F._folded(
+           g, size=tuple(x_shape[2:]), kernel=kernel, steps=steps))  # fmt: skip
+linear("_folded", _folded, node="Col2ImBackward0",
+       transpose=lambda F, g, kernel, steps: F._unfolded(g, kernel=kernel, steps=steps)
+       )  # fmt: skip
+composite("nn.functional.unfold", lambda F, x, kernel_size, dilation=1, padding=0, stride=1:
+          _batched(F, F._unfolded, x, 4, stride, padding, dilation, kernel=kernel_size),
+          methods=(), samples=[on((1, 2, 3, 4), kernel_size=2, padding=1)])  # fmt: skip
+composite("nn.functional.fold", lambda F, x, output_size, kernel_size, dilation=1, padding=0,
+          stride=1: _batched(F, F._folded, x, 3, stride, padding, dilation, size=output_size,
+                             kernel=kernel_size),
+          methods=(), samples=[on((1, 8, 6), output_size=(3, 4), kernel_size=2)])  # fmt: skip

@@ -191,21 +191,3 @@ composite("nn.functional.pixel_shuffle", lambda F, x, upscale_factor: _shuffled(
 composite("nn.functional.pixel_unshuffle", lambda F, x, downscale_factor: _shuffled(
     F, x, downscale_factor, True))  # fmt: skip
 composite("nn.functional.channel_shuffle", _channel_shuffle)
-for _n in (1, 2, 3):
-    composite(f"nn.functional.adaptive_avg_pool{_n}d", (lambda n: lambda F, x, output_size:
-        F.squeeze(F.interpolate(F.unsqueeze(x, dim=0), _sizes(x, output_size, n), mode="area"),
-                  dim=0) if x.ndim == n + 1 else F.interpolate(
-            x, _sizes(x, output_size, n), mode="area"))(_n), **_REAL)  # fmt: skip
-
-
-def _sizes(x: Any, output_size: Any, n: int) -> tuple[int, ...]:
-    """None keeps a dimension's size."""
-    given = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * n
-    return tuple(m if s is None else s for s, m in zip(given, x.shape[-n:], strict=True))
-
-
-composite("nn.functional.upsample_nearest", lambda F, x, size=None, scale_factor=None:
-          F.interpolate(x, size, scale_factor, mode="nearest"), **_REAL)  # fmt: skip
-composite("nn.functional.upsample_bilinear", lambda F, x, size=None, scale_factor=None:
-          F.interpolate(x, size, scale_factor, mode="bilinear", align_corners=True),
-          **_REAL)  # fmt: skip

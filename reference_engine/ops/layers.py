@@ -110,6 +110,19 @@ composite("nn.functional.batch_norm", _batch_norm, complex=False,
     (((3, 2, 2), None, None, (2,), (2,)), {"training": True})])  # fmt: skip
 
 
+def _response_norm(F: Any, x: Any, size: int, alpha: float = 1e-4, beta: float = 0.75,
+                   k: float = 1.0) -> Any:  # fmt: skip
+    """Over ``size`` neighbouring channels (Krizhevsky et al. 2012)."""
+    pad = (0, 0) * (x.ndim - 2) + (size // 2, (size - 1) // 2)
+    squares = F.constant_pad_nd(x * x, pad=pad)
+    total = sum(F.narrow(squares, dim=1, start=i, length=x.shape[1]) for i in range(size))
+    return x / (total * (alpha / size) + k) ** beta
+
+
+composite("nn.functional.local_response_norm", _response_norm, complex=False, methods=(),
+          samples=[(((1, 4, 3),), {"size": 2})])  # fmt: skip
+
+
 # dropout and embedding ----------------------------------------------------------------------------
 nondiff("_kept", lambda xp, x, *, p, shape: xp.cast(
     xp.random("uniform", tuple(shape), xp.dtype_of(x).to_real(), str(x.device)) >= p,

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from functools import reduce
 from math import inf, prod
+from operator import add, matmul
 from typing import Any
 
 import numpy as np
 
 from reference_engine.backends.numpy_backend import NUMPY
-from reference_engine.ops.dims import axis, broadcast_shapes
+from reference_engine.ops.complexes import holds_complex
+from reference_engine.ops.dims import axis
 from reference_engine.ops.opdef import Sample, composite, own
 
 _SQUARE: list[Sample] = [(((2, 2),), {}), (((2, 3, 3),), {})]
@@ -21,8 +23,8 @@ _DEFINITE: dict[str, Any] = {"fill": {"x": "positive-definite"}, "samples": _SQU
 
 
 def star(F: Any, x: Any) -> Any:
-    """The conjugate transpose of the last two dimensions."""
-    return F.conj(F.transpose(x, dim0=-2, dim1=-1))
+    """The conjugate transpose."""
+    return F.mH(x)
 
 
 def col(F: Any, s: Any) -> Any:
@@ -35,76 +37,72 @@ def row(F: Any, s: Any) -> Any:
     return F.unsqueeze(s, dim=-2)
 
 
-def _real_diagonal(F: Any, x: Any) -> Any:
+def over(F: Any, B: Any, A: Any) -> Any:
+    """B A⁻¹."""
+    return F.mT(F._solve(F.mT(A), F.mT(B)))
+
+
+def eye(F: Any, x: Any) -> Any:
+    """The first columns of identities, in the shape of x."""
+    ones = F.ones_like(F.diagonal(x, dim1=-2, dim2=-1))
+    return F._undiagonal(ones, size=tuple(x.shape), offset=0, dim1=-2, dim2=-1)
+
+
+def real_diagonal(F: Any, x: Any) -> Any:
+    """The real part of the diagonal."""
     return F.real(F.diagonal(x, dim1=-2, dim2=-1))
 
 
+def success(F: Any, x: Any) -> Any:
+    """LAPACK's info for each matrix: 0."""
+    return F._numbers_of(x, values=(0,) * prod(x.shape[:-2])).int().reshape(x.shape[:-2])
+
+
+def _hermitian(F: Any, x: Any) -> Any:
+    return (x + F.mH(x)) * 0.5
+
+
 # Cholesky -----------------------------------------------------------------------------------------
-def _half_lower(F: Any, x: Any) -> Any:
-    """The lower triangle with half of its diagonal."""
-    return (F.tril(x) + F.tril(x, diagonal=-1)) * 0.5
-
-
 def _cholesky_vjp(F: Any, g: Any, y: Any) -> Any:
-    product = F.tril(F.matmul(star(F, y), g))
-    inner = (product + star(F, F.tril(product, diagonal=-1))) * 0.5
-    return F._solve(star(F, y), star(F, F._solve(star(F, y), star(F, inner))))
+    product = F.tril(F.mH(y) @ g)
+    inner = (product + F.mH(F.tril(product, diagonal=-1))) * 0.5
+    return F._solve(F.mH(y), over(F, inner, y))
 
 
 def _cholesky_jvp(F: Any, y: Any, t_x: Any) -> Any:
-    inner = F._solve(y, star(F, F._solve(y, star(F, (t_x + star(F, t_x)) * 0.5))))
-    return F.matmul(y, _half_lower(F, inner))
-
-
-own("_cholesky", lambda xp, x: xp.linalg.cholesky(x), vjp_x=_cholesky_vjp, jvp=_cholesky_jvp,
-    node="LinalgCholeskyExBackward0")  # fmt: skip
-composite("linalg.cholesky", lambda F, x, *, upper=False: star(F, F._cholesky(x)) if upper
-          else F._cholesky(x), methods=(), **_DEFINITE)  # fmt: skip
-composite("cholesky", lambda F, x, upper=False: F.linalg_cholesky(x, upper=upper))
+    inner = F._solve(y, over(F, _hermitian(F, t_x), F.mH(y)))
+    return y @ ((F.tril(inner) + F.tril(inner, diagonal=-1)) * 0.5)
 
 
 def _of_factor(F: Any, x: Any, upper: bool) -> Any:
     """L Lᴴ or Uᴴ U of a triangular factor; the other triangle of ``x`` is not looked at."""
-    x = F.triu(x) if upper else F.tril(x)
-    return F.matmul(star(F, x), x) if upper else F.matmul(x, star(F, x))
+    x = F.mH(F.triu(x)) if upper else F.tril(x)
+    return x @ F.mH(x)
 
 
+own("_cholesky", lambda xp, x: xp.linalg.cholesky(x), vjp_x=_cholesky_vjp, jvp=_cholesky_jvp,
+    node="LinalgCholeskyExBackward0")  # fmt: skip
+composite("linalg.cholesky", lambda F, x, *, upper=False: F.mH(F._cholesky(x)) if upper
+          else F._cholesky(x), methods=(), **_DEFINITE)  # fmt: skip
+composite("linalg.cholesky_ex", lambda F, x, *, upper=False, check_errors=False: (
+    F.linalg_cholesky(x, upper=upper), success(F, x)), methods=())  # fmt: skip
+composite("cholesky", lambda F, x, upper=False: F.linalg_cholesky(x, upper=upper))
 composite("cholesky_inverse", lambda F, x, upper=False: F.linalg_inv(_of_factor(F, x, upper)))
 composite("cholesky_solve", lambda F, x, other, upper=False: F.linalg_solve(
     _of_factor(F, other, upper), x))  # fmt: skip
 
 
-# determinants and inverses ------------------------------------------------------------------------
-def _logdet_slope(F: Any, x: Any) -> Any:
-    return star(F, F.linalg_inv(x))
-
-
-own("linalg.slogdet", lambda xp, x: tuple(xp.linalg.slogdet(x)), outputs=("sign", "logabsdet"),
-    vjp_x=lambda F, g_sign, g_logabsdet, x, sign: _slogdet_vjp(F, g_sign, g_logabsdet, x, sign),
-    jvp=lambda F, x, sign, t_x: _slogdet_jvp(F, x, sign, t_x), aliases=("slogdet",),
-    methods=("slogdet",), fill={"x": "positive-definite"})  # fmt: skip
-
-
+# determinants, inverses and triangles -------------------------------------------------------------
 def _slogdet_vjp(F: Any, g_sign: Any, g_logabsdet: Any, x: Any, sign: Any) -> Any:
     g = g_logabsdet
-    turned = F.imag(F.conj(sign) * g_sign) if _is_complex(sign) and g_sign is not None else None
-    if turned is not None:
-        g = F.complex(turned * 0 if g is None else g, turned)
-    if g is None:
-        return x * 0
-    return F.reshape(g, shape=(*g.shape, 1, 1)) * _logdet_slope(F, x)
+    g = F.complex(g, F.imag(F.conj(sign) * g_sign)) if holds_complex(x) else g
+    return g[..., None, None] * F.mH(F.linalg_inv(x))
 
 
 def _slogdet_jvp(F: Any, x: Any, sign: Any, t_x: Any) -> Any:
     change = F.sum(F.diagonal(F.linalg_solve(x, t_x), dim1=-2, dim2=-1), dim=-1)
-    if not _is_complex(sign):
-        return sign * 0, change
-    return sign * F.complex(F.real(change) * 0, F.imag(change)), F.real(change)
-
-
-def _is_complex(x: Any) -> bool:
-    kind = x.dtype
-    return bool(kind.is_complex) if hasattr(kind, "is_complex") else bool(kind.kind == "c")
+    turn = F.complex(F.real(change) * 0, F.imag(change)) if holds_complex(x) else 0
+    return sign * turn, F.real(change)
 
 
 def _logdet(F: Any, x: Any) -> Any:
@@ -112,68 +110,38 @@ def _logdet(F: Any, x: Any) -> Any:
     return size + F.log(sign)
 
 
-composite("logdet", _logdet)
-
-
-def _success(F: Any, x: Any) -> Any:
-    """LAPACK's info for each matrix: 0."""
-    return F._numbers_of(x, values=(0,) * prod(x.shape[:-2])).int().reshape(x.shape[:-2])
-
-
-composite("linalg.inv_ex", lambda F, x, *, check_errors=False: (
-    F.linalg_inv(x), _success(F, x)), methods=())  # fmt: skip
-composite("linalg.cholesky_ex", lambda F, x, *, upper=False, check_errors=False: (
-    F.linalg_cholesky(x, upper=upper),
-    _success(F, x)), methods=()
-    )  # fmt: skip
-
-
-def _triangular(F: Any, A: Any, B: Any, upper: bool, left: bool, unitriangular: bool) -> Any:
+def _triangular(F: Any, A: Any, B: Any, *, upper: bool, left: bool = True,
+                unitriangular: bool = False) -> Any:  # fmt: skip
     """Solves with one triangle of A only, its diagonal taken as 1 where asked."""
-    part = F.triu(A, diagonal=int(unitriangular)) if upper else F.tril(
-        A, diagonal=-int(unitriangular))  # fmt: skip
-    if unitriangular:
-        part = part + F.diag_embed(F.diagonal(F.ones_like(A), dim1=-2, dim2=-1))
-    if not left:
-        return F.mT(F._solve_all(F.mT(part), F.mT(B)))
-    return F._solve_all(part, B)
+    beside = int(unitriangular)
+    part = F.triu(A, diagonal=beside) if upper else F.tril(A, diagonal=-beside)
+    part = part + eye(F, A) if unitriangular else part
+    return F._solve(part, B) if left else over(F, B, part)
 
 
-def _solve_all(F: Any, A: Any, B: Any) -> Any:
-    """As linalg.solve, of matrices only: batches broadcast."""
-    batch = broadcast_shapes(tuple(A.shape[:-2]), tuple(B.shape[:-2]))
-    A, B = (F.expand(v, size=(*batch, *v.shape[-2:])) for v in (A, B))
-    return F._solve(A, B)
-
-
-composite("_solve_all", _solve_all, methods=())
-composite("linalg.solve_triangular", lambda F, A, B, *, upper, left=True, unitriangular=False:
-          _triangular(F, A, B, upper, left, unitriangular), methods=())  # fmt: skip
-composite("triangular_solve", lambda F, b, A, upper=True, transpose=False, unitriangular=False: (
-    _triangular(F, F.mT(A) if transpose else A, b, upper != transpose, True, unitriangular),
-    F.clone(A)))  # fmt: skip
+own("linalg.slogdet", lambda xp, x: tuple(xp.linalg.slogdet(x)), outputs=("sign", "logabsdet"),
+    vjp_x=_slogdet_vjp, jvp=_slogdet_jvp, aliases=("slogdet",), methods=("slogdet",),
+    fill={"x": "positive-definite"})  # fmt: skip
+composite("logdet", _logdet)
+composite("linalg.inv_ex", lambda F, x, *, check_errors=False: (
+    F.linalg_inv(x), success(F, x)), methods=())  # fmt: skip
 composite("linalg.solve_ex", lambda F, A, B, *, left=True, check_errors=False: (
-    F.linalg_solve(A, B, left=left), _success(F, A)), methods=())  # fmt: skip
+    F.linalg_solve(A, B, left=left), success(F, A)), methods=())  # fmt: skip
+composite("linalg.solve_triangular", _triangular, methods=())
+composite("triangular_solve", lambda F, b, A, upper=True, transpose=False, unitriangular=False: (
+    _triangular(F, F.mT(A) if transpose else A, b, upper=upper != transpose,
+                unitriangular=unitriangular), F.clone(A)))  # fmt: skip
 
 
+# powers and exponentials --------------------------------------------------------------------------
 def _matrix_power(F: Any, x: Any, n: int) -> Any:
     """By repeated squaring."""
     if n < 0:
         return _matrix_power(F, F.linalg_inv(x), -n)
-    if n == 0:
-        return F.diag_embed(F.diagonal(F.ones_like(x), dim1=-2, dim2=-1))
-    made = None
-    while True:
-        if n % 2:
-            made = x if made is None else F.matmul(made, x)
-        n //= 2
-        if not n:
-            return F.clone(made)
-        x = F.matmul(x, x)
-
-
-composite("linalg.matrix_power", _matrix_power, aliases=("matrix_power",), methods=(
-    "matrix_power",), samples=[(((2, 3, 3),), {"n": 5})])  # fmt: skip
+    if n < 2:
+        return F.clone(x) if n else eye(F, x)
+    half = _matrix_power(F, x, n // 2)
+    return half @ half @ x if n % 2 else half @ half
 
 
 def _exponential(xp: Any, x: Any) -> Any:
@@ -194,11 +162,14 @@ def _exp_along(F: Any, x: Any, direction: Any) -> Any:
     """
     n = x.shape[-1]
     block = F.cat(F.cat(x, direction, dim=-1), F.cat(x * 0, x, dim=-1), dim=-2)
-    return F.slice(F.slice(F.matrix_exp(block), dim=-2, end=n), dim=-1, start=n)
+    return F.matrix_exp(block)[..., :n, n:]
 
 
 NUMPY.define("matrix_exp", _numpy_matrix_exp)
-own("matrix_exp", _exponential, vjp_x=lambda F, g, x: _exp_along(F, star(F, x), g),
+NUMPY.define("matrix_transpose", np.matrix_transpose)
+composite("linalg.matrix_power", _matrix_power, aliases=("matrix_power",), methods=(
+    "matrix_power",), samples=[(((2, 3, 3),), {"n": 5})])  # fmt: skip
+own("matrix_exp", _exponential, vjp_x=lambda F, g, x: _exp_along(F, F.mH(x), g),
     aliases=("linalg.matrix_exp",), node="LinalgMatrixExpBackward0",
     jvp=lambda F, x, t_x: _exp_along(F, x, t_x), samples=_SQUARE)  # fmt: skip
 
@@ -206,26 +177,86 @@ own("matrix_exp", _exponential, vjp_x=lambda F, g, x: _exp_along(F, star(F, x), 
 # eigenvalues and singular values ------------------------------------------------------------------
 def _gaps(F: Any, s: Any) -> Any:
     """1/(sⱼ − sᵢ), with 0 on the diagonal."""
-    gap = row(F, s) - col(F, s)
     diagonal = F.diag_embed(F.ones_like(s)) != 0
-    return F.where(diagonal, 0, 1 / F.where(diagonal, 1, gap))
+    return F.where(diagonal, 0, 1 / F.where(diagonal, 1, s[..., None, :] - s[..., None]))
 
 
 def _eigh_vjp(F: Any, g_eigenvalues: Any, g_eigenvectors: Any, eigenvalues: Any,
               eigenvectors: Any) -> Any:  # fmt: skip
     v = eigenvectors
-    made = None if g_eigenvalues is None else F.matmul(v * row(F, g_eigenvalues), star(F, v))
+    parts = [] if g_eigenvalues is None else [v * g_eigenvalues[..., None, :]]
     if g_eigenvectors is not None:
-        inner = F.matmul(star(F, v), g_eigenvectors) * _gaps(F, eigenvalues)
-        turned = F.matmul(v, F.matmul(inner, star(F, v)))
-        made = turned if made is None else made + turned
-    return (made + star(F, made)) * 0.5
+        parts.append(v @ (F.mH(v) @ g_eigenvectors * _gaps(F, eigenvalues)))
+    return _hermitian(F, reduce(add, parts) @ F.mH(v))
 
 
 def _eigh_jvp(F: Any, eigenvalues: Any, eigenvectors: Any, t_x: Any) -> Any:
     v = eigenvectors
-    inner = F.matmul(star(F, v), F.matmul((t_x + star(F, t_x)) * 0.5, v))
-    return _real_diagonal(F, inner), F.matmul(v, inner * _gaps(F, eigenvalues))
+    inner = F.mH(v) @ _hermitian(F, t_x) @ v
+    return real_diagonal(F, inner), v @ (inner * _gaps(F, eigenvalues))
+
+
+def _eig(xp: Any, x: Any) -> Any:
+    values, vectors = xp.linalg.eig(x)
+    return values + 0j, vectors + 0j
+
+
+def _eig_vjp(F: Any, g_values: Any, g_vectors: Any, values: Any, vectors: Any) -> Any:
+    v = F.mH(vectors)
+    parts = [] if g_values is None else [F.diag_embed(g_values)]
+    if g_vectors is not None:
+        turn = v @ g_vectors
+        turn = turn - v @ (vectors * real_diagonal(F, turn)[..., None, :])
+        parts.append(turn * F.conj(_gaps(F, values)))
+    return F._solve(v, reduce(add, parts) @ v)
+
+
+def _eig_jvp(F: Any, values: Any, vectors: Any, t_x: Any) -> Any:
+    inner = F._solve(vectors, (t_x + 0j) @ vectors)
+    turned = vectors @ (inner * _gaps(F, values))
+    # unit vectors stay unit vectors
+    along = F.real(F.sum(F.conj(vectors) * turned, dim=-2, keepdim=True))
+    return F.diagonal(inner, dim1=-2, dim2=-1), turned - vectors * along
+
+
+def _svd_vjp(F: Any, g_U: Any, g_S: Any, g_Vh: Any, U: Any, S: Any, Vh: Any) -> Any:
+    """Of the thin factorisation; parts of the cotangents across U and V count where A is not
+    square.
+    """
+    across, gaps = S[..., None, :], _gaps(F, S * S)
+    parts = [] if g_S is None else [U * g_S[..., None, :] @ Vh]
+    if g_U is not None:
+        turn = F.mH(U) @ g_U
+        inner = (turn - F.mH(turn)) * gaps * across
+        if holds_complex(U):
+            phase = F.imag(F.diagonal(turn, dim1=-2, dim2=-1)) / S
+            inner = inner + F.diag_embed(F.complex(phase * 0, phase))
+        parts.append(U @ inner @ Vh)
+        if U.shape[-2] > U.shape[-1]:
+            parts.append((g_U - U @ turn) / across @ Vh)
+    if g_Vh is not None:
+        turn = Vh @ F.mH(g_Vh)
+        parts.append(U @ (S[..., None] * ((turn - F.mH(turn)) * gaps)) @ Vh)
+        if Vh.shape[-1] > Vh.shape[-2]:
+            parts.append(U @ ((g_Vh - F.mH(turn) @ Vh) / S[..., None]))
+    return reduce(add, parts)
+
+
+def _svd_jvp(F: Any, U: Any, S: Any, Vh: Any, t_x: Any) -> Any:
+    V, across, gaps = F.mH(Vh), S[..., None, :], _gaps(F, S * S)
+    inner = F.mH(U) @ t_x @ V
+    left, right = inner * across, S[..., None] * inner
+    t_U, t_V = (v @ (gaps * (w + F.mH(w))) for v, w in ((U, left), (V, right)))
+    if holds_complex(U):  # the phase that U and V share is U's, as in the vjp
+        phase = F.imag(F.diagonal(inner, dim1=-2, dim2=-1)) / S
+        t_U = t_U + U * F.complex(phase * 0, phase)[..., None, :]
+    if U.shape[-2] > U.shape[-1]:
+        seen = t_x @ V / across
+        t_U = t_U + seen - U @ (F.mH(U) @ seen)
+    if V.shape[-2] > V.shape[-1]:
+        seen = F.mH(t_x) @ U / across
+        t_V = t_V + seen - V @ (Vh @ seen)
+    return t_U, real_diagonal(F, inner), F.mH(t_V)
 
 
 own("_eigh", lambda xp, x, *, UPLO: tuple(xp.linalg.eigh(x) if UPLO == "L" else xp.linalg.eigh(
@@ -233,53 +264,10 @@ own("_eigh", lambda xp, x, *, UPLO: tuple(xp.linalg.eigh(x) if UPLO == "L" else 
     vjp_x=_eigh_vjp, jvp=_eigh_jvp, undefined=True, node="LinalgEighBackward0")  # fmt: skip
 composite("linalg.eigh", lambda F, x, UPLO="L": F._eigh(x, UPLO=UPLO), methods=())
 composite("linalg.eigvalsh", lambda F, x, UPLO="L": F._eigh(x, UPLO=UPLO)[0], methods=())
-
-
-def _svd_vjp(F: Any, g_U: Any, g_S: Any, g_Vh: Any, U: Any, S: Any, Vh: Any) -> Any:
-    """Of the thin factorisation; parts of the cotangents across U and V count where A is not
-    square.
-    """
-    parts = [] if g_S is None else [F.matmul(U * row(F, g_S), Vh)]
-    gaps = _gaps(F, S * S)
-    if g_U is not None:
-        turn = F.matmul(star(F, U), g_U)
-        inner = _skew(F, turn) * gaps * row(F, S)
-        if _is_complex(U):
-            phase = F.imag(F.diagonal(turn, dim1=-2, dim2=-1)) / S
-            inner = inner + F.diag_embed(F.complex(phase * 0, phase))
-        parts.append(F.matmul(U, F.matmul(inner, Vh)))
-        if U.shape[-2] > U.shape[-1]:
-            parts.append(F.matmul((g_U - F.matmul(U, turn)) / row(F, S), Vh))
-    if g_Vh is not None:
-        turn = F.matmul(Vh, star(F, g_Vh))
-        parts.append(F.matmul(U, F.matmul(col(F, S) * (_skew(F, turn) * gaps), Vh)))
-        if Vh.shape[-1] > Vh.shape[-2]:
-            parts.append(F.matmul(U, (g_Vh - F.matmul(star(F, turn), Vh)) / col(F, S)))
-    return reduce(lambda a, b: a + b, parts)
-
-
-def _skew(F: Any, x: Any) -> Any:
-    return x - star(F, x)
-
-
-def _svd_jvp(F: Any, U: Any, S: Any, Vh: Any, t_x: Any) -> Any:
-    inner = F.matmul(star(F, U), F.matmul(t_x, star(F, Vh)))
-    gaps = _gaps(F, S * S)
-    left, right = inner * row(F, S), col(F, S) * inner
-    t_U = F.matmul(U, gaps * (left + star(F, left)))
-    if _is_complex(U):  # the phase that U and V share is U's, as in the vjp
-        phase = F.imag(F.diagonal(inner, dim1=-2, dim2=-1)) / S
-        t_U = t_U + U * row(F, F.complex(phase * 0, phase))
-    t_V = F.matmul(star(F, Vh), gaps * (right + star(F, right)))
-    if U.shape[-2] > U.shape[-1]:
-        seen = F.matmul(t_x, star(F, Vh)) / row(F, S)
-        t_U = t_U + seen - F.matmul(U, F.matmul(star(F, U), seen))
-    if Vh.shape[-1] > Vh.shape[-2]:
-        seen = star(F, F.matmul(star(F, U), t_x) / col(F, S))
-        t_V = t_V + seen - F.matmul(star(F, Vh), F.matmul(Vh, seen))
-    return t_U, _real_diagonal(F, inner), star(F, t_V)
-
-
+own("_eig", _eig, outputs=("values", "vectors"), vjp_x=_eig_vjp, jvp=_eig_jvp, undefined=True,
+    node="LinalgEigBackward0")  # fmt: skip
+composite("linalg.eig", lambda F, x: F._eig(x), methods=())
+composite("linalg.eigvals", lambda F, x: F._eig(x)[0], methods=(), samples=[(((3, 3),), {})])
 own("_svd", lambda xp, x: tuple(xp.linalg.svd(x, full_matrices=False)), outputs=("U", "S", "Vh"),
     vjp_x=_svd_vjp, jvp=_svd_jvp, undefined=True, node="LinalgSvdBackward0")  # fmt: skip
 composite("linalg.svdvals", lambda F, x: F._svd(x)[1], methods=())
@@ -292,19 +280,16 @@ def _matrix_norm(F: Any, x: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim:
     x = x if dtype is None else x.to(dtype)
     if ord == "fro":
         return F.linalg_vector_norm(x, ord=2, dim=(rows, columns), keepdim=keepdim)
-    if ord in ("nuc", 2, -2):
-        others = [d for d in range(x.ndim) if d not in (rows, columns)]
-        s = F._svd(F.permute(x, dims=(*others, rows, columns)))[1]
-        made = F.sum(s, dim=-1) if ord == "nuc" else (F.amax if ord > 0 else F.amin)(s, dim=-1)
-        shape = [1 if d in (rows, columns) else n for d, n in enumerate(x.shape)]
-        return F.reshape(made, shape=tuple(shape)) if keepdim else made
-    if ord not in (1, -1, inf, -inf):
+    if ord not in ("nuc", 1, -1, 2, -2, inf, -inf):
         raise RuntimeError(f"matrix_norm got ord={ord!r}; expected 'fro', 'nuc', ±1, ±2 or ±inf")
-    first, then = (columns, rows) if abs(ord) == inf else (rows, columns)
-    sums = F.linalg_vector_norm(x, ord=1, dim=first, keepdim=True)
-    made = (F.amax if ord > 0 else F.amin)(sums, dim=then, keepdim=True)
-    gone = tuple(sorted((rows, columns), reverse=True))
-    return made if keepdim else F.squeeze(made, dim=gone)
+    kept = tuple(1 if d in (rows, columns) else n for d, n in enumerate(x.shape))
+    x = F.movedim(x, source=(rows, columns), destination=(-2, -1))
+    if ord in ("nuc", 2, -2):
+        sizes = F._svd(x)[1]
+    else:
+        sizes = F.linalg_vector_norm(x, ord=1, dim=-1 if abs(ord) == inf else -2)
+    made = F.sum(sizes, dim=-1) if ord == "nuc" else (F.amax if ord > 0 else F.amin)(sizes, dim=-1)
+    return F.reshape(made, shape=kept) if keepdim else made
 
 
 def _linalg_norm(F: Any, x: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *,
@@ -324,37 +309,16 @@ composite("linalg.diagonal", lambda F, x, *, offset=0, dim1=-2, dim2=-1: F.diago
 
 
 # products -----------------------------------------------------------------------------------------
-def _cross(F: Any, x: Any, other: Any, dim: int = -1) -> Any:
-    shape = broadcast_shapes(tuple(x.shape), tuple(other.shape))
-    x, other = F.expand(x, size=shape), F.expand(other, size=shape)
-    turned = [F.roll(v, shifts=s, dims=(dim,)) for v in (x, other) for s in (-1, 1)]
+def _cross(F: Any, x: Any, other: Any, dim: int | None) -> Any:
+    """Along ``dim``, or for None along the first dimension of size 3, as torch.cross has it."""
+    x, other = F.broadcast_tensors(x, other)
+    dims = (x.shape.index(3) if dim is None else dim,)
+    turned = [F.roll(v, shifts=s, dims=dims) for v in (x, other) for s in (-1, 1)]
     return turned[0] * turned[3] - turned[1] * turned[2]
-
-
-def _first_of_three(F: Any, x: Any, other: Any, dim: int | None = None) -> Any:
-    """Along the first dimension of size 3, as torch.cross has it for ``dim=None``."""
-    shape = broadcast_shapes(tuple(x.shape), tuple(other.shape))
-    return _cross(F, x, other, shape.index(3) if dim is None else dim)
-
-
-composite("linalg.cross", lambda F, x, other, *, dim=-1: _cross(F, x, other, dim), methods=(),
-          samples=[(((2, 3), (2, 3)), {})])  # fmt: skip
-composite("cross", _first_of_three)
-composite("linalg.vecdot", lambda F, x, other, *, dim=-1: F.sum(F.conj(x) * other, dim=dim),
-          methods=(), samples=[(((2, 3), (2, 3)), {})])  # fmt: skip
-composite("addr", lambda F, x, vec1, vec2, *, beta=1, alpha=1: _plus(
-    F, x, F.outer(vec1, vec2), beta, alpha))  # fmt: skip
-composite("addbmm", lambda F, x, batch1, batch2, *, beta=1, alpha=1: _plus(
-    F, x, F.sum(F.bmm(batch1, batch2), dim=0), beta, alpha))  # fmt: skip
 
 
 def _plus(F: Any, x: Any, made: Any, beta: Any, alpha: Any) -> Any:
     return made * alpha if beta == 0 else F.expand(x, size=tuple(made.shape)) * beta + made * alpha
-
-
-def _multi_dot(F: Any, *xs: Any) -> Any:
-    """The chain from the left; first and last may be vectors."""
-    return reduce(F.matmul, xs)
 
 
 def _tensorinv(F: Any, x: Any, ind: int = 2) -> Any:
@@ -371,7 +335,16 @@ def _tensorsolve(F: Any, A: Any, B: Any, dims: Any = None) -> Any:
     return F.reshape(F.linalg_solve(flat, F.reshape(B, shape=(-1,))), shape=result)
 
 
-composite("linalg.multi_dot", _multi_dot, methods=())
+composite("linalg.cross", lambda F, x, other, *, dim=-1: _cross(F, x, other, dim), methods=(),
+          samples=[(((2, 3), (2, 3)), {})])  # fmt: skip
+composite("cross", lambda F, x, other, dim=None: _cross(F, x, other, dim))
+composite("linalg.vecdot", lambda F, x, other, *, dim=-1: F.sum(F.conj(x) * other, dim=dim),
+          methods=(), samples=[(((2, 3), (2, 3)), {})])  # fmt: skip
+composite("addr", lambda F, x, vec1, vec2, *, beta=1, alpha=1: _plus(
+    F, x, F.outer(vec1, vec2), beta, alpha))  # fmt: skip
+composite("addbmm", lambda F, x, batch1, batch2, *, beta=1, alpha=1: _plus(
+    F, x, F.sum(F.bmm(batch1, batch2), dim=0), beta, alpha))  # fmt: skip
+# the chain from the left; first and last may be vectors
+composite("linalg.multi_dot", lambda F, *xs: reduce(matmul, xs), methods=())
 composite("linalg.tensorinv", _tensorinv, methods=())
 composite("linalg.tensorsolve", _tensorsolve, methods=())
-NUMPY.define("matrix_transpose", np.matrix_transpose)

@@ -1,17 +1,33 @@
-"""Pooling: the maximum or the mean of every window."""
+"""Pooling: the maximum or the mean of every window, and the inverse of a maximum."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from itertools import product
-from math import inf, prod
+from functools import lru_cache, reduce
+from math import prod
 from typing import Any, TypeAlias
 
-from reference_engine.ops.convolution import Sizes, pad_ends, tuple_of, window_slices
-from reference_engine.ops.opdef import Sample, composite, linear, own
+import numpy as np
 
+from reference_engine.backends.dtypes import int64
+from reference_engine.ops.convolution import Sizes, tuple_of
+from reference_engine.ops.opdef import Sample, composite, on, own
+from reference_engine.ops.resampling import kept_sizes, resampling_row, taps_of
+
+#: kernel, stride, padding, dilation, and whether windows may reach beyond the right padding
 Window: TypeAlias = "tuple[Sizes, Sizes, Sizes, Sizes, bool]"
+
+
+def _window(name: str, x: Any, n: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
+            ceil_mode: bool) -> Window:  # fmt: skip
+    if x.ndim not in (n + 1, n + 2):
+        raise RuntimeError(
+            f"{name} needs (N, C, …) with {n} spatial dimensions, got {list(x.shape)}"
+        )
+    steps = kernel_size if stride is None or stride == () else stride
+    kernel, strides, paddings, dilations = (
+        tuple_of(v, n) for v in (kernel_size, steps, padding, dilation))  # fmt: skip
+    return kernel, strides, paddings, dilations, bool(ceil_mode)
 
 
 def _counts(size: Sequence[int], window: Window) -> Sizes:
@@ -32,180 +48,187 @@ def _counts(size: Sequence[int], window: Window) -> Sizes:
     return tuple(counts)
 
 
-def _padded(xp: Any, x: Any, counts: Sizes, window: Window, value: float) -> Any:
-    kernel, stride, padding, dilation, _ = window
-    spatial = x.shape[x.ndim - len(kernel) :]
-    after = [max((c - 1) * s + d * (k - 1) + 1 - n - p, 0) for c, s, d, k, n, p in zip(
-        counts, stride, dilation, kernel, spatial, padding, strict=True)]  # fmt: skip
-    return pad_ends(xp, x, padding, after, value)
-
-
 # maximum ------------------------------------------------------------------------------------------
-def _max_pool(xp: Any, x: Any, *, window: Window) -> Any:
-    kernel, stride, padding, dilation, _ = window
-    n = len(kernel)
-    spatial = tuple(x.shape[x.ndim - n :])
-    counts = _counts(spatial, window)
-    windows = xp.sliding_windows(_padded(xp, x, counts, window, -inf), kernel, stride, dilation)
-    kept = (..., *(slice(c) for c in counts), *(slice(None),) * n)
-    windows = windows[kept]
-    flat = xp.reshape(windows, (*windows.shape[: x.ndim], prod(kernel)))
-    chosen = xp.argmax(flat, axis=-1, keepdims=True)
-    values = xp.take_along_axis(flat, chosen, axis=-1)[..., 0]
-    place, indices = chosen[..., 0], 0
-    # the place in the window, dimension by dimension, and the window's own, as a place in the input
-    for d in range(n):
-        inner = prod(kernel[d + 1 :])
-        start = xp.arange(counts[d], device=x.device) * stride[d] - padding[d]
-        start = xp.reshape(start, (counts[d], *(1,) * (n - d - 1)))
-        indices = indices * spatial[d] + start + place // inner % kernel[d] * dilation[d]
-    return values, indices
-
-
 def _flat(F: Any, v: Any, n: int) -> Any:
     return F.reshape(v, shape=(*v.shape[: v.ndim - n], prod(v.shape[v.ndim - n :])))
 
 
-def _max_pool_vjp(F: Any, g_values: Any, indices: Any, x_shape: Any, window: Window) -> Any:
-    n = len(window[0])
-    g, places = _flat(F, g_values, n), _flat(F, indices, n)
-    zeros = F.zeros_of(g, size=(*g.shape[:-1], prod(x_shape[len(x_shape) - n :])))
-    return F.reshape(F.scatter_add(zeros, dim=-1, index=places, src=g), shape=x_shape)
+def _places(along: Sequence[Any], size: Sequence[int]) -> Any:
+    """Flat places of the elements of all windows, (*out, elements), from each dimension's table of
+    windows and elements.
+    """
+    total, n = 0, len(size)
+    for d, (table, m) in enumerate(zip(along, size, strict=True)):
+        shape = np.ones(2 * n, int)
+        shape[[d, n + d]] = table.shape
+        total = total * m + table.reshape(shape)
+    return total.reshape((*total.shape[:n], -1))
 
 
-def _max_pool_jvp(F: Any, indices: Any, t_x: Any, window: Window) -> Any:
-    n = len(window[0])
-    picked = F.gather(_flat(F, t_x, n), dim=-1, index=_flat(F, indices, n))
-    return F.reshape(picked, shape=tuple(indices.shape))
+@lru_cache(maxsize=64)
+def _regular(size: Sizes, window: Window) -> Any:
+    """Places of equal windows; what lies in the padding gives way to an element of its window."""
+    along = []
+    for n, count, k, s, p, d in zip(size, _counts(size, window), *window[:4], strict=True):
+        start = np.arange(count)[:, None] * s - p
+        first, last = np.where(start < 0, start % d, start), start + (n - 1 - start) // d * d
+        along.append(np.clip(start + np.arange(k) * d, first, last))
+    return _places(along, size)
 
 
-def _max_pool_nd(n: int) -> Any:
+def _max_at(xp: Any, x: Any, *, places: Any) -> Any:
+    """The maximum of x (…, *in) in each of the windows (*out, elements), and its place."""
+    lead, index = x.shape[: x.ndim + 1 - places.ndim], xp.asarray(places, int64, x.device)
+    flat = xp.reshape(x, (*lead, prod(x.shape[len(lead) :])))
+    picked = xp.take(flat, xp.reshape(index, (-1,)), axis=-1)
+    picked = xp.reshape(picked, (*lead, *index.shape))
+    chosen = xp.argmax(picked, axis=-1, keepdims=True)
+    indices = xp.take_along_axis(xp.expand(index, picked.shape), chosen, axis=-1)
+    return xp.take_along_axis(picked, chosen, axis=-1)[..., 0], indices[..., 0]
+
+
+def _put(F: Any, g: Any, indices: Any, shape: Sequence[int], n: int) -> Any:
+    """Cotangents added up where the maxima were."""
+    lead = len(shape) - n
+    zeros = F.zeros_of(g, size=(*shape[:lead], prod(shape[lead:])))
+    made = F.scatter_add(zeros, dim=-1, index=_flat(F, indices, n), src=_flat(F, g, n))
+    return F.reshape(made, shape=tuple(shape))
+
+
+def _picked(F: Any, t: Any, indices: Any, n: int) -> Any:
+    made = F.gather(_flat(F, t, n), dim=-1, index=_flat(F, indices, n))
+    return F.reshape(made, shape=tuple(indices.shape))
+
+
+def _max_pool(n: int) -> Any:
     def forward(F: Any, x: Any, kernel_size: Any, stride: Any = (), padding: Any = 0,
-                dilation: Any = 1,
-                ceil_mode: bool = False, return_indices: bool = False) -> Any:  # fmt: skip
-        _check_dims(f"max_pool{n}d", x, n)
-        kernel = tuple_of(kernel_size, n)
-        steps = kernel if stride is None or stride == () else tuple_of(stride, n)
-        window = (kernel, steps, tuple_of(padding, n), tuple_of(dilation, n), bool(ceil_mode))
-        values, indices = getattr(F, f"_max_pool{n}d")(x, window=window)
-        return (values, indices) if return_indices else values
+                dilation: Any = 1, ceil_mode: bool = False, return_indices: bool = False
+                ) -> Any:  # fmt: skip
+        window = _window(f"max_pool{n}d", x, n, kernel_size, stride, padding, dilation, ceil_mode)
+        made = getattr(F, f"_max_pool{n}d")(x, places=_regular(tuple(x.shape[-n:]), window))
+        return made if return_indices else made[0]
 
     return forward
 
 
-def _check_dims(name: str, x: Any, n: int) -> None:
-    if x.ndim not in (n + 1, n + 2):
-        raise RuntimeError(
-            f"{name} needs (N, C, …) with {n} spatial dimensions, got {list(x.shape)}"
-        )
+def _adaptive_max_pool(n: int) -> Any:
+    def forward(F: Any, x: Any, output_size: Any, return_indices: bool = False) -> Any:
+        along = []
+        for m, s in zip(x.shape[-n:], kept_sizes(x, output_size, n), strict=True):
+            i = np.arange(s)
+            start, end = i * m // s, -(-(i + 1) * m // s)
+            # a shorter window repeats its last element
+            reach = np.arange(max(end - start, default=0))
+            along.append(np.minimum(start[:, None] + reach, end[:, None] - 1))
+        made = getattr(F, f"_adaptive_max_pool{n}d")(x, places=_places(along, x.shape[-n:]))
+        return made if return_indices else made[0]
+
+    return forward
+
+
+def _fractional_max_pool(n: int) -> Any:
+    def forward(F: Any, x: Any, kernel_size: Any, output_size: Any = None, output_ratio: Any = None,
+                return_indices: bool = False, _random_samples: Any = None) -> Any:  # fmt: skip
+        """Graham 2014, https://arxiv.org/abs/1412.6071: steps that differ by one, by a random
+        number for each dimension of each plane.
+        """
+        lead, size, kernel = tuple(x.shape[:-n]), tuple(x.shape[-n:]), tuple_of(kernel_size, n)
+        if output_size is None:
+            ratio = (output_ratio,) * n if isinstance(output_ratio, float) else output_ratio
+            output_size = [int(m * r) for m, r in zip(size, ratio, strict=True)]
+        out, drawn = tuple_of(output_size, n), _random_samples
+        if drawn is None:
+            drawn = F.uniform(F.zeros_of(x.detach(), size=(prod(lead), n)))
+        places = []
+        for plane, sample in enumerate(F.reshape(drawn, shape=(-1, n)).tolist()):
+            # torch takes the last dimension's number first in two dimensions, not in three
+            each = zip(sample[::-1] if n == 2 else sample, size, out, kernel, strict=True)
+            along = [np.array(_starts(*one))[:, None] + np.arange(one[-1]) for one in each]
+            places.append(_places(along, size) + plane * prod(size))
+        all_places = np.reshape(np.array(places, int), (*lead, *out, prod(kernel)))
+        values, indices = getattr(F, f"_fractional_max_pool{n}d")(x, places=all_places)
+        return (values, indices % prod(size)) if return_indices else values
+
+    return forward
+
+
+def _starts(u: float, n: int, out: int, kernel: int) -> list[int]:
+    step = (n - kernel) / (out - 1) if out > 1 else 0.0
+    return [int((i + u) * step) - int(u * step) for i in range(out - 1)] + [n - kernel]
+
+
+def _max_unpool(n: int) -> Any:
+    def forward(F: Any, x: Any, indices: Any, kernel_size: Any, stride: Any = None,
+                padding: Any = 0, output_size: Any = None) -> Any:  # fmt: skip
+        kernel, lead = tuple_of(kernel_size, n), tuple(x.shape[:-n])
+        steps = kernel if stride is None else tuple_of(stride, n)
+        size = [(m - 1) * s - 2 * p + k for m, s, p, k in zip(
+            x.shape[-n:], steps, tuple_of(padding, n), kernel, strict=True)]  # fmt: skip
+        out = tuple(size if output_size is None else output_size)[-n:]
+        zeros = F.zeros_of(x, size=(*lead, prod(out)))
+        made = F.scatter(zeros, dim=-1, index=_flat(F, indices, n), src=_flat(F, x, n))
+        return F.reshape(made, shape=(*lead, *out))
+
+    return forward
 
 
 # mean ---------------------------------------------------------------------------------------------
-def _window_sum(xp: Any, x: Any, *, window: Window) -> Any:
-    kernel, stride = window[:2]
-    n = len(kernel)
-    counts = _counts(x.shape[x.ndim - n :], window)
-    padded = _padded(xp, x, counts, window, 0)
-    total = xp.zeros((*x.shape[: x.ndim - n], *counts), dtype=x.dtype, device=x.device)
-    for place in product(*map(range, kernel)):
-        total += padded[window_slices(place, counts, stride)]
-    return total
+@lru_cache(maxsize=64)
+def _means(size: Sizes, window: Window, include: bool, divisor: int | None) -> Any:
+    """Which elements each window sums, and what divides the sum: overhang never counts."""
+    taps, shares = [], []
+    for n, count, k, s, p in zip(size, _counts(size, window), *window[:3], strict=True):
+        ends = [(i * s - p, i * s - p + k) for i in range(count)]
+        taps.append(taps_of([[(j, 1.0) for j in range(max(a, 0), min(b, n))] for a, b in ends]))
+        low, high = (-p, n + p) if include else (0, n)
+        shares.append([min(b, high) - max(a, low) for a, b in ends])
+    counts = reduce(np.multiply.outer, shares) if divisor is None else np.array(divisor)
+    return tuple(taps), counts
 
 
-def _window_spread(xp: Any, g: Any, *, size: Sizes, window: Window) -> Any:
-    kernel, stride, padding = window[:3]
-    n = len(kernel)
-    spatial, counts = size[len(size) - n :], g.shape[g.ndim - n :]
-    empty = xp.zeros((*g.shape[: g.ndim - n], *spatial), dtype=g.dtype, device=g.device)
-    out = xp.copy(_padded(xp, empty, tuple(counts), window, 0))
-    for place in product(*map(range, kernel)):
-        out[window_slices(place, counts, stride)] += g
-    return out[window_slices(padding, spatial, (1,) * n)]
-
-
-def _shares(size: Sequence[int], window: Window, count_include_pad: bool) -> list[list[int]]:
-    """How many elements the windows have along each dimension: overhang never counts."""
-    shares = []
-    for n, k, s, p, c in zip(size, *window[:3], _counts(size, window), strict=True):
-        low, high = (-p, n + p) if count_include_pad else (0, n)
-        shares.append([min(i * s - p + k, high) - max(i * s - p, low) for i in range(c)])
-    return shares
-
-
-def _divided(scale: Any, v: Any, size: Sequence[int], window: Window, include: bool,
-             divisor: int | None) -> Any:  # fmt: skip
-    """Sums of windows over their numbers of elements."""
-    if divisor is not None:
-        return v / divisor
-    shares = _shares(size, window, include)
-    if all(len(set(counts)) == 1 for counts in shares):
-        return v / prod(counts[0] for counts in shares)
-    for d, counts in enumerate(shares, v.ndim - len(shares)):
-        v = scale(v, dim=d, factors=tuple(1 / c for c in counts))
-    return v
-
-
-def _scale_along(xp: Any, x: Any, *, dim: int, factors: tuple[float, ...]) -> Any:
-    scale = xp.asarray(factors, xp.dtype_of(x), x.device)
-    return x * xp.reshape(scale, (-1, *(1,) * (x.ndim - dim - 1)))
-
-
-linear("_scale_along", _scale_along,
-       transpose=lambda F, g, dim, factors: F._scale_along(g, dim=dim, factors=factors)
-       )  # fmt: skip
-linear("_window_sum", _window_sum, transpose=lambda F, g, x_shape, window: F._window_spread(
-    g, size=tuple(x_shape), window=window))  # fmt: skip
-linear(
-    "_window_spread", _window_spread, transpose=lambda F, g, window: F._window_sum(g, window=window)
-)
-
-
-def _avg_pool_nd(n: int) -> Any:
+def _avg_pool(n: int) -> Any:
     def forward(F: Any, x: Any, kernel_size: Any, stride: Any = (), padding: Any = 0,
                 ceil_mode: bool = False, count_include_pad: bool = True,
                 divisor_override: int | None = None) -> Any:  # fmt: skip
-        _check_dims(f"avg_pool{n}d", x, n)
-        kernel = tuple_of(kernel_size, n)
-        steps = kernel if stride is None or stride == () else tuple_of(stride, n)
-        window = (kernel, steps, tuple_of(padding, n), (1,) * n, bool(ceil_mode))
-        return getattr(F, f"_avg_pool{n}d")(
-            x, window=window, include=count_include_pad, divisor=divisor_override)  # fmt: skip
+        window = _window(f"avg_pool{n}d", x, n, kernel_size, stride, padding, 1, ceil_mode)
+        size = tuple(x.shape[-n:])
+        taps, counts = _means(size, window, bool(count_include_pad), divisor_override)
+        return getattr(F, f"_avg_pool{n}d")(x, taps=taps, counts=counts)
 
     return forward
 
 
-def _avg_pool(xp: Any, x: Any, *, window: Window, include: bool, divisor: int | None) -> Any:
-    size = x.shape[x.ndim - len(window[0]) :]
-    total = _window_sum(xp, x, window=window)
-    return _divided(partial(_scale_along, xp), total, size, window, include, divisor)
-
-
+# the rows -----------------------------------------------------------------------------------------
 def _samples(n: int, *settings: dict[str, Any]) -> list[Sample]:
     shapes = ((2, *(4, 5, 3)[:n]), (2, 2, *(5, 4, 6)[:n]), (2, 2, *(5, 4, 6)[:n]))
-    return [((shape,), given) for shape, given in zip(shapes, settings, strict=True)]
+    return [on(shape, **given) for shape, given in zip(shapes, settings, strict=True)]
 
 
-def _rows(n: int) -> None:
-    """The rows for ``n`` dimensions."""
-    three: Window = ((3,) * n, (2,) * n, (1,) * n, (1,) * n, True)
-    plane = ((2, *(5, 4, 6)[:n]),)
-    common = {"kernel_size": 3, "stride": 2, "padding": 1}
-    own(f"_max_pool{n}d", _max_pool, outputs=("values", "indices"), vjp_x=_max_pool_vjp,
-        jvp=_max_pool_jvp, complex=False, samples=[(plane, {"window": three})],
-        node=f"MaxPool{max(n, 2)}DWithIndicesBackward0")  # fmt: skip
-    composite(f"nn.functional.max_pool{n}d", _max_pool_nd(n), complex=False, kinks="ties",
-              samples=_samples(n, {"kernel_size": 2}, {**common, "ceil_mode": True},
+_REAL: Any = {"complex": False, "methods": ()}
+_STEPS = {"kernel_size": 3, "stride": 2, "padding": 1}
+for _n in (1, 2, 3):
+    for _stem, _node in (("", f"MaxPool{max(_n, 2)}DWithIndicesBackward0"), (
+            "adaptive_", f"AdaptiveMaxPool{max(_n, 2)}DBackward0"), (
+            "fractional_", f"FractionalMaxPool{_n}DBackward0")):  # fmt: skip
+        own(f"_{_stem}max_pool{_n}d", _max_at, outputs=("values", "indices"), complex=False,
+            vjp_x=lambda F, g_values, indices, x_shape, places: _put(
+                F, g_values, indices, x_shape, places.ndim - 1),
+            jvp=lambda F, indices, t_x, places: _picked(F, t_x, indices, places.ndim - 1),
+            node=_node)  # fmt: skip
+    composite(f"nn.functional.max_pool{_n}d", _max_pool(_n), kinks="ties", **_REAL,
+              samples=_samples(_n, {"kernel_size": 2}, {**_STEPS, "ceil_mode": True},
                                {"kernel_size": 2, "stride": 1, "dilation": 2,
                                 "return_indices": True}))  # fmt: skip
-    linear(f"_avg_pool{n}d", _avg_pool, node=f"AvgPool{n}DBackward0",
-           transpose=lambda F, g, x_shape, window, include, divisor: F._window_spread(
-               _divided(F._scale_along, g, x_shape[len(x_shape) - n :], window, include, divisor),
-               size=tuple(x_shape), window=window),
-           samples=[(plane, {"window": three, "include": False, "divisor": None})])  # fmt: skip
-    composite(f"nn.functional.avg_pool{n}d", _avg_pool_nd(n), complex=False,
-              samples=_samples(n, {"kernel_size": 2}, {**common, "ceil_mode": True},
-                               {**common, "count_include_pad": False}))  # fmt: skip
-
-
-for _n in (1, 2, 3):
-    _rows(_n)
+    composite(f"nn.functional.adaptive_max_pool{_n}d", _adaptive_max_pool(_n), kinks="ties",
+              samples=[on((1, 2, *(5, 4, 3)[:_n]), output_size=2)], **_REAL)  # fmt: skip
+    composite(f"nn.functional.max_unpool{_n}d", _max_unpool(_n), **_REAL)
+    if _n > 1:
+        composite(f"nn.functional.fractional_max_pool{_n}d", _fractional_max_pool(_n), kinks="ties",
+                  **_REAL)  # fmt: skip
+    resampling_row(f"_avg_pool{_n}d", f"AvgPool{_n}DBackward0")
+    composite(f"nn.functional.avg_pool{_n}d", _avg_pool(_n), **_REAL,
+              samples=_samples(_n, {"kernel_size": 2}, {**_STEPS, "ceil_mode": True},
+                               {**_STEPS, "count_include_pad": False}))  # fmt: skip
+composite("max_pool2d_with_indices_backward", lambda F, grad_output, x, kernel_size, stride=(),
+          padding=0, dilation=1, ceil_mode=False, indices=None: _put(
+              F, grad_output, indices, x.shape, 2), **_REAL)  # fmt: skip

@@ -1,10 +1,10 @@
-"""Padding and interpolation: every output is a weighted sum of a few inputs along each
+"""Padding, interpolation and means: every output is a weighted sum of a few inputs along each
 dimension.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from math import floor
 from typing import Any, TypeAlias
@@ -13,7 +13,7 @@ import numpy as np
 
 from reference_engine.backends.dtypes import int64
 from reference_engine.ops.convolution import pad_ends, tuple_of
-from reference_engine.ops.opdef import Sample, composite, linear, own
+from reference_engine.ops.opdef import composite, linear, on, own
 
 #: for each neighbour that outputs have along a dimension: its places in the input, its weights
 Taps: TypeAlias = "tuple[tuple[tuple[int, ...], tuple[float, ...]], ...]"
@@ -23,11 +23,9 @@ Taps: TypeAlias = "tuple[tuple[tuple[int, ...], tuple[float, ...]], ...]"
 def _constant_pad(xp: Any, x: Any, *, pad: Sequence[int], value: float = 0) -> Any:
     before, after = _ends(pad)
     made = pad_ends(xp, x, [max(b, 0) for b in before], [max(a, 0) for a in after], value)
-    cut = [slice(max(-b, 0), n + b + a + max(-b, 0)) for b, a, n in zip(
-        before, after, x.shape[x.ndim - len(before):], strict=True)]  # fmt: skip
     if min(pad, default=0) < 0:
-        inner = (..., *cut)
-        made = made[inner]
+        made = made[(..., *(slice(max(-b, 0), n + b + a + max(-b, 0)) for b, a, n in zip(
+            before, after, x.shape[x.ndim - len(before):], strict=True)))]  # fmt: skip
     return made if made is not x and min(pad, default=0) >= 0 else xp.copy(made)
 
 
@@ -38,14 +36,7 @@ def _ends(pad: Sequence[int]) -> tuple[list[int], list[int]]:
     return list(pad[-2::-2]), list(pad[-1::-2])
 
 
-own("constant_pad_nd", _constant_pad,
-       vjp_x=lambda F, g, pad: F.constant_pad_nd(g, pad=tuple(-n for n in pad)),
-       jvp=lambda F, t_x, pad: F.constant_pad_nd(t_x, pad=pad),
-       samples=[(((2, 3),), {"pad": (1, 2)}),
-                (((2, 3),), {"pad": (-1, 1, 2, 0), "value": 1.5})])  # fmt: skip
-
-
-def _mirrored(n: int, before: int, after: int, mode: str) -> tuple[int, ...]:
+def _mirrored(n: int, before: int, after: int, mode: str) -> Iterable[int]:
     """The place in the input of each element of a dimension padded without a constant."""
     most = {"reflect": n - 1, "circular": n}.get(mode, before + after + n)
     if max(before, after) > most:
@@ -54,17 +45,16 @@ def _mirrored(n: int, before: int, after: int, mode: str) -> tuple[int, ...]:
         )
     places = range(-before, n + after)
     if mode == "replicate":
-        return tuple(min(max(i, 0), n - 1) for i in places)
-    if mode == "circular":
-        # what negative padding cuts off does not come round again
-        first, last = max(-before, 0), n + min(after, 0)
-        return tuple(first + (i - first) % (last - first) for i in places)
-    return tuple(n - 1 - abs(n - 1 - abs(i)) for i in places)
+        return (min(max(i, 0), n - 1) for i in places)
+    if mode == "reflect":
+        return (n - 1 - abs(n - 1 - abs(i)) for i in places)
+    # what negative padding cuts off does not come round again
+    first, last = max(-before, 0), n + min(after, 0)
+    return (first + (i - first) % (last - first) for i in places)
 
 
-def _pad(
-    F: Any, x: Any, pad: Sequence[int], mode: str = "constant", value: float | None = None
-) -> Any:
+def _pad(F: Any, x: Any, pad: Sequence[int], mode: str = "constant", value: float | None = None
+         ) -> Any:  # fmt: skip
     if mode == "constant":
         return F.constant_pad_nd(x, pad=tuple(pad), value=0 if value is None else value)
     if mode not in ("reflect", "replicate", "circular"):
@@ -72,28 +62,40 @@ def _pad(
             f"pad got mode={mode!r}; expected 'constant', 'reflect', 'replicate' or 'circular'"
         )
     before, after = _ends(pad)
-    taps = []
-    for b, a, n in zip(before, after, x.shape[x.ndim - len(before) :], strict=True):
-        places = _mirrored(n, b, a, mode)
-        taps.append(((places, (1.0,) * len(places)),))
-    return F._resample(x, taps=tuple(taps))
+    sizes = zip(x.shape[x.ndim - len(before) :], before, after, strict=True)
+    return F._resample(x, taps=tuple(taps_of([[(i, 1.0)] for i in _mirrored(*each, mode)])
+                                     for each in sizes))  # fmt: skip
 
 
+own("constant_pad_nd", _constant_pad,
+    vjp_x=lambda F, g, pad: F.constant_pad_nd(g, pad=tuple(-n for n in pad)),
+    jvp=lambda F, t_x, pad: F.constant_pad_nd(t_x, pad=pad),
+    samples=[on((2, 3), pad=(1, 2)), on((2, 3), pad=(-1, 1, 2, 0), value=1.5)])  # fmt: skip
 composite("nn.functional.pad", _pad, samples=[
-    (((2, 3),), {"pad": (1, 1)}), (((2, 3, 4),), {"pad": (2, 1), "mode": "reflect"}),
-    (((2, 3, 4),), {"pad": (2, 1), "mode": "replicate"}),
-    (((2, 3, 4),), {"pad": (2, 1), "mode": "circular"})])  # fmt: skip
+    on((2, 3), pad=(1, 1)), on((2, 3, 4), pad=(2, 1), mode="reflect"),
+    on((2, 3, 4), pad=(2, 1), mode="replicate"),
+    on((2, 3, 4), pad=(2, 1), mode="circular")])  # fmt: skip
 
 
 # weighted sums of neighbours ----------------------------------------------------------------------
+def taps_of(rows: Sequence[Sequence[tuple[int, float]]]) -> Taps:
+    """From the places and weights of each output's neighbours, which may be of any number."""
+    most = max(map(len, rows), default=0)
+    columns = zip(*([*row, *[(row[-1][0], 0.0)] * (most - len(row))] for row in rows), strict=True)
+    return tuple((tuple(i for i, _ in column), tuple(w for _, w in column)) for column in columns)
+
+
 def _weighed(xp: Any, v: Any, dim: int, weights: Sequence[float]) -> Any:
     if all(w == 1 for w in weights):
         return v
     scale = xp.asarray(weights, xp.dtype_of(v), v.device)
-    return v * xp.reshape(scale, (-1, *(1,) * (v.ndim - dim - 1)))
+    scale = xp.reshape(scale, (-1, *(1,) * (v.ndim - dim - 1)))
+    # 0 · inf is not 0
+    return xp.where(scale == 0, 0, v) if {*weights} <= {0.0, 1.0} else v * scale
 
 
-def _resample(xp: Any, x: Any, *, taps: tuple[Taps, ...]) -> Any:
+def _resample(xp: Any, x: Any, *, taps: tuple[Taps, ...], counts: Any = None) -> Any:
+    """Weighted sums along the last dimensions, over ``counts``, for each output, where given."""
     for dim, neighbours in enumerate(taps, x.ndim - len(taps)):
         total = None
         for places, weights in neighbours:
@@ -101,16 +103,17 @@ def _resample(xp: Any, x: Any, *, taps: tuple[Taps, ...]) -> Any:
             part = _weighed(xp, part, dim, weights)
             total = part if total is None else total + part
         x = total
-    return x
+    return x if counts is None else x / xp.asarray(counts, xp.dtype_of(x), x.device)
 
 
-def _unsample(xp: Any, g: Any, *, size: Sequence[int], taps: tuple[Taps, ...]) -> Any:
+def _unsample(xp: Any, g: Any, *, size: Sequence[int], taps: tuple[Taps, ...],
+              counts: Any = None) -> Any:  # fmt: skip
+    g = g if counts is None else g / xp.asarray(counts, xp.dtype_of(g), g.device)
     lead = g.ndim - len(taps)
-    for d in reversed(range(len(taps))):
-        dim, shape = lead + d, list(g.shape)
-        shape[dim] = size[dim]
-        total = xp.zeros(tuple(shape), dtype=g.dtype, device=g.device)
-        for places, weights in taps[d]:
+    for dim in reversed(range(lead, g.ndim)):
+        shape = (*g.shape[:dim], size[dim], *g.shape[dim + 1 :])
+        total = xp.zeros(shape, dtype=g.dtype, device=g.device)
+        for places, weights in taps[dim - lead]:
             index = (slice(None),) * dim + (xp.asarray(places, int64, g.device),)
             total = xp.index_put(total, index, _weighed(xp, g, dim, weights), accumulate=True)
         g = total
@@ -119,12 +122,13 @@ def _unsample(xp: Any, g: Any, *, size: Sequence[int], taps: tuple[Taps, ...]) -
 
 def resampling_row(name: str, node: str) -> None:
     """A row of weighted sums of neighbours under a name of its own."""
-    linear(name, _resample, node=node, transpose=lambda F, g, x_shape, taps: F._unsample(
-        g, size=tuple(x_shape), taps=taps))  # fmt: skip
+    linear(name, _resample, node=node, transpose=lambda F, g, x_shape, taps, counts: F._unsample(
+        g, size=tuple(x_shape), taps=taps, counts=counts))  # fmt: skip
 
 
 resampling_row("_resample", "PadBackward0")
-linear("_unsample", _unsample, transpose=lambda F, g, taps: F._resample(g, taps=taps))
+linear("_unsample", _unsample, transpose=lambda F, g, taps, counts: F._resample(
+    g, taps=taps, counts=counts))  # fmt: skip
 
 
 # interpolation ------------------------------------------------------------------------------------
@@ -135,51 +139,43 @@ def _taps(n: int, out: int, mode: str, align_corners: bool, scale: float | None)
     Coordinates as documented at https://pytorch.org/docs/stable/generated/torch.nn.functional.interpolate.html
     """
     step = 1 / scale if scale else n / out
-    if mode == "area":
-        return _means(n, out)
-    if mode == "bicubic":
-        return _cubic(n, out, step, align_corners)
-    if mode == "nearest":
-        # PyTorch computes these places in float32
-        places = np.floor(np.arange(out, dtype=np.float32) * np.float32(step))
-        return ((tuple(int(min(p, n - 1)) for p in places), (1.0,) * out),)
+    if mode == "nearest":  # PyTorch computes these places in float32
+        at = [np.float32(i) * np.float32(step) for i in range(out)]
+        return taps_of([[(min(int(p), n - 1), 1.0)] for p in at])
     if mode == "nearest-exact":
-        return ((tuple(min(int((i + 0.5) * step), n - 1) for i in range(out)), (1.0,) * out),)
+        return taps_of([[(min(int((i + 0.5) * step), n - 1), 1.0)] for i in range(out)])
+    if mode == "area":
+        ends = [(i * n // out, -(-(i + 1) * n // out)) for i in range(out)]
+        return taps_of([[(j, 1 / (b - a)) for j in range(a, b)] for a, b in ends])
     if align_corners:
         at = [i * (n - 1) / (out - 1) if out > 1 else 0.0 for i in range(out)]
     else:
-        at = [max((i + 0.5) * step - 0.5, 0.0) for i in range(out)]
-    low = [min(int(p), n - 1) for p in at]
-    part = [p - i for p, i in zip(at, low, strict=True)]
-    high = tuple(min(i + 1, n - 1) for i in low)
-    return ((tuple(low), tuple(1 - w for w in part)), (high, tuple(part)))
-
-
-def _means(n: int, out: int) -> Taps:
-    """Adaptive pooling: means of windows that cover the input, as even as integers allow."""
-    ends = [(i * n // out, -(-(i + 1) * n // out)) for i in range(out)]
-    most = max((b - a for a, b in ends), default=0)
-    return tuple((tuple(min(a + k, n - 1) for a, _ in ends),
-                  tuple(1 / (b - a) if a + k < b else 0.0 for a, b in ends))
-                 for k in range(most))  # fmt: skip
-
-
-def _cubic(n: int, out: int, step: float, align_corners: bool) -> Taps:
-    """Keys 1981, https://doi.org/10.1109/TASSP.1981.1163711, with a = −¾ as PyTorch has it."""
-    far = (n - 1) / (out - 1) if out > 1 else 0.0
-    at = [i * far if align_corners else (i + 0.5) * step - 0.5 for i in range(out)]
-    low = [floor(p) for p in at]
-    taps = []
-    for k in range(-1, 3):
-        away = [abs(p - i - k) for p, i in zip(at, low, strict=True)]
-        taps.append((tuple(min(max(i + k, 0), n - 1) for i in low), tuple(map(_keys, away))))
-    return tuple(taps)
+        at = [(i + 0.5) * step - 0.5 for i in range(out)]
+    if mode == "bicubic":
+        return taps_of([[(min(max(floor(p) + k, 0), n - 1), _keys(abs(p - floor(p) - k)))
+                         for k in range(-1, 3)] for p in at])  # fmt: skip
+    low = [min(int(max(p, 0.0)), n - 1) for p in at]
+    return taps_of([[(i, i + 1 - max(p, 0.0)), (min(i + 1, n - 1), max(p, 0.0) - i)]
+                    for i, p in zip(low, at, strict=True)])  # fmt: skip
 
 
 def _keys(d: float) -> float:
+    """Keys 1981, https://doi.org/10.1109/TASSP.1981.1163711, with a = −¾ as PyTorch has it."""
     if d <= 1:
         return (1.25 * d - 2.25) * d * d + 1
     return ((-0.75 * d + 3.75) * d - 6) * d + 3 if d < 2 else 0.0
+
+
+def _triangles(n: int, out: int, align: bool, scale: float | None) -> Taps:
+    """Against aliasing: a triangle as wide as the step, where the image shrinks."""
+    step = ((n - 1) / (out - 1) if out > 1 else 0.0) if align else 1 / scale if scale else n / out
+    reach, rows = max(step, 1.0), []
+    for i in range(out):
+        centre = step * (i + 0.5)
+        first, last = max(int(centre - reach + 0.5), 0), min(int(centre + reach + 0.5), n)
+        row = [(j, max(1 - abs((j - centre + 0.5) / reach), 0.0)) for j in range(first, last)]
+        rows.append([(j, w / sum(w for _, w in row)) for j, w in row])
+    return taps_of(rows)
 
 
 _MODES = {"nearest": (1, 2, 3), "nearest-exact": (1, 2, 3), "linear": (1,), "bilinear": (2,),
@@ -187,8 +183,8 @@ _MODES = {"nearest": (1, 2, 3), "nearest-exact": (1, 2, 3), "linear": (1,), "bil
 
 
 def _interpolate(F: Any, x: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
-                 align_corners: bool | None = None,
-                 recompute_scale_factor: bool | None = None) -> Any:  # fmt: skip
+                 align_corners: bool | None = None, recompute_scale_factor: bool | None = None
+                 ) -> Any:  # fmt: skip
     """(N, C, *in) to ``size``, or to the input's sizes times ``scale_factor``."""
     n = x.ndim - 2
     if n not in _MODES.get(mode, ()):
@@ -197,29 +193,58 @@ def _interpolate(F: Any, x: Any, size: Any = None, scale_factor: Any = None, mod
         )
     if (size is None) == (scale_factor is None):
         raise ValueError("interpolate needs either size or scale_factor")
-    spatial = tuple(x.shape[2:])
     scales: Sequence[float | None] = (None,) * n
     if size is None:
         many = isinstance(scale_factor, Sequence)
-        scales = tuple(float(s) for s in scale_factor) if many else (float(scale_factor),) * n
-        size = tuple(int(m * s) for m, s in zip(spatial, scales, strict=True) if s is not None)
+        scales = tuple(map(float, scale_factor)) if many else (float(scale_factor),) * n
+        size = tuple(int(m * (s or 0)) for m, s in zip(x.shape[2:], scales, strict=True))
         scales = (None,) * n if recompute_scale_factor else scales
     taps = tuple(_taps(m, o, mode, bool(align_corners), s) for m, o, s in zip(
-        spatial, tuple_of(size, n), scales, strict=True))  # fmt: skip
+        x.shape[2:], tuple_of(size, n), scales, strict=True))  # fmt: skip
     return getattr(F, f"_upsample_{mode.replace('-', '_')}{n}d")(x, taps=taps)
 
 
-for _mode, _dims in _MODES.items():
-    for _n in _dims:
-        _stem = _mode.replace("-", "_")
-        resampling_row(
-            f"_upsample_{_stem}{_n}d", f"Upsample{_stem.title().replace('_', '')}{_n}DBackward0"
-        )
-_PLANE: list[Sample] = [
-    (((1, 2, 3, 4),), {"scale_factor": 2}), (((1, 2, 3, 4),), {"size": (5, 3)}),
-    (((1, 2, 3, 4),), {"scale_factor": 2, "mode": "bilinear", "align_corners": False}),
-    (((1, 2, 3, 4),), {"size": (5, 7), "mode": "bilinear", "align_corners": True}),
-    (((1, 2, 3),), {"scale_factor": 1.7, "mode": "linear"}),
-    (((1, 2, 3),), {"size": 5, "mode": "nearest-exact"}),
-    (((1, 1, 2, 3, 2),), {"size": (3, 2, 4), "mode": "trilinear"})]  # fmt: skip
-composite("nn.functional.interpolate", _interpolate, complex=False, samples=_PLANE)
+def _antialiased(F: Any, x: Any, output_size: Any, align_corners: bool, scale_factors: Any = None,
+                 scales_h: Any = None, scales_w: Any = None) -> Any:  # fmt: skip
+    scales, size = (scales_h, scales_w) if scale_factors is None else scale_factors, x.shape[2:]
+    if output_size is None:
+        output_size = [int(n * s) for n, s in zip(size, scales, strict=True)]
+    each = zip(size, output_size, scales, strict=True)
+    return F._upsample_aa2d(x, taps=tuple(_triangles(n, o, align_corners, s) for n, o, s in each))
+
+
+def _adaptive(n: int) -> Any:
+    def forward(F: Any, x: Any, output_size: Any) -> Any:
+        size = kept_sizes(x, output_size, n)
+        if x.ndim > n + 1:
+            return F.interpolate(x, size, mode="area")
+        return F.squeeze(F.interpolate(F.unsqueeze(x, dim=0), size, mode="area"), dim=0)
+
+    return forward
+
+
+def kept_sizes(x: Any, output_size: Any, n: int) -> tuple[int, ...]:
+    """The sizes of the last ``n`` dimensions of an output; None keeps the input's."""
+    given = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * n
+    return tuple(m if s is None else s for s, m in zip(given, x.shape[-n:], strict=True))
+
+
+_REAL: Any = {"complex": False, "methods": ()}
+for _mode, _n in ((mode, n) for mode, dims in _MODES.items() for n in dims):
+    _title = _mode.title().replace("-", "")
+    resampling_row(f"_upsample_{_mode.replace('-', '_')}{_n}d", f"Upsample{_title}{_n}DBackward0")
+resampling_row("_upsample_aa2d", "UpsampleBilinear2DAaBackward0")
+composite("_upsample_bilinear2d_aa", _antialiased, **_REAL)
+composite("nn.functional.interpolate", _interpolate, **_REAL, samples=[
+    on((1, 2, 3, 4), scale_factor=2), on((1, 2, 3, 4), size=(5, 3)),
+    on((1, 2, 3, 4), scale_factor=2, mode="bilinear", align_corners=False),
+    on((1, 2, 3, 4), size=(5, 7), mode="bilinear", align_corners=True),
+    on((1, 2, 3), scale_factor=1.7, mode="linear"), on((1, 2, 3), size=5, mode="nearest-exact"),
+    on((1, 1, 2, 3, 2), size=(3, 2, 4), mode="trilinear")])  # fmt: skip
+composite("nn.functional.upsample_nearest", lambda F, x, size=None, scale_factor=None:
+          F.interpolate(x, size, scale_factor, mode="nearest"), **_REAL)  # fmt: skip
+composite("nn.functional.upsample_bilinear", lambda F, x, size=None, scale_factor=None:
+          F.interpolate(x, size, scale_factor, mode="bilinear", align_corners=True),
+          **_REAL)  # fmt: skip
+for _n in (1, 2, 3):
+    composite(f"nn.functional.adaptive_avg_pool{_n}d", _adaptive(_n), **_REAL)

@@ -13,6 +13,7 @@ from reference_engine.ops import (  # noqa: F401  (a family's rows register on i
     decompositions,
     distances,
     factories,
+    grids,
     indexing,
     layers,
     linalg,
@@ -31,7 +32,6 @@ from reference_engine.ops import (  # noqa: F401  (a family's rows register on i
     statistics,
     unary,
     vectors,
-    windows,
 )
 from reference_engine.ops.opdef import ALIASES, REGISTRY, OpDef
 
