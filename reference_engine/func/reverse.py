@@ -16,23 +16,15 @@ Function: TypeAlias = "Callable[..., Any]"
 
 def chosen(args: Sequence[Any], argnums: Argnums) -> tuple[int, ...]:
     """The places of the arguments to differentiate by; RuntimeError when there are none such."""
-    if not isinstance(argnums, (int, tuple)) or not all(
-        isinstance(n, int) for n in places(argnums)
-    ):
+    listed = argnums if isinstance(argnums, tuple) else (argnums,)
+    if not all(isinstance(n, int) for n in listed):
         raise RuntimeError(f"argnums must be an int or a tuple of ints, got {argnums!r}")
-    found = tuple(n + len(args) if n < 0 else n for n in places(argnums))
+    found = tuple(n + len(args) if n < 0 else n for n in listed)
     if not found or len(set(found)) < len(found):
         raise RuntimeError(f"argnums must be different places, at least one, got {argnums!r}")
     if any(not 0 <= n < len(args) for n in found):
-        raise RuntimeError(
-            f"argnums is {argnums!r}, but there are {len(args)} positional arguments"
-        )
+        raise RuntimeError(f"argnums is {argnums!r}, but there are {len(args)} arguments")
     return found
-
-
-def places(argnums: Argnums) -> tuple[Any, ...]:
-    """An argnums as a tuple."""
-    return argnums if isinstance(argnums, tuple) else (argnums,)
 
 
 def selected(args: Sequence[Any], argnums: Argnums) -> Any:
@@ -41,9 +33,9 @@ def selected(args: Sequence[Any], argnums: Argnums) -> Any:
 
 
 def split_aux(name: str, made: Any, has_aux: bool) -> tuple[Any, Any]:
-    """What a function returned, and its auxiliary output, None without ``has_aux``."""
+    """What a function returned, and its auxiliary output, () without ``has_aux``."""
     if not has_aux:
-        return made, None
+        return made, ()
     if not isinstance(made, tuple) or len(made) != 2:
         raise RuntimeError(f"{name} with has_aux=True needs a function that returns (output, aux)")
     return made
@@ -59,20 +51,14 @@ def grad_and_value(func: Function, argnums: Argnums = 0, has_aux: bool = False) 
 
     @wraps(func)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        at = chosen(args, argnums)
-        with Transform() as transform:
-            given = transform.arguments(args, at, kwargs)
-            value, aux = split_aux("grad", func(*given, **kwargs), has_aux)
-            if not isinstance(value, Tensor) or value.ndim:
-                shown = f"shape {list(value.shape)}" if isinstance(value, Tensor) else type(value)
-                raise RuntimeError(
-                    f"grad needs a function that returns a scalar tensor, got {shown}; vjp and "
-                    "jacrev take others"
-                )
-            leaves, structure = flatten(selected(given, argnums))
-            gradient = structure.build(gradients([value], leaves, None, keep=False))
-        gradient, value, aux = released(gradient, value, aux if has_aux else ())
-        return gradient, (value, aux) if has_aux else value
+        value, pullback, aux = _pullback("grad", func, args, kwargs, argnums, has_aux)
+        if not isinstance(value, Tensor) or value.ndim:
+            shown = f"shape {list(value.shape)}" if isinstance(value, Tensor) else type(value)
+            raise RuntimeError(
+                f"grad needs a function that returns a scalar tensor, got {shown}; vjp and jacrev "
+                "take others"
+            )
+        return pullback(None, False), (value, aux) if has_aux else value
 
     return wrapper
 
@@ -98,31 +84,39 @@ def vjp(func: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]
 
     RuntimeError when ``func`` returns anything but tensors, ValueError for primals that are none.
     """
-    return _vjp(func, primals, tuple(range(len(primals))), has_aux)
+    value, pullback, aux = _pullback("vjp", func, primals, {}, None, has_aux)
+    return (value, pullback, aux) if has_aux else (value, pullback)
 
 
-def _vjp(func: Function, args: Sequence[Any], at: Any, has_aux: bool) -> tuple[Any, ...]:
-    """``vjp`` with respect to one argument, at ``at``, or to several."""
+def _pullback(
+    name: str, func: Function, args: Sequence[Any], kwargs: Any, argnums: Argnums | None,
+    has_aux: bool,
+) -> tuple[Any, Function, Any]:  # fmt: skip
+    """A function's value, its vector-Jacobian products by the arguments at ``argnums`` (None for
+    all), and aux. The products of None are those of 1, for a real scalar.
+    """
+    everything = tuple(range(len(args)))
     with Transform() as transform:
-        given = transform.arguments(args, chosen(args, at) if at != () else ())
-        made, aux = split_aux("vjp", func(*given), has_aux)
-        outputs, shape_of_outputs = flatten(made)
-        check_tensors(outputs, "vjp needs a function that returns tensors", RuntimeError)
+        at = everything if argnums is None else chosen(args, argnums)
+        given = transform.arguments(args, at, kwargs)
+        made, aux = split_aux(name, func(*given, **kwargs), has_aux)
+        outputs, shape = flatten(made)
+        check_tensors(outputs, f"{name} needs a function that returns tensors", RuntimeError)
         if not outputs:
-            raise RuntimeError(f"vjp needs a function that returns a tensor, got {made!r}")
-        inputs, structure = flatten(selected(given, at))
-    value, aux = released(made, aux if has_aux else ())
+            raise RuntimeError(f"{name} needs a function that returns a tensor, got {made!r}")
+        inputs, structure = flatten(selected(given, everything if argnums is None else argnums))
+    value, aux = released(made, aux)
 
-    def vjp_fn(cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None) -> Any:
+    def pullback(
+        cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None
+    ) -> Any:
         del create_graph  # results can be differentiated whenever something outside is
-        leaves, shape = flatten(cotangents)
-        if shape != shape_of_outputs:
-            raise RuntimeError(
-                f"cotangents need the structure of the outputs, {shape_of_outputs}, got {shape}"
-            )
+        leaves, found = (None, shape) if cotangents is None else flatten(cotangents)
+        if found != shape:
+            raise RuntimeError(f"cotangents need the structure of outputs, {shape}, got {found}")
         return released(structure.build(gradients(outputs, inputs, leaves, retain_graph)))[0]
 
-    return (value, vjp_fn, aux) if has_aux else (value, vjp_fn)
+    return value, pullback, aux
 
 
 def standard_basis(leaves: Sequence[Tensor]) -> list[Tensor]:
@@ -140,13 +134,9 @@ def standard_basis(leaves: Sequence[Tensor]) -> list[Tensor]:
 
 
 def jacrev(
-    func: Function,
-    argnums: Argnums = 0,
-    has_aux: bool = False,
-    *,
-    chunk_size: int | None = None,
+    func: Function, argnums: Argnums = 0, has_aux: bool = False, *, chunk_size: int | None = None,
     _preallocate_and_copy: bool = False,
-) -> Function:
+) -> Function:  # fmt: skip
     """A function that gives the Jacobian of ``func``, row by row in reverse mode.
 
     For each output of shape O and input of shape I a tensor of shape O + I, in the structure of the
@@ -160,22 +150,19 @@ def jacrev(
     def wrapper(*args: Any) -> Any:
         from reference_engine.func.vmap import vmap
 
-        value, vjp_fn, *aux = _vjp(func, args, argnums, has_aux)
-        outputs, shape_of_outputs = flatten(value)
-        basis = standard_basis(outputs)
-        rows = vmap(vjp_fn, chunk_size=chunk_size)(shape_of_outputs.build(basis))
+        value, pullback, aux = _pullback("jacrev", func, args, {}, argnums, has_aux)
+        outputs, shape = flatten(value)
+        rows = vmap(pullback, chunk_size=chunk_size)(shape.build(standard_basis(outputs)))
         columns, structure = flatten(rows)
         sizes = [y.shape.numel() for y in outputs]
-        parts = [
+        blocks = [
             [
                 part.view((*y.shape, *column.shape[1:]))
                 for part, y in zip(column.split(sizes), outputs, strict=True)
             ]
             for column in columns
         ]
-        jacobian = shape_of_outputs.build(
-            [structure.build(row) for row in zip(*parts, strict=True)]
-        )
-        return (jacobian, aux[0]) if has_aux else jacobian
+        jacobian = shape.build([structure.build(row) for row in zip(*blocks, strict=True)])
+        return (jacobian, aux) if has_aux else jacobian
 
     return wrapper

@@ -37,7 +37,7 @@ def jvp(
     check_tensors([*leaves, *directions], "jvp needs tensors", RuntimeError)
     if not leaves:
         raise RuntimeError("jvp needs at least one tensor among the primals")
-    with _Pushed() as transform, forward.Level() as level:
+    with Transform(records=False) as transform, forward.Level() as level:
         duals = [forward.make_dual(x, t, level) for x, t in zip(leaves, directions, strict=True)]
         transform.admit(primals, tangents)
         made, aux = split_aux("jvp", func(*structure.build(duals)), has_aux)
@@ -45,17 +45,11 @@ def jvp(
         check_tensors(outputs, "jvp needs a function that returns tensors", RuntimeError)
         pairs = [_unpacked(y, level, strict) for y in outputs]
         unpacked_aux, of_aux = flatten(aux)
-        check_tensors(unpacked_aux if has_aux else (), "jvp needs an aux of tensors", RuntimeError)
-        plain = [forward.unpack(y, level)[0] for y in unpacked_aux] if has_aux else []
+        check_tensors(unpacked_aux, "jvp needs an aux of tensors", RuntimeError)
+        plain = [forward.unpack(y, level)[0] for y in unpacked_aux]
     ys, ts, plain = released([y for y, _ in pairs], [t for _, t in pairs], plain)
     found = (shape.build(ys), shape.build(ts))
     return (*found, of_aux.build(plain)) if has_aux else found
-
-
-class _Pushed(Transform):
-    """A run in forward mode: recording stays as it is."""
-
-    records = False
 
 
 def _unpacked(y: Tensor, level: forward.Level, strict: bool) -> tuple[Tensor, Tensor]:
@@ -106,25 +100,18 @@ def jacfwd(
         inputs, structure = flatten(selected(args, argnums))
         check_tensors(inputs, "jacfwd differentiates with respect to tensors", RuntimeError)
 
-        def of_chosen(*values: Any) -> Any:
+        def of_chosen(values: Any) -> Any:
             given = list(args)
-            for n, value in zip(at, values, strict=True):
-                given[n] = value
+            for n, x in zip(at, values if isinstance(argnums, tuple) else (values,), strict=True):
+                given[n] = x
             return func(*given)
 
-        primals = tuple(args[n] for n in at)
-
         def push(*basis: Any) -> Any:
-            directions = structure.build(basis)
-            return jvp(
-                of_chosen, primals, (directions,) if isinstance(argnums, int) else directions,
-                has_aux=has_aux,
-            )[1:]  # fmt: skip
+            primals, tangents = (selected(args, argnums),), (structure.build(basis),)
+            return jvp(of_chosen, primals, tangents, has_aux=has_aux)[1:]
 
-        out_dims = (-1, None) if has_aux else (-1,)
-        columns, *aux = vmap(push, out_dims=out_dims, randomness=randomness)(
-            *standard_basis(inputs)
-        )
+        mapped = vmap(push, out_dims=(-1, None)[: 1 + has_aux], randomness=randomness)
+        columns, *aux = mapped(*standard_basis(inputs))
         outputs, shape = flatten(columns)
         sizes = [x.shape.numel() for x in inputs]
         jacobian = shape.build([

@@ -14,9 +14,9 @@ from typing import Any
 
 from reference_engine import forward
 from reference_engine.backward import _dependencies, grad
-from reference_engine.func.trees import check_tensors, flatten, map_tree
+from reference_engine.func.trees import check_tensors, flatten
 from reference_engine.graph import AccumulateGrad
-from reference_engine.modes import MODES, set_grad_enabled
+from reference_engine.modes import MODES, Mode, set_grad_enabled
 from reference_engine.scope import Scope
 from reference_engine.storage import Storage, TransformedStorage
 from reference_engine.tensor import Tensor
@@ -24,30 +24,30 @@ from reference_engine.tensor import Tensor
 _numbers = count(1)
 
 
-class Transform:
+class Transform(Mode):
     """One call of a transform's function, while it is entered."""
 
-    #: whether writing to what it captured would be lost to the derivative
-    differentiates = True
-    #: whether what it runs is recorded even where recording is off
-    records = True
-
-    def __init__(self) -> None:
+    def __init__(self, *, records: bool = True, differentiates: bool = True) -> None:
+        super().__init__()
         self.number = next(_numbers)
+        #: whether what it runs is recorded even where recording is off
+        self._records = records
+        #: whether writing to what the function captured would be lost to a derivative
+        self._differentiates = differentiates
         #: storages from outside that may be written to: those of arguments that are constant
         self._admitted: set[Storage] = set()
         self._primals: set[Storage] = set()
 
-    def __enter__(self) -> Any:
-        self._before = MODES.transforms, MODES.grad
-        MODES.transforms = (*MODES.transforms, self)
-        MODES.grad = MODES.grad or self.records
-        MODES.refresh()
-        return self
+    def settings(self) -> dict[str, Any]:
+        """The transform is the innermost."""
+        self._recorded_outside = MODES.grad
+        return {
+            "transforms": (*MODES.transforms, self), "grad": MODES.grad or self._records
+        }  # fmt: skip
 
-    def __exit__(self, *exception: object) -> None:
-        MODES.transforms, MODES.grad = self._before
-        MODES.refresh()
+    def __enter__(self) -> Any:
+        super().__enter__()
+        return self
 
     def storage(self) -> Storage:
         """The storage of a tensor made inside."""
@@ -57,7 +57,7 @@ class Transform:
         """RuntimeError for a write to what an enclosing transform's function captured, or to its
         input.
         """
-        inner = [t for t in MODES.transforms if t.differentiates][-1:]
+        inner = [t for t in MODES.transforms if t._differentiates][-1:]
         storage = target._storage
         if not inner or storage in inner[0]._admitted:
             return
@@ -99,7 +99,7 @@ class Transform:
             from reference_engine.ops.batching import lift
 
             x = lift(x, {call.level: call.size for call in MODES.vmaps})
-        with set_grad_enabled(self._before[1]):
+        with set_grad_enabled(self._recorded_outside):
             made: Tensor = x.clone()
         if not made._tracked:
             made._extras()
@@ -162,6 +162,3 @@ def leads_out(tensors: Sequence[Tensor]) -> list[bool]:
     scope = Scope(ends, accumulate=False)
     scope.reach(reached)
     return [node is not None and scope.leads_on(node) for node in nodes]
-
-
-__all__ = ["Transform", "gradients", "leads_out", "map_tree", "released"]

@@ -54,12 +54,6 @@ def flatten(tree: Any) -> tuple[list[Any], Structure]:
     return leaves, Structure(type(tree), keys, tuple(structure for _, structure in found))
 
 
-def map_tree(function: Callable[[Any], Any], tree: Any) -> Any:
-    """The tree with ``function`` of each leaf in its place."""
-    leaves, structure = flatten(tree)
-    return structure.build([function(leaf) for leaf in leaves])
-
-
 def broadcast(prefix: Any, structure: Structure) -> list[Any] | None:
     """A tree that may stop earlier than the structure, as one value for each leaf of that; None
     when it does not fit.

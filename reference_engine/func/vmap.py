@@ -21,29 +21,19 @@ from reference_engine.tensor import Tensor
 class _Call(Transform):
     """One call of a function that ``vmap`` made."""
 
-    differentiates = records = False
-
     def __init__(self, size: int, randomness: str) -> None:
-        super().__init__()
+        super().__init__(records=False, differentiates=False)
         self.level, self.size, self.randomness = self.number, size, randomness
 
-    def __enter__(self) -> Any:
-        MODES.vmaps = (*MODES.vmaps, self)
-        return super().__enter__()
-
-    def __exit__(self, *exception: object) -> None:
-        MODES.vmaps = MODES.vmaps[:-1]
-        super().__exit__(*exception)
+    def settings(self) -> dict[str, Any]:
+        """The call is the innermost, of the calls as well."""
+        return {**super().settings(), "vmaps": (*MODES.vmaps, self)}
 
 
 def vmap(
-    func: Callable[..., Any],
-    in_dims: Any = 0,
-    out_dims: Any = 0,
-    randomness: str = "error",
-    *,
+    func: Callable[..., Any], in_dims: Any = 0, out_dims: Any = 0, randomness: str = "error", *,
     chunk_size: int | None = None,
-) -> Callable[..., Any]:
+) -> Callable[..., Any]:  # fmt: skip
     """A function that maps ``func`` over a dimension of its arguments, and stacks what it returns.
 
     ``in_dims`` and ``out_dims`` say which dimension, for all arguments or in their structure; None
@@ -59,53 +49,64 @@ def vmap(
     @wraps(func)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         leaves, structure = flatten((args, kwargs))
-        dims = _in_dims(in_dims, args, kwargs)
+        dims = _in_dims(in_dims, args, leaves)
         size = _size(leaves, dims)
-        step = size if chunk_size is None else chunk_size
-        if size <= step:
-            return _run(func, leaves, dims, structure, size, out_dims, randomness)
-        chunks = []
-        for start in range(0, size, step):
-            part = [
-                x if d is None else x.narrow(d, start, min(step, size - start))
-                for x, d in zip(leaves, dims, strict=True)
-            ]
-            n = min(step, size - start)
-            chunks.append(_run(func, part, dims, structure, n, out_dims, randomness))
-        return _joined(chunks, out_dims)
+
+        def run(start: int, n: int) -> tuple[list[Any], list[int | None], Structure]:
+            """Part of the batch: outputs, their batch dimensions, and their structure."""
+            with _Call(n, randomness) as call:
+                given = [
+                    x if d is None else unstack(_part(x, d, start, n), d, call.level)
+                    for x, d in zip(leaves, dims, strict=True)
+                ]
+                positional, named = structure.build(given)
+                outputs, shape = flatten(func(*positional, **named))
+            wanted = _out_dims(out_dims, shape)
+            return [_out(y, d, call) for y, d in zip(outputs, wanted, strict=True)], wanted, shape
+
+        step = max(1, size if chunk_size is None else chunk_size)
+        parts, wanted, shapes = zip(
+            *(run(start, min(step, size - start)) for start in range(0, max(1, size), step)),
+            strict=True,
+        )
+        if len(parts) == 1:
+            return shapes[0].build(parts[0])
+        cat = function_of(TABLE["cat"])
+        return shapes[0].build([
+            part[0] if d is None else cat(part, dim=d)
+            for part, d in zip(zip(*parts, strict=True), wanted[0], strict=True)
+        ])  # fmt: skip
 
     return wrapper
 
 
-def _in_dims(in_dims: Any, args: Sequence[Any], kwargs: Any) -> list[int | None]:
-    """For each leaf of the arguments the dimension to map over."""
+def _part(x: Tensor, dim: int, start: int, n: int) -> Tensor:
+    return x if n == x.shape[dim] else x.narrow(dim, start, n)
+
+
+def _in_dims(in_dims: Any, args: Any, leaves: Sequence[Any]) -> list[int | None]:
+    """For each leaf of the arguments the dimension to map over: none of keyword arguments."""
     if not isinstance(in_dims, (int, tuple, list)):
-        raise ValueError(
-            f"vmap in_dims must be an int or a tuple like the arguments, got {in_dims!r}"
-        )
-    structure = flatten(tuple(args))[1]
+        raise ValueError(f"vmap in_dims must be an int, or in the arguments' form, got {in_dims!r}")
+    structure = flatten(args)[1]
     found = broadcast(in_dims, structure)
     if found is None:
         raise ValueError(
             f"vmap in_dims {in_dims!r} does not fit arguments of structure {structure}"
         )
-    leaves, _ = flatten((args, kwargs))
     found += [None] * (len(leaves) - len(found))
-    return [_in_dim(d, x) for d, x in zip(found, leaves, strict=True)]
-
-
-def _in_dim(d: Any, x: Any) -> int | None:
-    if d is None:
-        return None
-    if not isinstance(d, int):
-        raise ValueError(f"vmap in_dims must be ints or None, got {d!r}")
-    if not isinstance(x, Tensor):
-        raise ValueError(
-            f"vmap got in_dim {d} for an argument of type {type(x).__name__}; use None for it"
-        )
-    if not -x.ndim <= d < x.ndim:
-        raise ValueError(f"vmap got in_dim {d} for a tensor of {x.ndim} dimensions")
-    return d % x.ndim
+    for d, x in zip(found, leaves, strict=True):
+        if d is None:
+            continue
+        if not isinstance(d, int):
+            raise ValueError(f"vmap in_dims must be ints or None, got {d!r}")
+        if not isinstance(x, Tensor):
+            raise ValueError(
+                f"vmap got in_dim {d} for an argument of type {type(x).__name__}; use None for it"
+            )
+        if not -x.ndim <= d < x.ndim:
+            raise ValueError(f"vmap got in_dim {d} for a tensor of {x.ndim} dimensions")
+    return [d if d is None else d % x.ndim for d, x in zip(found, leaves, strict=True)]
 
 
 def _size(leaves: Sequence[Any], dims: Sequence[int | None]) -> int:
@@ -115,25 +116,6 @@ def _size(leaves: Sequence[Any], dims: Sequence[int | None]) -> int:
             f"vmap needs arguments with one size in the mapped dimension, got {sorted(sizes)}"
         )
     return int(sizes.pop())
-
-
-def _run(
-    func: Callable[..., Any],
-    leaves: Sequence[Any],
-    dims: Sequence[int | None],
-    structure: Structure,
-    size: int,
-    out_dims: Any,
-    randomness: str,
-) -> Any:
-    with _Call(size, randomness) as call:
-        given = [
-            x if d is None else unstack(x, d, call.level) for x, d in zip(leaves, dims, strict=True)
-        ]
-        args, kwargs = structure.build(given)
-        outputs, shape = flatten(func(*args, **kwargs))
-    wanted = _out_dims(out_dims, shape)
-    return shape.build([_out(y, d, call) for y, d in zip(outputs, wanted, strict=True)])
 
 
 def _out_dims(out_dims: Any, shape: Structure) -> list[int | None]:
@@ -158,14 +140,3 @@ def _out(y: Any, d: int | None, call: _Call) -> Any:
     if not -y.ndim - 1 <= d <= y.ndim:
         raise IndexError(f"vmap got out_dim {d} for an output of {y.ndim + 1} dimensions")
     return restack(y, d % (y.ndim + 1), call.level, call.size)
-
-
-def _joined(chunks: Sequence[Any], out_dims: Any) -> Any:
-    """The results for the parts of a batch, one after the other."""
-    columns = [flatten(chunk)[0] for chunk in chunks]
-    shape = flatten(chunks[0])[1]
-    cat = function_of(TABLE["cat"])
-    return shape.build([
-        parts[0] if d is None else cat(parts, dim=d)
-        for parts, d in zip(zip(*columns, strict=True), _out_dims(out_dims, shape), strict=True)
-    ])  # fmt: skip
