@@ -91,10 +91,9 @@ class Conversions(Tensor):
         """A NumPy array, over the same memory on the CPU; RuntimeError if it requires grad."""
         if self.requires_grad and not force:
             raise RuntimeError("numpy() would lose the gradient; call detach().numpy()")
-        backend = of_array(self._raw)
         if str(self._raw.device) != "cpu" and not force:
             raise TypeError(f"numpy() needs a tensor on the cpu, this one is on {self.device}")
-        return backend.to_numpy(self._raw)
+        return of_array(self._raw).to_numpy(self._raw)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         array = self.numpy()
@@ -182,7 +181,7 @@ class Conversions(Tensor):
             made = _rebuilt(type(self), of_array(self._raw).copy(self._raw), self.requires_grad)
         memo[id(self)] = made
         vars(made).update(deepcopy(vars(self), memo))
-        if self._rare is not None and self._rare.grad is not None:
+        if self._rare.grad is not None:
             made.grad = self._rare.grad.__deepcopy__(memo)
         return made
 

@@ -8,20 +8,11 @@ from typing import Any
 import numpy as np
 
 from reference_engine.backends import dtypes
-from reference_engine.backends.base import Backend, of_array
+from reference_engine.backends.base import BACKENDS, of_array
 from reference_engine.backends.device import device, get_default_device
-from reference_engine.backends.dtypes import dtype
+from reference_engine.backends.dtypes import dtype, get_default_dtype
 from reference_engine.modes import MODES
 from reference_engine.tensor import Tensor, from_raw
-
-
-def _drawn(backend: Backend, kind: str, *about: Any) -> Any:
-    """Random numbers, inside ``vmap`` as it asks for: one array, or one for each entry."""
-    if MODES.vmaps:
-        from reference_engine.backends.batch import drawn
-
-        return drawn(backend.random, kind, *about)
-    return backend.random(kind, *about)
 
 
 def _place(where: str | device | None) -> device:
@@ -39,6 +30,16 @@ def _made(raw: Any, requires_grad: bool) -> Tensor:
         MODES.transforms = transforms
 
 
+def _inferred(array: Any) -> dtype:
+    """The dtype that Python numbers take."""
+    kinds = {"c": get_default_dtype().to_complex(), "f": get_default_dtype(), "b": dtypes.bool_}
+    kinds |= {"i": dtypes.int64, "u": dtypes.int64}
+    if array.dtype.kind not in kinds:
+        raise TypeError(f"tensor data must be equally long rows of numbers, got {array.dtype}")
+    return kinds[array.dtype.kind]
+
+
+# of given data ------------------------------------------------------------------------------------
 def tensor(
     data: Any,
     *,
@@ -68,30 +69,15 @@ def _plain(data: Any) -> Any:
     return data.detach().cpu().numpy() if isinstance(data, Tensor) else data
 
 
-def _inferred(array: Any) -> dtype:
-    """The dtype that Python numbers take."""
-    if array.dtype.kind == "c":
-        return dtypes.get_default_dtype().to_complex()
-    if array.dtype.kind in "iu":
-        return dtypes.int64
-    if array.dtype.kind == "b":
-        return dtypes.bool_
-    if array.dtype.kind == "f":
-        return dtypes.get_default_dtype()
-    raise TypeError(f"tensor data must be numbers in equally long rows, got dtype {array.dtype}")
-
-
 def as_tensor(data: Any, dtype: dtype | None = None, device: str | device | None = None) -> Tensor:
     """``data`` as a tensor, without a copy where it already is one, or is a NumPy array."""
-    if isinstance(data, Tensor):
-        same = (dtype is None or data.dtype is dtype) and (
-            device is None or data.device == _place(device)
-        )
-        return data if same else data.to(device=device, dtype=dtype)
+    where = None if device is None and isinstance(data, Tensor) else _place(device)
     if isinstance(data, np.ndarray) and _place(device).type in ("cpu", "torch"):
-        found = from_numpy(data, device)
-        return found if dtype is None or found.dtype is dtype else found.to(dtype)
-    return tensor(data, dtype=dtype, device=device)
+        data = from_numpy(data, device)
+    if not isinstance(data, Tensor):
+        return tensor(data, dtype=dtype, device=device)
+    found: Tensor = data.to(device=where, dtype=dtype)
+    return found
 
 
 def from_numpy(array: Any, device: str | device | None = None) -> Tensor:
@@ -102,220 +88,137 @@ def from_numpy(array: Any, device: str | device | None = None) -> Tensor:
     return from_raw(where.backend.asarray(array, device=where.raw, copy=False))
 
 
-def _shape(size: tuple[Any, ...]) -> tuple[int, ...]:
-    if len(size) == 1 and isinstance(size[0], (tuple, list)):
-        size = tuple(size[0])
-    return tuple(int(n) for n in size)
-
-
-def _factory(name: str, build: Callable[..., Any], about: str) -> Callable[..., Tensor]:
-    """A factory that takes sizes, and dtype=, device=, requires_grad=."""
-
-    def make(
-        *size: Any,
-        dtype: dtype | None = None,
-        device: str | device | None = None,
-        requires_grad: bool = False,
-    ) -> Tensor:
-        where = _place(device)
-        kind = dtypes.get_default_dtype() if dtype is None else dtype
-        return _made(build(where.backend, _shape(size), kind, where.raw), requires_grad)
-
-    make.__name__ = make.__qualname__ = name
-    make.__doc__ = about
-    return make
-
-
-zeros = _factory(
-    "zeros",
-    lambda b, shape, d, where: b.zeros(shape, dtype=b.raw_dtype(d), device=where),
-    "A tensor of zeros of the given sizes.",
-)
-ones = _factory(
-    "ones",
-    lambda b, shape, d, where: b.ones(shape, dtype=b.raw_dtype(d), device=where),
-    "A tensor of ones of the given sizes.",
-)
-empty = _factory(
-    "empty",
-    lambda b, shape, d, where: b.empty(shape, dtype=b.raw_dtype(d), device=where),
-    "A tensor of the given sizes whose values are whatever the memory held.",
-)
-rand = _factory(
-    "rand",
-    lambda b, shape, d, where: _drawn(b, "uniform", shape, d, where),
-    "Uniform random numbers in [0, 1).",
-)
-randn = _factory(
-    "randn",
-    lambda b, shape, d, where: _drawn(b, "normal", shape, d, where),
-    "Standard normal random numbers.",
-)
-
-
-def full(
-    size: Sequence[int],
-    fill_value: complex | Tensor,
-    *,
-    dtype: dtype | None = None,
-    device: str | device | None = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """A tensor of one value, a number or a 0-d tensor that requires no grad (else TypeError)."""
-    if isinstance(fill_value, Tensor):
-        if fill_value.ndim or fill_value.requires_grad:
-            raise TypeError("full needs a number; this Tensor has dimensions or requires grad")
-        return full(
-            size, fill_value.item(), dtype=dtype, device=device, requires_grad=requires_grad
-        )
-    where = _place(device)
-    kind = dtypes.of_python(fill_value) if dtype is None else dtype
-    raw = where.backend.full(
-        _shape((size,)), fill_value, dtype=where.backend.raw_dtype(kind), device=where.raw
-    )
-    return _made(raw, requires_grad)
-
-
-def arange(
-    start: float,
-    end: float | None = None,
-    step: float = 1,
-    *,
-    dtype: dtype | None = None,
-    device: str | device | None = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """``start, start + step, …`` up to, without, ``end``; int64 when all three are ints."""
-    if end is None:
-        start, end = 0, start
-    kind = dtype
-    if kind is None:
-        ints = all(isinstance(n, int) for n in (start, end, step))
-        kind = dtypes.int64 if ints else dtypes.get_default_dtype()
-    return _from_numpy_values(np.arange(start, end, step), kind, device, requires_grad)
-
-
-def linspace(
-    start: float,
-    end: float,
-    steps: int,
-    *,
-    dtype: dtype | None = None,
-    device: str | device | None = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """``steps`` evenly spaced numbers from ``start`` to ``end``, both included."""
-    kind = dtype or dtypes.get_default_dtype()
-    return _from_numpy_values(np.linspace(start, end, steps), kind, device, requires_grad)
-
-
-def eye(
-    n: int,
-    m: int | None = None,
-    *,
-    dtype: dtype | None = None,
-    device: str | device | None = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """The identity matrix, or an n × m matrix with ones on its diagonal."""
-    return _from_numpy_values(
-        np.eye(n, m), dtype or dtypes.get_default_dtype(), device, requires_grad
-    )
-
-
-def randint(
-    low: int,
-    high: int | None = None,
-    size: Sequence[int] = (),
-    *,
-    dtype: dtype = dtypes.int64,
-    device: str | device | None = None,
-) -> Tensor:
-    """Uniform random integers in [low, high); ``randint(high, size=…)`` starts at 0."""
-    if high is None:
-        low, high = 0, low
-    where = _place(device)
-    uniform = _drawn(where.backend, "uniform", _shape((size,)), dtypes.float64, where.raw)
-    backend = of_array(uniform)
-    return from_raw(backend.cast(backend.floor(uniform * (high - low)) + low, dtype))
-
-
-def randperm(n: int, *, device: str | device | None = None) -> Tensor:
-    """A random permutation of 0 … n − 1."""
-    where = _place(device)
-    return from_raw(where.backend.permutation(n, where.raw))
-
-
-def manual_seed(seed: int) -> None:
-    """Restarts the random generators of all backends (the numbers are not PyTorch's)."""
-    from reference_engine.backends.base import BACKENDS
-
-    for backend in BACKENDS.values():
-        backend.seed(seed)
-
-
-def _from_numpy_values(
-    array: Any, kind: dtype, where: str | device | None, requires_grad: bool
-) -> Tensor:
-    place = _place(where)
-    return _made(place.backend.asarray(array, kind, place.raw), requires_grad)
-
-
-def like(factory: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """``ones`` → ``ones_like``: the size, dtype and device of another tensor unless given."""
-
-    def make(input: Tensor, **options: Any) -> Tensor:
-        options = {"dtype": input.dtype, "device": input.device, **_given(options)}
-        return _batched_like(input, factory(tuple(input.shape), **options))
-
-    make.__name__ = make.__qualname__ = factory.__name__ + "_like"
-    make.__doc__ = f"{factory.__name__} of the size, dtype and device of ``input``."
-    return make
-
-
-def new(factory: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """``ones`` → ``Tensor.new_ones``: the dtype and device of another tensor unless given."""
-
-    def make(self: Tensor, *size: Any, **options: Any) -> Tensor:
-        options = {"dtype": self.dtype, "device": self.device, **_given(options)}
-        return _batched_like(self, factory(*size, **options))
-
-    make.__name__ = make.__qualname__ = "new_" + factory.__name__
-    make.__doc__ = f"{factory.__name__} of this tensor's dtype and device."
-    return make
-
-
-def _batched_like(x: Tensor, made: Tensor) -> Tensor:
-    """What a factory made for a tensor: a batch, each entry with memory of its own, for a batch."""
-    if not of_array(x._raw).batched:
-        return made
-    from reference_engine.ops.batching import levels_of, lift
-
-    batched: Tensor = lift(made, levels_of(x)).clone()
-    return batched
-
-
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def full_like(input: Tensor, fill_value: complex, **options: Any) -> Tensor:
-    """A tensor of one value, of the size, dtype and device of ``input``."""
-    options = {"dtype": input.dtype, "device": input.device, **_given(options)}
-    return _batched_like(input, full(tuple(input.shape), fill_value, **options))
-
-
-_ALL: list[Callable[..., Tensor]] = [
-    arange, as_tensor, empty, eye, full, full_like, linspace, rand, randint, randn, randperm,
-    *(like(f) for f in (empty, ones, rand, randn, zeros)),
-]  # fmt: skip
-FACTORIES = {f.__name__: f for f in _ALL}
-
-
 def legacy_tensor(*args: Any) -> Tensor:
     """``Tensor(data)`` and ``Tensor(2, 3)``: always of the default dtype."""
     if args and all(isinstance(n, int) for n in args):
         return empty(*args)
     if len(args) > 1:
         raise TypeError(f"Tensor takes sizes or one sequence of numbers, got {len(args)} arguments")
-    return tensor(args[0] if args else [], dtype=dtypes.get_default_dtype())
+    return tensor(args[0] if args else [], dtype=get_default_dtype())
+
+
+# of a rule ----------------------------------------------------------------------------------------
+def _factory(name: str, build: Callable[..., Any], about: str) -> Callable[..., Tensor]:
+    """``build(where, dtype, ...)`` as a function that takes dtype=, device= and requires_grad=."""
+
+    def make(
+        *args: Any,
+        dtype: dtype | None = None,
+        device: str | device | None = None,
+        requires_grad: bool = False,
+        **named: Any,
+    ) -> Tensor:
+        return _made(build(_place(device), dtype, *args, **named), requires_grad)
+
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = about
+    return make
+
+
+def _shape(size: tuple[Any, ...]) -> tuple[int, ...]:
+    if len(size) == 1 and isinstance(size[0], (tuple, list)):
+        size = tuple(size[0])
+    return tuple(int(n) for n in size)
+
+
+def _filled(verb: str) -> Callable[..., Any]:
+    def build(at: device, d: dtype | None, *size: Any, **value: Any) -> Any:
+        raw = at.backend.raw_dtype(d or get_default_dtype())
+        return getattr(at.backend, verb)(_shape(size), **value, dtype=raw, device=at.raw)
+
+    return build
+
+
+def _drawn(kind: str) -> Callable[..., Any]:
+    """Random numbers, inside ``vmap`` as it asks for: one array, or one for each entry."""
+
+    def build(at: device, d: dtype | None, *size: Any) -> Any:
+        about = kind, _shape(size), d or get_default_dtype(), at.raw
+        if MODES.vmaps:
+            from reference_engine.backends.batch import drawn
+
+            return drawn(at.backend.random, *about)
+        return at.backend.random(*about)
+
+    return build
+
+
+def _full(at: device, d: dtype | None, size: Sequence[int], fill_value: Any) -> Any:
+    if isinstance(fill_value, Tensor):
+        if fill_value.ndim or fill_value.requires_grad:
+            raise TypeError("full needs a number; this Tensor has dimensions or requires grad")
+        fill_value = fill_value.item()
+    return _filled("full")(at, d or dtypes.of_python(fill_value), size, fill_value=fill_value)
+
+
+def _arange(
+    at: device, d: dtype | None, start: float, end: float | None = None, step: float = 1
+) -> Any:
+    start, end = (0, start) if end is None else (start, end)
+    numbers = np.arange(start, end, step)
+    return at.backend.asarray(numbers, d or _inferred(numbers), at.raw)
+
+
+def _randint(
+    at: device, d: dtype | None, low: int, high: int | None = None, size: Sequence[int] = ()
+) -> Any:
+    if high is None:
+        low, high = 0, low
+    uniform = _drawn("uniform")(at, dtypes.float64, size)
+    backend = of_array(uniform)
+    return backend.cast(backend.floor(uniform * (high - low)) + low, d or dtypes.int64)
+
+
+_ALL = [
+    zeros := _factory("zeros", _filled("zeros"), "A tensor of zeros of the given sizes."),
+    ones := _factory("ones", _filled("ones"), "A tensor of ones of the given sizes."),
+    empty := _factory("empty", _filled("empty"), "A tensor of whatever the memory held."),
+    full := _factory("full", _full, "A tensor of one number, or one that a 0-d tensor holds."),
+    rand := _factory("rand", _drawn("uniform"), "Uniform random numbers in [0, 1)."),
+    randn := _factory("randn", _drawn("normal"), "Standard normal random numbers."),
+    _factory("randint", _randint, "Random integers in [low, high); randint(high) starts at 0."),
+    _factory("randperm", lambda at, d, n: at.backend.permutation(n, at.raw),
+             "A random permutation of 0 … n − 1."),
+    _factory("arange", _arange, "start, start + step, … up to, without, end; int64 of ints."),
+    _factory("linspace", lambda at, d, start, end, steps: at.backend.asarray(
+                 np.linspace(start, end, steps), d or get_default_dtype(), at.raw),
+             "So many evenly spaced numbers from start to end, both included."),
+    _factory("eye", lambda at, d, n, m=None: at.backend.asarray(
+                 np.eye(n, m), d or get_default_dtype(), at.raw),
+             "The identity matrix, or an n × m matrix with ones on its diagonal."),
+]  # fmt: skip
+
+
+def _as(factory: Callable[..., Tensor], like: bool) -> Callable[..., Tensor]:
+    """``ones`` → ``ones_like``: the size, dtype and device of another tensor unless given.
+    ``Tensor.new_ones`` takes the size.
+    """
+
+    def make(input: Tensor, *args: Any, **options: Any) -> Tensor:
+        given = {name: value for name, value in options.items() if value is not None}
+        size = (tuple(input.shape),) if like else ()
+        made = factory(*size, *args, **{"dtype": input.dtype, "device": input.device, **given})
+        if not of_array(input._raw).batched:
+            return made
+        # a batch for a batch, each entry with memory of its own
+        from reference_engine.ops.batching import levels_of, lift
+
+        batched: Tensor = lift(made, levels_of(input)).clone()
+        return batched
+
+    name = factory.__name__ + "_like" if like else "new_" + factory.__name__
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"{factory.__name__} of another tensor's dtype and device."
+    return make
+
+
+_LIKE = [_as(factory, like=True) for factory in (empty, full, ones, rand, randn, zeros)]
+FACTORIES = {f.__name__: f for f in (as_tensor, *_ALL, *_LIKE)}
+#: Tensor's methods
+NEW = {f.__name__: f for f in (_as(factory, like=False) for factory in (empty, full, ones, zeros))}
+
+
+def manual_seed(seed: int) -> None:
+    """Restarts the random generators of all backends (the numbers are not PyTorch's)."""
+    for backend in BACKENDS.values():
+        backend.seed(seed)

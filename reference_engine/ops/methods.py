@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from reference_engine.fast import binary
 from reference_engine.ops.call import function_of, in_place_of, method_of
-from reference_engine.ops.creation import empty, full, new, ones, zeros
+from reference_engine.ops.creation import NEW
 from reference_engine.ops.getitem import getitem, index_put_, setitem
 from reference_engine.ops.memory import copy_, fill_
 from reference_engine.ops.opdef import OpDef
@@ -16,39 +17,25 @@ from reference_engine.ops.table import ALIASES, TABLE
 from reference_engine.tensor import Tensor
 from reference_engine.views import become_view
 
-#: operator → the op it runs
-_OPERATORS = {
-    "__add__": "add", "__sub__": "sub", "__mul__": "mul", "__truediv__": "div", "__pow__": "pow",
-    "__matmul__": "matmul", "__neg__": "neg", "__abs__": "abs", "__mod__": "remainder",
-    "__floordiv__": "floor_divide", "__eq__": "eq", "__ne__": "ne", "__lt__": "lt", "__le__": "le",
-    "__gt__": "gt", "__ge__": "ge", "__and__": "bitwise_and", "__or__": "bitwise_or",
-    "__xor__": "bitwise_xor", "__invert__": "bitwise_not",
+#: operators of one tensor, those that compare two, and those that an array or number may be left of
+_UNARY = {"neg": "neg", "abs": "abs", "invert": "bitwise_not"}
+_COMPARING = ("eq", "ne", "lt", "le", "gt", "ge")
+_REFLECTED = {
+    "add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "pow": "pow", "matmul": "matmul",
+    "mod": "remainder", "floordiv": "floor_divide", "and": "bitwise_and", "or": "bitwise_or",
+    "xor": "bitwise_xor",
 }  # fmt: skip
-_REFLECTED = (
-    "add",
-    "sub",
-    "mul",
-    "truediv",
-    "pow",
-    "matmul",
-    "mod",
-    "floordiv",
-    "and",
-    "or",
-    "xor",
-)
 _COMMUTATIVE = ("add", "mul")
+#: ops that are attributes of a tensor
+_PROPERTIES = ("T", "mT", "H", "mH", "real", "imag")
+#: views whose in-place variants change a tensor's shape and strides
+_SHAPE_CHANGES = ("t", "transpose", "swapaxes", "swapdims", "squeeze", "unsqueeze")
 _NUMBERS = (Tensor, bool, int, float, complex)
 
 
-def _operator(op: OpDef, reflected: bool) -> Callable[..., Any]:
-    function = function_of(op)
-    if op.kind == "composite" or len(op.inputs) != 2:
-        run = function
-    else:
-        from reference_engine.fast import binary
-
-        run = binary(op)
+def _operator(name: str, reflected: bool = False) -> Callable[..., Any]:
+    op = TABLE[name]
+    run = function_of(op) if op.kind == "composite" else binary(op)
 
     def on_the_left(self: Tensor, other: Any) -> Any:
         if type(other) is Tensor or isinstance(other, _NUMBERS):
@@ -60,43 +47,7 @@ def _operator(op: OpDef, reflected: bool) -> Callable[..., Any]:
         return run(other, self) if isinstance(other, _NUMBERS) else NotImplemented
 
     # x + 2 has a short way that 2 + x has not
-    return on_the_right if reflected and op.name not in _COMMUTATIVE else on_the_left
-
-
-def _in_place_operator(op: OpDef) -> Callable[..., Any]:
-    write = in_place_of(op)
-    return lambda self, other: write(self, other)
-
-
-def install() -> None:
-    """Gives Tensor everything that comes from the table of operations."""
-    _install_parts()
-    _install_operators()
-    _install_methods()
-
-
-def _install_operators() -> None:
-    """Gives Tensor the operators whose ops the table has."""
-    for magic, name in _OPERATORS.items():
-        op = TABLE.get(name)
-        if op is None:
-            continue
-        stem = magic.strip("_")
-        if len(op.inputs) == 1:
-            setattr(Tensor, magic, method_of(op))
-            continue
-        setattr(Tensor, magic, _operator(op, reflected=False))
-        if stem in _REFLECTED:
-            setattr(Tensor, f"__r{stem}__", _operator(op, reflected=True))
-            if op.inplace:
-                setattr(Tensor, f"__i{stem}__", _in_place_operator(op))
-    Tensor.__rdiv__ = Tensor.__rtruediv__  # type: ignore[attr-defined]
-    # defining __eq__ on the class does not undo hashing by identity, which dicts of tensors need
-    Tensor.__hash__ = object.__hash__  # type: ignore[method-assign]
-
-
-#: views whose in-place variants change a tensor's shape and strides
-_SHAPE_CHANGES = ("t", "transpose", "swapaxes", "swapdims", "squeeze", "unsqueeze")
+    return on_the_right if reflected and name not in _COMMUTATIVE else on_the_left
 
 
 def _shape_change(name: str) -> Callable[..., Tensor]:
@@ -117,34 +68,29 @@ class _Late:
         return made.__get__(instance, owner)
 
 
-def _install_methods() -> None:
-    """Gives Tensor the methods of the table, and their in-place variants."""
-    there = set(dir(Tensor))
+def install() -> None:
+    """Gives Tensor everything that comes from the table of operations."""
+    members: dict[str, Any] = {"__getitem__": getitem, "__setitem__": setitem, **NEW}
+    members |= {write.__name__: write for write in (copy_, fill_, index_put_)}
+    members |= {f"__{stem}__": method_of(TABLE[name]) for stem, name in _UNARY.items()}
+    members |= {f"__{name}__": _operator(name) for name in _COMPARING}
+    for stem, name in _REFLECTED.items():
+        members |= {f"__{stem}__": _operator(name), f"__r{stem}__": _operator(name, reflected=True)}
+        if TABLE[name].inplace:
+            members[f"__i{stem}__"] = in_place_of(TABLE[name])
+    members["__rdiv__"] = members["__rtruediv__"]
+    # defining __eq__ on the class does not undo hashing by identity, which dicts of tensors need
+    members["__hash__"] = object.__hash__
+    members |= {name: property(method_of(TABLE[name])) for name in _PROPERTIES}
+    members |= {name + "_": _shape_change(name) for name in _SHAPE_CHANGES}
+    there = {*dir(Tensor), *members}
     for op in TABLE.values():
         for name in op.methods:
             for method, make in ((name, method_of), (name + "_", in_place_of)):
                 if method not in there and (make is method_of or op.inplace):
-                    setattr(Tensor, method, _Late(method, make, op))
-                    there.add(method)
-    for name in _SHAPE_CHANGES:
-        setattr(Tensor, name + "_", _shape_change(name))
-
-
-#: ops that are attributes of a tensor
-_PROPERTIES = ("T", "mT", "H", "mH", "real", "imag")
-
-
-def _install_parts() -> None:
-    """Gives Tensor its indexing, its writes and its factories."""
-    Tensor.__getitem__ = getitem  # type: ignore[method-assign]
-    Tensor.__setitem__ = setitem  # type: ignore[method-assign]
-    for write in (copy_, fill_, index_put_):
-        setattr(Tensor, write.__name__, write)
-    for factory in (zeros, ones, empty, full):
-        setattr(Tensor, "new_" + factory.__name__, new(factory))
-    for name in _PROPERTIES:
-        if name in TABLE:
-            setattr(Tensor, name, property(method_of(TABLE[name])))
+                    members.setdefault(method, _Late(method, make, op))
+    for name, member in members.items():
+        setattr(Tensor, name, member)
 
 
 def function(name: str, prefix: str = "") -> Callable[..., Any] | None:
