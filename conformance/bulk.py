@@ -56,11 +56,14 @@ class Bulk:
     """
 
     def __init__(self, engine: Engine, dtype: str) -> None:
-        self._engine, self._dtype = engine, dtype
+        self._engine: Any = engine  # one that may define any method of the contract
+        self._dtype = dtype
         self._arrays: dict[object, Array] = {}
+        self._leaves: dict[object, tuple[Array, bool]] = {}
         self._seen: list[Seen] = []
         self._holes = False
         self._scope = Scope(engine, dtype, {})
+        self._names = self._scope.names
         self.fits = not isinstance(engine, RemoteEngine) and engine.session() is engine
         self._table: dict[str, _Run] = {
             "leaf": self._leaf, "apply": self._apply, "apply_": self._apply_in_place,
@@ -76,6 +79,7 @@ class Bulk:
         Raises what the engine raises, `RuntimeError` apart, and `Unfit`.
         """
         self._scope = Scope(self._engine, self._dtype, {})
+        self._names = self._scope.names
         self._seen, self._holes = [], False
         self._engine.reset()
         with suppress(_Ended):
@@ -124,42 +128,49 @@ class Bulk:
                     run()
 
     def _leaf(self, step: Step) -> None:
-        array = self._arrays.get(step.params)
-        if array is None:
-            array = self._kept(step.params, leaf_array(step, self._dtype))
-        tracked = bool(step.param("requires_grad", False))
-        self._scope.names[step.out[0]] = self._engine.tensor(array.copy(), tracked)
+        made = self._leaves.get(step.params)
+        if made is None:
+            if len(self._leaves) >= _MOST_ARRAYS:
+                self._leaves.clear()
+            made = leaf_array(step, self._dtype), bool(step.param("requires_grad", False))
+            self._leaves[step.params] = made
+        self._names[step.out[0]] = self._engine.tensor(made[0].copy(), made[1])
 
     def _apply(self, step: Step) -> None:
-        names = self._scope.names
+        names, params = self._names, step.params
         tensors = [names[name] for name in step.args]
-        assert step.op is not None
-        result = self._engine.apply(step.op, *tensors, **dict(step.params))
+        if params:
+            result = self._engine.apply(step.op, *tensors, **dict(params))
+        else:
+            result = self._engine.apply(step.op, *tensors)
         if type(result) in (tuple, list):
             raise Unfit(step.op)
         names[step.out[0]] = result
 
     def _apply_in_place(self, step: Step) -> None:
-        names = self._scope.names
+        names = self._names
         tensors = [names[name] for name in step.args]
-        self._scope.optional.apply_(step.op, *tensors, **dict(step.params))
+        self._engine.apply_(step.op, *tensors, **dict(step.params))
 
     def _backward(self, step: Step) -> None:
         if len(step.args) > 1:
             HANDLERS["backward"](self._scope, step)
             return
-        root = self._scope.names[step.args[0]]
+        root = self._names[step.args[0]]
+        if not step.params:
+            self._engine.backward(root)
+            return
         options: dict[str, Any] = dict(step.params)
         gradient = options.pop("gradient", None)
         if gradient is not None:
             options["gradient"] = self._like(gradient, root)
         if "inputs" in options:
             options["inputs"] = self._scope.resolve(options["inputs"])
-        self._scope.optional.backward(root, **options)
+        self._engine.backward(root, **options)
 
     def _like(self, value: Param, root: Tensor) -> Tensor:
         if isinstance(value, Ref):
-            return self._scope.names[value.name]
+            return self._names[value.name]
         dtype = self._engine.numpy(root).dtype
         array = self._arrays.get((value, dtype))
         if array is None:
@@ -173,16 +184,15 @@ class Bulk:
         return array
 
     def _value(self, step: Step) -> None:
-        tensor = self._scope.names[step.args[0]]
+        tensor = self._names[step.args[0]]
         self._seen.append(None if tensor is None else self._engine.numpy(tensor).copy())
 
     def _grad(self, step: Step) -> None:
-        gradient = self._scope.optional.grad(self._scope.names[step.args[0]])
+        gradient = self._engine.grad(self._names[step.args[0]])
         if step.out:
-            self._scope.names[step.out[0]] = gradient
+            self._names[step.out[0]] = gradient
             self._holes = self._holes or gradient is None
         self._seen.append(None if gradient is None else self._engine.numpy(gradient).copy())
 
     def _detach(self, step: Step) -> None:
-        names = self._scope.names
-        names[step.out[0]] = self._scope.optional.detach(names[step.args[0]])
+        self._names[step.out[0]] = self._engine.detach(self._names[step.args[0]])

@@ -347,6 +347,9 @@ class TorchLikeEngine(TapeEngine):
 
     def reset(self) -> None:
         """Enable gradients."""
+        enabled = getattr(self.module, "is_grad_enabled", None)
+        if enabled is not None and enabled():
+            return
         set_grad_enabled = getattr(self.module, "set_grad_enabled", None)
         if set_grad_enabled is not None:
             set_grad_enabled(True)

@@ -6,6 +6,7 @@ conditioning (`conformance.evidence`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,8 +18,10 @@ from conformance.observation import Array, Event
 def agreed(mine: Sequence[Event], theirs: Sequence[Event]) -> bool:
     """Tell whether all steps were taken alike and yielded the same, up to their own rounding.
 
-    The error granted is MULTIPLE unit roundoffs of each element, and no less than nothing else: it
-    never exceeds the bound that the judge grants without measuring.
+    The error granted is MULTIPLE · √n unit roundoffs of each element, n being the elements of the
+    array: it never exceeds what the judge grants without measuring, `allowance` with no spread,
+    where n is the most elements of any tensor of the program. So nothing agrees here that the judge
+    would not let pass.
     """
     for one, other in zip(mine, theirs, strict=True):
         if one.skipped is not other.skipped or (one.refusal is None) is not (other.refusal is None):
@@ -52,6 +55,6 @@ def _close(mine: Array, theirs: Array) -> bool:
         return True
     if mine.dtype.kind not in "fc":
         return False
-    roundoff = limits(mine.dtype.name)[0]
+    granted = MULTIPLE * math.sqrt(theirs.size) * limits(mine.dtype.name)[0]
     apart = np.abs(mine - theirs)  # not finite: not close, and the judge looks closer
-    return bool((apart <= MULTIPLE * roundoff * np.abs(theirs)).all())
+    return bool((apart <= granted * np.abs(theirs)).all())

@@ -8,8 +8,10 @@ https://doi.org/10.1023/B:NUMA.0000049483.75679.ce).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,8 @@ from conformance.oracles.promoted import Promoted
 
 _LEAST = 2.0**-52
 """The smallest relative change that float64 can always carry."""
+_SIGNS = 4096
+"""Signs of a table."""
 
 
 class Perturbed(Promoted):
@@ -33,7 +37,7 @@ class Perturbed(Promoted):
         super().__init__(inner)
         u, _, self._normal, subnormal = limits(dtype)
         self._relative, self._absolute = max(u, _LEAST), subnormal / 2
-        self._sample, self._count = sample, 0
+        self._sample, self._table, self._used = sample, 0, 0
         self._levels = 0
 
     def tensor(self, array: Array, requires_grad: bool = False) -> Tensor:
@@ -136,18 +140,35 @@ class Perturbed(Promoted):
         if array.dtype.kind == "c":
             nudged: Array = self._nudged(array.real) + 1j * self._nudged(array.imag)
             return nudged
+        size, signs = np.abs(array), self._signs(array.shape)
+        moved: Array
+        if array.size and size.min() >= self._normal and size.max() < np.inf:
+            moved = array * (1.0 + self._relative * signs)
+            return moved
         with np.errstate(all="ignore"):
-            size = np.abs(array)
             step = self._relative * size
             step = step + np.where((size > 0) & (size < self._normal), self._absolute, 0.0)
-            moved: Array = array + step * self._signs(array.shape)
+            moved = array + step * signs
         return np.where(np.isfinite(array), moved, array)
 
     def _signs(self, shape: tuple[int, ...]) -> Array:
-        self._count += 1
-        words = counter_words(self._sample, int(np.prod(shape)), self._count)
-        signs: Array = (words >> np.uint64(63)).astype(np.float64) * 2.0 - 1.0
-        return signs.reshape(shape)
+        """Return signs that no other tensor of the run is given: slices of a table, in order."""
+        size = math.prod(shape)
+        if self._used + size > _SIGNS:
+            self._table, self._used = self._table + 1, 0
+        if size > _SIGNS:
+            return _signs(self._sample, self._table, size).reshape(shape)
+        start = self._used
+        self._used += size
+        return _signs(self._sample, self._table, _SIGNS)[start : start + size].reshape(shape)
+
+
+@lru_cache(maxsize=64)  # runs of small programs find theirs in the first table of their sample
+def _signs(sample: int, table: int, size: int) -> Array:
+    words = counter_words(sample, size, table)
+    signs: Array = (words >> np.uint64(63)).astype(np.float64) * 2.0 - 1.0
+    signs.flags.writeable = False
+    return signs
 
 
 class _Rounding:

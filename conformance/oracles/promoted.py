@@ -6,6 +6,7 @@ the numbers that the engine starts from, and computes with them in float64.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -86,5 +87,7 @@ class Promoted(Wrapped):
         if array.size and is_inexact(array.dtype):
             with np.errstate(all="ignore"):
                 magnitude = np.abs(array)
-            largest = float(np.max(magnitude, initial=0.0, where=np.isfinite(magnitude)))
+            largest = float(magnitude.max())
+            if not math.isfinite(largest):
+                largest = float(np.max(magnitude, initial=0.0, where=np.isfinite(magnitude)))
             self.largest = max(self.largest, largest)

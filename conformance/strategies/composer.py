@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from conformance.catalogue import EVERYWHERE, Interval, Operation, hull
 from conformance.program import Param, Program, Step
@@ -153,17 +154,10 @@ class Composer:
     def leaf(self, shape: Shape, code: int, seed: int, tracked: bool) -> Variable:
         """Write a leaf of seeded numbers."""
         bounds = RANGES[code % len(RANGES)]
-        number = self._leaves
+        step = _leaf_step(self._leaves, shape, bounds, seed % SEEDS, tracked)
         self._leaves += 1
-        name = f"x{number}"
-        params: Pairs = (
-            ("shape", shape),
-            ("seed", number * SEEDS + seed % SEEDS),
-            ("low", bounds[0]),
-            ("high", bounds[1]),
-        )
-        self.write(Step("leaf", (name,), (), None, params + TRACKED if tracked else params))
-        return self._new(Variable(name, shape, bounds, tracked, True, self._memory()))
+        self.write(step)
+        return self._new(Variable(step.out[0], shape, bounds, tracked, True, self._memory()))
 
     def result(
         self,
@@ -295,6 +289,17 @@ class Composer:
     def _new(self, variable: Variable) -> Variable:
         self.variables.append(variable)
         return variable
+
+
+@lru_cache(maxsize=4096)  # programs have few different leaves, and a step costs a microsecond
+def _leaf_step(number: int, shape: Shape, bounds: Interval, seed: int, tracked: bool) -> Step:
+    params: Pairs = (
+        ("shape", shape),
+        ("seed", number * SEEDS + seed),
+        ("low", bounds[0]),
+        ("high", bounds[1]),
+    )
+    return Step("leaf", (f"x{number}",), (), None, params + TRACKED if tracked else params)
 
 
 def _size(shape: Shape) -> int:

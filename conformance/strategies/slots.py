@@ -34,7 +34,12 @@ Slot = Callable[[Composer, bytes], None]
 
 def look(composer: Composer, verb: str, variable: Variable) -> None:
     """Write an observation of a tensor."""
-    composer.write(Step(verb, (), (variable.name,)))
+    composer.write(_looking(verb, variable.name))
+
+
+@lru_cache(maxsize=1024)
+def _looking(verb: str, name: str) -> Step:
+    return Step(verb, (), (name,))
 
 
 def back(items: list[Variable], byte: int) -> Variable:
