@@ -29,9 +29,6 @@ Edge = tuple[Node | None, int]
 Row = tuple[str, str]
 
 _CHARACTER, _LINE, _HEAD, _GAP, _RANK_GAP, _MARGIN = 6.65, 16.0, 25.0, 22.0, 42.0, 24.0
-#: how much a box pulls at its neighbours: long edges are kept straight, leaves hang at the side
-_PULL = {"": 4.0, "leaf": 0.1}
-
 _STYLE = """
 .autograd-graph { --paper: #fff; --ink: #1f2328; --soft: #656d76; --edge: #8c959f; --op: #424a53;
   --view: #8250df; --write: #bc4c00; --own: #0a7ea4; --leaf: #1a7f37; --tensor: #0969da;
@@ -51,8 +48,8 @@ _STYLE = """
 
 
 @dataclass(eq=False, slots=True)
-class _Item:
-    """A box; or, of no kind, a bend of an edge that passes a rank."""
+class _Box:
+    """What stands for a node or a tensor; or, of no kind, a bend of an edge that passes a rank."""
 
     rank: int
     kind: str = ""
@@ -60,17 +57,12 @@ class _Item:
     aside: str = ""
     rows: list[Row] = field(default_factory=list)
     outputs: int = 1
-    #: middle, and where it would best be; top
+    #: middle, and top
     x: float = 0.0
-    want: float = 0.0
     y: float = 0.0
     #: neighbours, each with its distance from where my middle makes the edge straight
-    above: list[tuple[_Item, float]] = field(default_factory=list)
-    below: list[tuple[_Item, float]] = field(default_factory=list)
-
-    @property
-    def pull(self) -> float:
-        return _PULL.get(self.kind, 1.0)
+    above: list[tuple[_Box, float]] = field(default_factory=list)
+    below: list[tuple[_Box, float]] = field(default_factory=list)
 
     @property
     def width(self) -> float:
@@ -84,12 +76,6 @@ class _Item:
     def port(self, place: int, places: int) -> float:
         """Where an edge begins or ends, from the middle."""
         return ((place + 1) / (places + 1) - 0.5) * self.width
-
-    def barycentre(self, above: bool, below: bool) -> float:
-        """Where the neighbours above, below or both would have the middle."""
-        near = self.above * above + self.below * below
-        pull = sum(item.pull for item, _ in near)
-        return sum(item.pull * (item.x + d) for item, d in near) / pull if near else self.x
 
 
 def draw(
@@ -110,13 +96,13 @@ def draw(
             f"the graph has {len(nodes)} nodes, more than max_nodes={max_nodes}; draw a tensor "
             "nearer to the leaves, or pass a larger max_nodes"
         )
-    items = {node: _item(node, named) for node in nodes}
+    boxes = {node: _of_node(node, named) for node in nodes}
     for node in nodes:  # those that lead to it have been there
         for parent in filter(None, node.next):
-            items[parent].rank = max(items[parent].rank, items[node].rank + 1)
-    starts = [(_root(x, known.get(id(x), "output")), (x._edge(),)) for x in roots]
-    picture = _Picture(items, [top for top, _ in starts])
-    for source, edges in [*starts, *((items[node], node.next_functions) for node in nodes)]:
+            boxes[parent].rank = max(boxes[parent].rank, boxes[node].rank + 1)
+    starts = [(_of_tensor(x, known.get(id(x), "output")), (x._edge(),)) for x in roots]
+    picture = _Picture(boxes, [top for top, _ in starts])
+    for source, edges in [*starts, *((boxes[node], node.next_functions) for node in nodes)]:
         for place, (target, nr) in enumerate(edges):
             if target is not None:
                 picture.connect(source, place, len(edges), target, nr)
@@ -145,47 +131,51 @@ def _nodes(roots: Iterable[Node | None]) -> list[Node]:
 
 
 # what a box says ----------------------------------------------------------------------------------
-def _root(x: Tensor, name: str) -> _Item:
-    flags = ["requires_grad" if x.requires_grad else "requires no grad"]
-    flags += ["retains_grad"] * x.retains_grad
-    return _Item(0, "tensor", name, str(list(x.shape)), [("soft", ", ".join(flags))])
+def _of_tensor(x: Tensor, name: str) -> _Box:
+    flags = "requires_grad" if x.requires_grad else "requires no grad"
+    rows = [("soft", flags + ", retains_grad" * x.retains_grad)]
+    return _Box(0, "tensor", name, str(list(x.shape)), rows)
 
 
-def _item(node: Node, names: Mapping[Edge, str]) -> _Item:
+def _of_node(node: Node, names: Mapping[Edge, str]) -> _Box:
     n = len(node.metas)
     outputs = [f"{names.get((node, i), '')} {list(node.metas[i][0])}".strip() for i in range(n)]
-    made = _Item(1, "op", node.name(), ", ".join(outputs) if n < 4 else f"{n} outputs", outputs=n)
+    aside = ", ".join(outputs) if n < 4 else f"{n} outputs"
     if isinstance(node, AccumulateGrad):
-        x, rare = node.variable, node.variable._extras()
-        made.kind, made.title, made.aside = "leaf", names.get((node, 0), "leaf"), f"{list(x.shape)}"
+        x = node.variable
         flags = ["requires_grad" if x.requires_grad else "requires no grad"]
-        flags += ["no grad yet" if rare.grad is None else "has grad"]
+        flags += ["no grad yet" if x._extras().grad is None else "has grad"]
         flags += [] if x.is_inference() else [f"v{x._version}"]
-        post = 0 if rare.leaf is None else len(rare.leaf.hooks)
-        made.rows = [("soft", ", ".join(flags)), *_hooks(len(rare.hooks), 0, 0, post)]
-        return made
-    inner = node.inner if isinstance(node, CopySlices) else node
+        rows = [("soft", ", ".join(flags)), *_hooks(node)]
+        return _Box(1, "leaf", names.get((node, 0), "leaf"), str(list(x.shape)), rows)
+    inner, kind, rows = node, "op", []
     if isinstance(node, CopySlices):
         through = ", ".join(op.name for op, _, _ in node._chain)
-        made.kind, made.rows = "write", [("soft", f"{inner.name()} written through {through}")]
+        inner, kind = node.inner, "write"
+        rows = [("soft", f"{inner.name()} written through {through}")]
     elif isinstance(node, FunctionNode):
-        made.kind = "own"
+        kind = "own"
     elif isinstance(node, OpNode) and node._plan.op.view:
-        made.kind = "view"
+        kind = "view"
     if isinstance(inner, (OpNode, FunctionNode)):
-        made.rows += _saved(inner)
-    if node.hooks is not None:
-        on_tensors = sum(map(len, node.hooks.output.values()))
-        made.rows += _hooks(on_tensors, len(node.hooks.pre), len(node.hooks.post), 0)
-        kept = [x for x in (held() for held in node.hooks.retained.values()) if x is not None]
-        made.rows += [("hook", f"retain_grad{', has grad' * (x.grad is not None)}") for x in kept]
-    return made
+        rows += _saved(inner)
+    return _Box(1, kind, node.name(), aside, rows + _hooks(node), n)
 
 
-def _hooks(*counts: int) -> list[Row]:
-    kinds = zip(counts, ("tensor", "pre", "post", "post-accumulate"), strict=True)
-    found = ", ".join(f"{n} {kind}" for n, kind in kinds if n)
-    return [("hook", f"hooks: {found}")] if found else []
+def _hooks(node: Node) -> list[Row]:
+    """The numbers of hooks, and the gradients that are retained."""
+    if node.hooks is None:
+        return []
+    counts = {
+        "tensor": sum(map(len, node.hooks.output.values())), "pre": len(node.hooks.pre),
+        "post": len(node.hooks.post),
+    }  # fmt: skip
+    if isinstance(node, AccumulateGrad) and (leaf := node.variable._extras().leaf) is not None:
+        counts["post-accumulate"] = len(leaf.hooks)
+    found = ", ".join(f"{n} {kind}" for kind, n in counts.items() if n)
+    rows = [("hook", f"hooks: {found}")] if found else []
+    kept = [x for x in (held() for held in node.hooks.retained.values()) if x is not None]
+    return rows + [("hook", f"retain_grad{', has grad' * (x.grad is not None)}") for x in kept]
 
 
 def _saved(node: OpNode | FunctionNode) -> list[Row]:
@@ -218,25 +208,25 @@ def _saved(node: OpNode | FunctionNode) -> list[Row]:
 class _Picture:
     """Boxes, and edges that go from rank to rank. Edges to one place share their bends."""
 
-    def __init__(self, items: Mapping[Node, _Item], tops: Sequence[_Item]) -> None:
-        self._items = items
-        self._bends: dict[tuple[Node, int, int], _Item] = {}
+    def __init__(self, boxes: Mapping[Node, _Box], tops: Sequence[_Box]) -> None:
+        self._boxes = boxes
+        self._bends: dict[tuple[Node, int, int], _Box] = {}
         #: (from, distance from its middle, to, likewise) → number of the input, shown at the start
-        self._segments: dict[tuple[_Item, float, _Item, float], int | None] = {}
-        last = max((item.rank for item in items.values()), default=0)
-        self._ranks: list[list[_Item]] = [[] for _ in range(last + 1)]
-        for item in [*tops, *items.values()]:
-            self._ranks[item.rank].append(item)
+        self._segments: dict[tuple[_Box, float, _Box, float], int | None] = {}
+        last = max((box.rank for box in boxes.values()), default=0)
+        self._ranks: list[list[_Box]] = [[] for _ in range(last + 1)]
+        for box in [*tops, *boxes.values()]:
+            self._ranks[box.rank].append(box)
 
-    def connect(self, source: _Item, place: int, places: int, node: Node, nr: int) -> None:
+    def connect(self, source: _Box, place: int, places: int, node: Node, nr: int) -> None:
         """Draws the edge from an input of a box, of so many, to an output of a node."""
-        target, number = self._items[node], place if places > 1 else None
+        target, number = self._boxes[node], place if places > 1 else None
         at, end = source.port(place, places), target.port(nr, target.outputs)
         while source is not target and (source.kind or not source.below):
             step, to, rank = target, end, source.rank + 1
             if rank < target.rank:
                 if (node, nr, rank) not in self._bends:
-                    self._ranks[rank].append(self._bends.setdefault((node, nr, rank), _Item(rank)))
+                    self._ranks[rank].append(self._bends.setdefault((node, nr, rank), _Box(rank)))
                 step, to = self._bends[node, nr, rank], 0.0
             self._segments[source, at, step, to] = number
             source.below.append((step, to - at))
@@ -245,28 +235,31 @@ class _Picture:
 
     def arrange(self) -> None:
         """Orders each rank so that few edges cross, then moves boxes until edges are nearly
-        straight, then all of them to the margins.
+        straight.
         """
         for turn in range(40):
             down, ordering = turn % 2 == 0, turn < 12
             for rank in self._ranks if down else reversed(self._ranks):
-                for item in rank:
-                    item.want = item.barycentre(down or not ordering, not (down and ordering))
+                for box in rank:
+                    both = box.above + box.below
+                    near = both if not ordering else box.above if down else box.below
+                    if near:
+                        box.x = sum(other.x + d for other, d in near) / len(near)
                 if ordering:
-                    rank.sort(key=lambda item: item.want)
-                _pack(rank)
-        items = [item for rank in self._ranks for item in rank]
-        left, y = min((i.x - i.width / 2 for i in items), default=0.0) - _MARGIN, _MARGIN
+                    rank.sort(key=lambda box: box.x)
+                _spread(rank)
+        y = _MARGIN
+        left = min(box.x - box.width / 2 for rank in self._ranks for box in rank) - _MARGIN
         for rank in self._ranks:
-            for item in rank:
-                item.x, item.y = item.x - left, y
-            y += max((item.height for item in rank), default=0.0) + _RANK_GAP
+            for box in rank:
+                box.x, box.y = box.x - left, y
+            y += max(box.height for box in rank) + _RANK_GAP
 
     def svg(self) -> str:
         """The image."""
-        boxes = [item for rank in self._ranks for item in rank if item.kind]
-        floors = [max(item.y + item.height for item in rank) for rank in self._ranks]
-        right = max((item.x + item.width / 2 for item in boxes), default=0.0) + _MARGIN
+        boxes = [box for rank in self._ranks for box in rank if box.kind]
+        floors = [max(box.y + box.height for box in rank) for rank in self._ranks]
+        right = max((box.x + box.width / 2 for box in boxes)) + _MARGIN
         size = f'width="{right:.0f}" height="{floors[-1] + _MARGIN:.0f}"'
         parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" class="autograd-graph" role="img" {size}>'
@@ -283,36 +276,27 @@ class _Picture:
                 parts.append(_text("soft", beside, bottom + 11, str(number)))
             if b.kind:
                 parts.append(f'<path class="tip" d="M{end:.1f} {b.y:.1f}l-3.5 -7h7z"/>')
-        return "\n".join([*parts, *map(_box, boxes), "</svg>\n"])
+        return "\n".join([*parts, *map(_drawn, boxes), "</svg>\n"])
 
 
-def _pack(rank: Sequence[_Item]) -> None:
-    """Puts boxes as near to where they want to be as their order and the gaps allow: in weighted
-    least squares, by pooling adjacent violators.
-    """
-    offset, offsets = 0.0, [0.0]
+def _spread(rank: Sequence[_Box]) -> None:
+    """Moves boxes apart that are nearer than the gap, to either side alike."""
+    before = sum(box.x for box in rank)
     for a, b in pairwise(rank):
-        offset += (a.width + b.width) / 2 + _GAP
-        offsets.append(offset)
-    pools: list[tuple[float, float, int]] = []  # weighted sum, weight, members
-    for item, offset in zip(rank, offsets, strict=False):
-        pools.append(((item.want - offset) * item.pull, item.pull, 1))
-        while len(pools) > 1 and pools[-2][0] / pools[-2][1] > pools[-1][0] / pools[-1][1]:
-            p, q = pools.pop(), pools.pop()
-            pools.append((p[0] + q[0], p[1] + q[1], p[2] + q[2]))
-    places = [total / weight for total, weight, n in pools for _ in range(n)]
-    for item, place, offset in zip(rank, places, offsets, strict=False):
-        item.x = place + offset
+        b.x = max(b.x, a.x + (a.width + b.width) / 2 + _GAP)
+    shift = (sum(box.x for box in rank) - before) / len(rank)
+    for box in rank:
+        box.x -= shift
 
 
-def _box(item: _Item) -> str:
-    left, right, y = item.x - item.width / 2, item.x + item.width / 2, item.y + 16.5
-    lines = [_text("head", left + 10, y, item.title), _text("soft end", right - 10, y, item.aside)]
-    for place, (kind, text) in enumerate(item.rows, 1):
+def _drawn(box: _Box) -> str:
+    left, right, y = box.x - box.width / 2, box.x + box.width / 2, box.y + 16.5
+    lines = [_text("head", left + 10, y, box.title), _text("soft end", right - 10, y, box.aside)]
+    for place, (kind, text) in enumerate(box.rows, 1):
         lines.append(_text(kind, left + 10, y + place * _LINE, text))
     return (
-        f'<g style="--kind: var(--{item.kind})"><rect class="box" x="{left:.1f}" y="{item.y:.1f}" '
-        f'width="{item.width:.1f}" height="{item.height:.1f}" rx="6"/>{"".join(lines)}</g>'
+        f'<g style="--kind: var(--{box.kind})"><rect class="box" x="{left:.1f}" y="{box.y:.1f}" '
+        f'width="{box.width:.1f}" height="{box.height:.1f}" rx="6"/>{"".join(lines)}</g>'
     )
 
 
