@@ -1,0 +1,91 @@
+"""Defects of PyTorch that show in forward mode, in single precision or to second order only."""
+
+from __future__ import annotations
+
+from conformance.defects.defect import Defect
+
+_VERSIONS = "2.13.0"
+
+DEFECTS = (
+    Defect(
+        "torch-57", "torch", _VERSIONS, ("FWD-1",), "silently-wrong",
+        "Forward mode of a write of a tensor into itself, d.mul_(d), overwrites the tangent that"
+        " it is still to read: that of d² at 3 comes out as 12 instead of 6.",
+        """
+import torch
+from torch.autograd import forward_ad
+x, along = torch.tensor([3.0]), torch.tensor([1.0])
+with forward_ad.dual_level():
+    dual = forward_ad.make_dual(x, along)
+    dual.mul_(dual)
+    tangent = forward_ad.unpack_dual(dual).tangent
+assert tangent.item() == 6, f"{tangent.item()} is not 6"
+""",
+    ),
+    Defect(
+        "torch-58", "torch", _VERSIONS, ("HIGH-1",), "silently-wrong",
+        "The gradient of native_layer_norm's second and third outputs, the mean and 1/std, is a"
+        " constant when a graph is created: the second derivative lacks their part.",
+        """
+import torch
+x = torch.tensor([[1.0, 2.0, 4.0]], dtype=torch.float64, requires_grad=True)
+def second(y, rstd):
+    g, = torch.autograd.grad(y[0, 0] + rstd.sum(), x, create_graph=True)
+    return torch.autograd.grad(g[0, 0], x)[0]
+y, _, rstd = torch.native_layer_norm(x, (3,), None, None, 1e-5)
+scale = (x.var(-1, keepdim=True, correction=0) + 1e-5) ** -0.5
+exact = second((x - x.mean(-1, keepdim=True)) * scale, scale)
+assert torch.allclose(rstd, scale)
+found = second(y, rstd)
+assert torch.allclose(found, exact), f"{found.tolist()} is not {exact.tolist()}"
+""",
+    ),
+    Defect(
+        "torch-59", "torch", _VERSIONS, ("HIGH-1",), "refused-loudly",
+        "backward through the gradient of linalg.cond in the Frobenius norm raises: a tensor that"
+        " it needs has been written in place, by cond itself.",
+        """
+import torch
+x = torch.tensor([[2.0, 1.0], [0.5, 3.0]], dtype=torch.float64, requires_grad=True)
+g, = torch.autograd.grad(torch.linalg.cond(x, "fro"), x, create_graph=True)
+g.sum().backward()
+""",
+    ),
+    Defect(
+        "torch-60", "torch", _VERSIONS, ("LEAF-1",), "silently-wrong",
+        "The gradient of sinc in float32 loses all digits near 0, the difference of two numbers"
+        " that are nearly equal: at 1e-4 it is 2.8 times too large, at 1e-5 it is 0.",
+        """
+import torch
+x = torch.tensor(1e-4, requires_grad=True)
+torch.sinc(x).backward()
+exact = -torch.pi**2 * 1e-4 / 3  # to 1e-8 of it
+assert abs(x.grad.item() / exact - 1) < 1e-3, f"{x.grad.item()} is not {exact}"
+""",
+    ),
+    Defect(
+        "torch-61", "torch", _VERSIONS, ("14",), "not-refused",
+        "A second backward through a once_differentiable function is refused, except with inputs="
+        " and in autograd.grad with allow_unused=True: there its part counts as zero.",
+        """
+import torch
+class Square(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, g):
+        return 2 * ctx.saved_tensors[0] * g
+x, cotangent = (torch.tensor(3.0, requires_grad=True) for _ in range(2))
+g, = torch.autograd.grad(Square.apply(x), x, cotangent, create_graph=True)
+try:
+    (g * x).backward(inputs=[x])
+except RuntimeError:
+    pass
+else:
+    raise AssertionError(f"not refused: gradient {x.grad.item()}")
+""",
+    ),
+)  # fmt: skip
