@@ -43,20 +43,20 @@ _FLOATING: Final = """
     torch.ops.aten._safe_softmax.default triangular_solve var var_mean view_as_complex
 """
 _NUMERIC: Final = """
-    _div_whole abs addbmm addcmul addmm addmv baddbmm bmm ceil clamp corrcoef cov cross cumulative_trapezoid
-    dot floor fmod gradient index_reduce kthvalue linalg.cross linalg.multi_dot
-    linalg.vander masked.cumprod masked.cumsum masked.std
-    masked.var matmul median mm mv mvlgamma nanmedian neg nn.functional.avg_pool1d
-    nn.functional.avg_pool2d nn.functional.avg_pool3d nn.functional.bilinear nn.functional.conv1d
-    nn.functional.conv2d nn.functional.conv3d nn.functional.conv_transpose1d
-    nn.functional.conv_transpose2d nn.functional.conv_transpose3d nn.functional.hardtanh
-    nn.functional.hinge_embedding_loss nn.functional.l1_loss nn.functional.linear
-    nn.functional.local_response_norm nn.functional.margin_ranking_loss nn.functional.max_pool1d
-    nn.functional.max_pool2d nn.functional.max_pool3d nn.functional.pairwise_distance
-    nn.functional.poisson_nll_loss nn.functional.relu nn.functional.relu6 nn.functional.softmin
-    nn.functional.softsign nn.functional.tanhshrink nn.functional.threshold
-    nn.functional.triplet_margin_loss nn.functional.triplet_margin_with_distance_loss positive pow
-    remainder round rsub sub topk trace trapezoid trapz trunc vdot
+    _div_whole abs addbmm addcmul addmm addmv baddbmm bmm ceil clamp corrcoef cov cross
+    cumulative_trapezoid dot floor fmod gradient index_reduce kthvalue linalg.cross linalg.multi_dot
+    linalg.vander masked.cumprod masked.cumsum masked.std masked.var matmul median mm mv mvlgamma
+    nanmedian neg nn.functional.avg_pool1d nn.functional.avg_pool2d nn.functional.avg_pool3d
+    nn.functional.bilinear nn.functional.conv1d nn.functional.conv2d nn.functional.conv3d
+    nn.functional.conv_transpose1d nn.functional.conv_transpose2d nn.functional.conv_transpose3d
+    nn.functional.hardtanh nn.functional.hinge_embedding_loss nn.functional.l1_loss
+    nn.functional.linear nn.functional.local_response_norm nn.functional.margin_ranking_loss
+    nn.functional.max_pool1d nn.functional.max_pool2d nn.functional.max_pool3d
+    nn.functional.pairwise_distance nn.functional.poisson_nll_loss nn.functional.relu
+    nn.functional.relu6 nn.functional.softmin nn.functional.softsign nn.functional.tanhshrink
+    nn.functional.threshold nn.functional.triplet_margin_loss
+    nn.functional.triplet_margin_with_distance_loss positive pow remainder round rsub sub topk trace
+    trapezoid trapz trunc vdot
 """
 #: operation → the least category that one of its inputs must have, where it is not any
 LEAST: Final[dict[str, Category]] = {
