@@ -17,7 +17,6 @@ from reference_engine import errors
 from reference_engine.anomaly import run_watched
 from reference_engine.backends.base import BACKENDS, OF_DTYPE
 from reference_engine.graph import AccumulateGrad, Cotangent, GradientEdge, Node
-from reference_engine.hooks import run_post_hooks, run_pre_hooks, run_tensor_hooks
 from reference_engine.modes import MODES, Mode, refuse_in_transform
 from reference_engine.ops.namespace import TENSORS, raw_namespace
 from reference_engine.scope import Edge, Scope, Task
@@ -98,16 +97,16 @@ def _visit(
     if scope is not None and not scope.enters(node):
         return None  # nothing arrives here that was asked for: not even a hook is called
     if node.hooks is not None:
-        grads = run_tensor_hooks(node, grads, F)
+        grads = node.hooks.arrive(grads, F)
     if scope is not None:
         scope.capture(node, grads)
         if not scope.runs(node):
             return None
         wanted = [parent is not None and scope.leads_on(parent) for parent in node.next]
     if node.hooks is not None:
-        grads = run_pre_hooks(node, grads, F)
+        grads = node.hooks.before(grads, F)
     outs = (run_watched if MODES.anomaly else type(node).run)(node, grads, F, wanted)
-    return outs if node.hooks is None else run_post_hooks(node, outs, grads, F)
+    return outs if node.hooks is None else node.hooks.after(outs, grads, F)
 
 
 def _dependencies(roots: Sequence[Node]) -> dict[Node, int]:

@@ -20,7 +20,7 @@ from reference_engine.backends.dtypes import (
     result_type,
 )
 from reference_engine.forward import push_forward
-from reference_engine.graph import CONSTANT, Node, OpNode, new_node, node_type
+from reference_engine.graph import CONSTANT, NO_EDGE, Node, OpNode, new_node, node_type
 from reference_engine.modes import MODES
 from reference_engine.ops.accepted import LEAST, check
 from reference_engine.ops.opdef import OpDef
@@ -30,7 +30,6 @@ from reference_engine.tensor import Tensor, from_raw
 from reference_engine.views import make_view
 
 NUMBERS = (bool, int, float, complex)
-NO_EDGE: tuple[Node | None, int] = (None, 0)
 
 
 class Operator:
@@ -277,12 +276,8 @@ def save(
     plan = node._plan
     if not plan.sources:
         return ()
-    places: Sequence[int] = plan.sources
     count = len(plan.op.inputs)
-    if plan.variadic:
-        places = [i for s in plan.sources for i in _variadic_places(s, len(inputs))]
-        count = len(inputs)
-    for place in places:
+    for place in plan.sources:
         if place >= count:
             out = outputs[place - count]
             saved += (out._raw, out._storage, out._storage.version)
@@ -293,10 +288,3 @@ def save(
         else:
             saved += (x if x is None else raws[place], CONSTANT, 0)
     return tuple(saved)
-
-
-def _variadic_places(source: int, inputs: int) -> range:
-    """Places of a variadic op's saved value: all its inputs, or one output."""
-    if source == 0:
-        return range(inputs)
-    return range(inputs + source - 1, inputs + source)

@@ -15,6 +15,7 @@ from reference_engine.dispatch import apply, operator
 from reference_engine.graph import CONSTANT, new_node, node_type
 from reference_engine.modes import MODES
 from reference_engine.ops.opdef import OpDef
+from reference_engine.rare import NOTHING
 from reference_engine.storage import Storage
 from reference_engine.tensor import Tensor
 
@@ -125,7 +126,8 @@ def _output(result: Any, like: Any) -> Tensor:
     storage = made._storage = _new(Storage)
     storage.version = 0
     made._nr = 0
-    made._rare = made._grad_fn = None
+    made._grad_fn = None
+    made._rare = NOTHING
     made._tracked = False
     return made
 

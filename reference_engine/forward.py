@@ -105,7 +105,7 @@ def unpack(x: Tensor, level: Level) -> tuple[Tensor, Tensor | None]:
 
 def tangent_of(x: object, level: Level) -> Tensor | None:
     """The tangent at a level, for a view the view of its base's; None when there is none."""
-    if not isinstance(x, Tensor) or x._rare is None:
+    if not isinstance(x, Tensor):
         return None
     held, view = x._rare.tangents, x._rare.view
     if held is not None and level in held:
@@ -207,10 +207,10 @@ def keep_tangents(node: Node | None, inputs: Sequence[Any], outputs: Sequence[Te
     """Keeps in an op's node the tangents of what it saved: its gradient depends on them."""
     if not isinstance(node, OpNode) or not node._saved:
         return
-    count = len(inputs) if node._plan.variadic else len(node._plan.op.inputs)
+    count = len(node._plan.op.inputs)
     saved = [
         outputs[place - count] if place >= count else inputs[place] if place < len(inputs) else None
-        for place in node._saved_sources()
+        for place in node._plan.sources
     ]
     node._saved = Dual.of(node._saved, list(map(all_tangents, saved)))
 

@@ -10,16 +10,16 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
-from weakref import ref
 
 from reference_engine import errors
 from reference_engine.backends.base import BACKENDS, DIFFERENTIABLE, Shape, of_array
+from reference_engine.hooks import Hooks, NodeHooks, RemovableHandle
+from reference_engine.leaves import run_post_accumulate_hooks
 from reference_engine.ops.plan import Plan
 from reference_engine.storage import Detached, Storage, new_storage
 
 if TYPE_CHECKING:
     from reference_engine.forward import Tangents
-    from reference_engine.hooks import RemovableHandle
     from reference_engine.saved_tensors import Dual, Packed
     from reference_engine.tensor import Tensor
 
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 Meta: TypeAlias = "tuple[Shape, Any]"
 #: a cotangent: a raw array, or a tensor when a graph is being created; None is undefined
 Cotangent: TypeAlias = Any
+#: a place in the graph: which output of which node; no node where no gradient is wanted
+Edge: TypeAlias = "tuple[Node | None, int]"
 
+NO_EDGE: Edge = (None, 0)
 _new = object.__new__
 
 #: falls with every node: heaps pop the smallest, and backward goes from the latest node to the
@@ -40,21 +43,6 @@ _leaf_priorities = count(-(1 << 62), -1)
 _accumulating = RLock()
 #: the storage of saved numbers, which nobody can modify
 CONSTANT = new_storage()
-
-
-class NodeHooks:
-    """What has been attached to a node; most nodes have none."""
-
-    __slots__ = ("metadata", "output", "post", "pre", "retained")
-
-    def __init__(self) -> None:
-        self.metadata: dict[Any, Any] = {}
-        #: tensor hooks, by output: called with that output's cotangent, in order of registration
-        self.output: dict[int, dict[int, Callable[..., Any]]] = {}
-        self.pre: dict[int, Callable[..., Any]] = {}
-        self.post: dict[int, Callable[..., Any]] = {}
-        #: outputs whose tensor asked to retain_grad
-        self.retained: dict[int, ref[Tensor]] = {}
 
 
 class Node:
@@ -72,6 +60,13 @@ class Node:
     priority: int
     hooks: NodeHooks | None
 
+    def link(self, edges: Sequence[Edge], metas: tuple[Meta, ...]) -> None:
+        """Puts a new node into the graph."""
+        self.next, self.nrs = tuple([node for node, _ in edges]), tuple([nr for _, nr in edges])
+        self.metas = metas
+        self.priority = next(priorities)
+        self.hooks = None
+
     def name(self) -> str:
         """The node's name, as PyTorch spells it."""
         return type(self).__name__
@@ -80,7 +75,7 @@ class Node:
         return f"<{self.name()} object at {id(self):#x}>"
 
     @property
-    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
+    def next_functions(self) -> tuple[Edge, ...]:
         """(node, output number) of each input."""
         return tuple(zip(self.next, self.nrs, strict=True))
 
@@ -93,14 +88,10 @@ class Node:
         """Calls ``hook(grad_inputs, grad_outputs)`` after the node; a tuple returned replaces the
         first.
         """
-        from reference_engine.hooks import RemovableHandle
-
         return RemovableHandle(self.attached().post, hook)
 
     def register_prehook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Calls ``hook(grad_outputs)`` before the node; a tuple returned replaces them."""
-        from reference_engine.hooks import RemovableHandle
-
         return RemovableHandle(self.attached().pre, hook)
 
     def attached(self) -> NodeHooks:
@@ -108,6 +99,10 @@ class Node:
         if self.hooks is None:
             self.hooks = NodeHooks()
         return self.hooks
+
+    def output_hooks(self, nr: int) -> Hooks:
+        """The hooks of the tensor that is output ``nr``."""
+        return self.attached().output.setdefault(nr, {})
 
     def run(
         self, grads: Sequence[Cotangent], F: Any, wanted: Sequence[bool] | None
@@ -163,32 +158,14 @@ class OpNode(Node):
         pool: list[Any] = self._cotangents(grads, F) if plan.multiple else [grads[0]]
         if saved:
             self._check_versions(saved)
-            values = self._rebuild(saved, output) if F.creates_graph else saved[::3]
-            pool += self._grouped(values) if plan.variadic else values
+            pool += self._rebuild(saved, output) if F.creates_graph else saved[::3]
         if self._facts:
             pool += self._facts
-        if plan.variadic:
-            return self._run_variadic(pool, F)
-        if len(plan.steps) == len(self.next) == 1:
-            ((_, rule, picks),) = plan.steps
-            return (rule(F, *pool) if picks is None else rule(F, *[pool[i] for i in picks]),)
         outs: list[Cotangent] = [None] * len(self.next)
-        for i, rule, picks in plan.steps:
-            if wanted is None or wanted[i]:
-                outs[i] = rule(F, *pool) if picks is None else rule(F, *[pool[k] for k in picks])
-        return outs
-
-    def _run_variadic(self, pool: list[Any], F: Any) -> Sequence[Cotangent]:
-        ((_, rule, picks),) = self._plan.steps
-        outs: Sequence[Cotangent] = rule(F, *(pool if picks is None else [pool[i] for i in picks]))
-        return outs
-
-    def _grouped(self, values: Sequence[Any]) -> list[Any]:
-        """The saved values of a variadic op: its inputs are one value, a tuple."""
-        if 0 not in self._plan.sources:
-            return list(values)
-        n = len(self.next)
-        return [tuple(values[:n]), *values[n:]]
+        for i, rule, pick in plan.steps:
+            if wanted is None or wanted[i] or plan.variadic:
+                outs[i] = rule(F, *pool) if pick is None else rule(F, *pick(pool))
+        return outs[0] if plan.variadic else outs  # whose rule gives the cotangents of all inputs
 
     def _cotangents(self, grads: Sequence[Cotangent], F: Any) -> list[Any]:
         """The cotangents of a node with several outputs, undefined ones filled with zeros where the
@@ -200,57 +177,43 @@ class OpNode(Node):
             g if g is not None or dtype not in DIFFERENTIABLE else F.zeros(shape, dtype, grads)
             for g, (shape, dtype) in zip(grads, self.metas, strict=True)
         ]
-        variadic = self._plan.op.outputs[0].startswith("*")
-        return [tuple(grads)] if variadic else grads
+        return [tuple(grads)] if self._plan.op.outputs[0].startswith("*") else grads
 
     def _unpacked(self) -> tuple[Any, ...]:
         """The saved values; RuntimeError when they have been freed."""
-        from reference_engine.saved_tensors import unpack
-
         if self._saved is None:
             raise errors.freed(self.name())
-        return unpack(self._saved)
+        return self._saved if isinstance(self._saved, tuple) else self._saved.unpack()
 
     def _check_versions(self, saved: tuple[Any, ...]) -> None:
         for i in range(1, len(saved), 3):
             if saved[i].version != saved[i + 1]:
-                source = self._saved_sources()[i // 3]
-                place = (None, 0) if source >= len(self.next) else self.next_functions[source]
+                places = (*self.next_functions, *[NO_EDGE] * len(self.metas))
+                place = places[self._plan.sources[i // 3]]
                 refuse_changed(self, saved[i - 1], saved[i + 1], saved[i].version, place)
 
     def _rebuild(self, saved: tuple[Any, ...], output: Tensor | None = None) -> list[Any]:
         """Saved values as tensors with their place in the graph."""
-        sources = self._saved_sources()
         values = [
             self._tensor(source, value, storage)
             if output is None or source < len(self.next)
             else output
-            for source, value, storage in zip(sources, saved[::3], saved[1::3], strict=True)
+            for source, value, storage in zip(
+                self._plan.sources, saved[::3], saved[1::3], strict=True
+            )
         ]
         tangents = getattr(self._saved, "tangents", None)
         return values if tangents is None else list(map(with_tangents, values, tangents))
 
-    def _saved_sources(self) -> tuple[int, ...]:
-        if self._plan.variadic and self._plan.sources:
-            n = len(self.next)
-            return tuple(range(n)) + tuple(n + s - 1 for s in self._plan.sources if s > 0)
-        return self._plan.sources
-
     def _tensor(self, source: int, value: Any, storage: Storage) -> Any:
         """One saved value: an input, seen through this node's edge, or an output of this node."""
-        from reference_engine.tensor import from_graph
-
-        if storage is CONSTANT:
-            # a number, or None; one brought together with the other inputs is an array
-            return from_graph(value, storage, None, 0) if hasattr(value, "shape") else value
+        if storage is CONSTANT and not hasattr(value, "shape"):
+            return value  # a number that was not brought together with other inputs, or None
         if source < len(self.next):
-            node, nr = self.next[source], self.nrs[source]
-            if isinstance(node, AccumulateGrad) and node.variable._raw is value:
-                return node.variable
-            return from_graph(value, storage, node, nr)
+            return saved_at(value, storage, self.next[source], self.nrs[source])
         # an array of its own: to detach the output in place leaves what is saved of this alone
         alias = value if of_array(value).batched else value[...]
-        return from_graph(alias, storage, self, source - len(self.next))
+        return saved_at(alias, storage, self, source - len(self.next))
 
     def release(self) -> None:
         """Frees saved values."""
@@ -260,29 +223,28 @@ class OpNode(Node):
 
     def __getattr__(self, name: str) -> Any:
         """``_saved_<name>``: an input, output (``_saved_result``) or parameter that was saved."""
-        if not name.startswith("_saved_"):
-            raise AttributeError(f"{self.name()} has no attribute {name!r}")
-        return self._saved_value(name[len("_saved_") :])
-
-    def _saved_value(self, name: str) -> Any:
-        plan, op = self._plan, self._plan.op
-        inputs = [n.lstrip("*") for n in op.inputs]
-        spelled = dict(zip(("self", "other"), inputs, strict=False)) | {"result": plan.outputs[0]}
-        name = name if name in inputs else spelled.get(name, name)
-        place = {**{n: i for i, n in enumerate(inputs)}}
-        place |= {n: len(inputs) + i for i, n in enumerate(plan.outputs)}
-        if name in plan.fact_names and self._facts:
-            return self._facts[plan.fact_names.index(name)]
-        if place.get(name) not in plan.sources:
-            if name in place and name in inputs:
-                return None
-            raise AttributeError(f"{self.name()} has no attribute '_saved_{name}'")
-        saved = self._unpacked()
-        self._check_versions(saved)
-        return self._rebuild(saved)[plan.sources.index(place[name])]
+        if name.startswith("_saved_"):
+            places, wanted = self._plan.places(), name.removeprefix("_saved_")
+            if wanted in places:
+                place = places[wanted]
+                if place is None:
+                    return None
+                saved = self._unpacked()
+                self._check_versions(saved)
+                return [*self._rebuild(saved), *self._facts][place]
+        raise AttributeError(f"{self.name()} has no attribute {name!r}")
 
 
-def refuse_changed(by: Node, raw: Any, then: int, now: int, place: tuple[Node | None, int]) -> None:
+def saved_at(raw: Any, storage: Storage, node: Node | None, nr: int) -> Tensor:
+    """A saved array as a tensor at its place in the graph: the leaf itself, if it still is that."""
+    from reference_engine.tensor import from_graph
+
+    if isinstance(node, AccumulateGrad) and node.variable._raw is raw:
+        return node.variable
+    return from_graph(raw, storage, node, nr)
+
+
+def refuse_changed(by: Node, raw: Any, then: int, now: int, place: Edge) -> None:
     """Raises for a saved input at a place whose version moved on, or that was detached in place."""
     if not isinstance(now, Detached) or int(now) != int(then):
         raise errors.modified(by.name(), tuple(raw.shape), then, now)
@@ -338,28 +300,21 @@ class AccumulateGrad(Node):
 
     def __init__(self, variable: Tensor) -> None:
         self.variable = variable
-        self.next = ()
-        self.nrs = ()
-        self.describe()
+        self.link((), ())
         self.priority = next(_leaf_priorities)
-        self.hooks = None
-        rare = variable._rare
-        if rare is not None and rare.hooks:
-            self.leaf_hooks()
+        self.describe()
+        if variable._rare.hooks:
+            self.output_hooks(0)
 
     def describe(self) -> None:
         """Takes down what gradients must be: of the leaf's shape, and of its ``grad_dtype``."""
-        raw, rare = self.variable._raw, self.variable._rare
-        dtype = raw.dtype
-        if rare is not None and rare.leaf is not None and rare.leaf.grad_dtype != "own":
-            kind = rare.leaf.grad_dtype
-            dtype = None if kind is None else of_array(raw).raw_dtype(kind)
+        raw, kind = self.variable._raw, self.variable._rare.grad_dtype
+        dtype = raw.dtype if kind == "own" else kind and of_array(raw).raw_dtype(kind)
         self.metas = ((tuple(raw.shape), dtype),)
 
-    def leaf_hooks(self) -> dict[int, Callable[..., Any]]:
+    def output_hooks(self, nr: int) -> Hooks:
         """The leaf's tensor hooks, which outlive this node."""
-        hooks = self.variable._extras().hooks
-        self.attached().output[0] = hooks
+        hooks = self.attached().output[nr] = self.variable._extras().hooks
         return hooks
 
     def run(
@@ -371,8 +326,7 @@ class AccumulateGrad(Node):
         if grads[0] is not None and leaf._tracked:
             with _accumulating:
                 F.accumulate(leaf, grads[0])
-            if leaf._rare is not None and leaf._rare.leaf is not None:
-                leaf._rare.leaf.run_hooks(leaf)
+            run_post_accumulate_hooks(leaf)
         return ()
 
 

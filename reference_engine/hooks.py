@@ -11,15 +11,17 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
 from threading import Lock
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary, ref
 
-from reference_engine.graph import AccumulateGrad, Cotangent, Node
 from reference_engine.modes import MODES
-from reference_engine.tensor import Tensor
 
-_ids = count()
+if TYPE_CHECKING:
+    from reference_engine.graph import Cotangent, Node
+    from reference_engine.tensor import Tensor
+
 Hooks = dict[int, Callable[..., Any]]
+_ids = count()
 
 
 class RemovableHandle:
@@ -43,22 +45,91 @@ class RemovableHandle:
         self.remove()
 
 
-def register_tensor_hook(tensor: Tensor, hook: Callable[..., Any]) -> RemovableHandle:
-    """Attaches a hook to the place in the graph where the tensor was computed.
+class NodeHooks:
+    """What has been attached to a node; most nodes have none.
 
-    RuntimeError when the tensor requires no grad.
+    ``F`` is the namespace of what the cotangents are made of.
     """
-    if not tensor.requires_grad:
-        raise RuntimeError("a hook needs a tensor that requires grad, and this one does not")
-    node, nr = tensor._edge()
-    if isinstance(node, AccumulateGrad):
-        # kept by the leaf: its node lives only as long as a graph uses it
-        return RemovableHandle(node.leaf_hooks(), hook)
-    if node is None:  # a view made in no_grad, which no gradient reaches
-        return RemovableHandle(tensor._extras().hooks, hook)
-    return RemovableHandle(node.attached().output.setdefault(nr, {}), hook)
+
+    __slots__ = ("metadata", "output", "post", "pre", "retained")
+
+    def __init__(self) -> None:
+        self.metadata: dict[Any, Any] = {}
+        #: tensor hooks, by output: called with that output's cotangent, in order of registration
+        self.output: dict[int, Hooks] = {}
+        self.pre: Hooks = {}
+        self.post: Hooks = {}
+        #: outputs whose tensor asked to retain_grad
+        self.retained: dict[int, ref[Tensor]] = {}
+
+    def arrive(self, grads: list[Cotangent], F: Any) -> list[Cotangent]:
+        """Calls the tensor hooks and fills retained ``.grad``; returns the cotangents."""
+        for nr, hooks in self.output.items():
+            if hooks:
+                grads[nr] = _through(list(hooks.values()), grads[nr], F)
+        for nr, reference in self.retained.items():
+            tensor = reference()
+            if tensor is not None and grads[nr] is not None:
+                F.retain(tensor, grads[nr])
+        return grads
+
+    def before(self, grads: list[Cotangent], F: Any) -> list[Cotangent]:
+        """Calls the pre-hooks with the cotangents of the node's outputs."""
+        for hook in list(self.pre.values()):
+            grads = _replaced(hook(_tensors(grads, F)), grads, F, "pre-hook")
+        return grads
+
+    def after(
+        self, outs: Sequence[Cotangent], grads: Sequence[Cotangent], F: Any
+    ) -> Sequence[Cotangent]:
+        """Calls the post-hooks with the cotangents of the node's inputs and outputs."""
+        for hook in list(self.post.values()):
+            outs = _replaced(hook(_tensors(outs, F), _tensors(grads, F)), outs, F, "hook")
+        return outs
 
 
+def _through(hooks: Sequence[Callable[..., Any]], grad: Cotangent, F: Any) -> Cotangent:
+    # as in PyTorch, a hook is called with None for a gradient that is undefined
+    (value,) = _tensors([grad], F)
+    for hook in hooks:
+        result = _checked(hook(value), "tensor hook")
+        if result is None:
+            continue
+        if value is not None and result.shape != value.shape:
+            raise RuntimeError(
+                f"a hook returned a gradient of shape {list(result.shape)} for one of shape "
+                f"{list(value.shape)}; it must keep the shape"
+            )
+        value = result
+    return None if value is None else F.from_tensor(value)
+
+
+def _replaced(result: Any, grads: Sequence[Cotangent], F: Any, kind: str) -> list[Cotangent]:
+    """What a node's hook returned, checked, in place of what it was given."""
+    if result is None:
+        return list(grads)
+    values = result if isinstance(result, (tuple, list)) else (result,)
+    if len(values) != len(grads):
+        raise RuntimeError(
+            f"a node's {kind} returned {len(values)} gradients; expected {len(grads)}, or None"
+        )
+    found = [_checked(value, f"node's {kind}") for value in values]
+    return [None if x is None else F.from_tensor(x) for x in found]
+
+
+def _checked(value: Any, kind: str) -> Tensor | None:
+    from reference_engine.tensor import Tensor
+
+    if value is None or isinstance(value, Tensor):
+        return value
+    raise TypeError(f"a {kind} must return Tensors or None, got {value!r}")
+
+
+def _tensors(grads: Sequence[Cotangent], F: Any) -> tuple[Tensor | None, ...]:
+    return tuple(None if g is None else F.to_tensor(g) for g in grads)
+
+
+# of several tensors -------------------------------------------------------------------------------
 class _Handles(RemovableHandle):
     """Removes several hooks at once."""
 
@@ -84,6 +155,8 @@ def register_multi_grad_hook(
     """
     if mode not in ("all", "any"):
         raise ValueError(f"mode must be 'all' or 'any', got {mode!r}")
+    if not all(x.requires_grad for x in tensors):
+        raise RuntimeError("a multi-grad hook needs tensors that require grad, and one does not")
     #: run that is going on -> what it has computed
     arrived: WeakKeyDictionary[Any, dict[int, Tensor | None]] = WeakKeyDictionary()
     lock = Lock()
@@ -94,98 +167,20 @@ def register_multi_grad_hook(
         with lock:
             found = arrived.setdefault(task, {})
             found[place] = grad
-            if mode == "any":
-                complete = len(found) == 1
-            else:
-                complete = len(found) == sum(task.visits(node()) for node in nodes)
-        if complete and mode == "any":
-            fn(grad)
-        elif complete:
-            fn([found.get(i) for i in range(len(nodes))])
+            awaited = 1 if mode == "any" else sum(task.visits(node()) for node in nodes)
+            complete = len(found) == awaited
+        if complete:
+            fn(grad if mode == "any" else [found.get(i) for i in range(len(nodes))])
 
     return _Handles([x.register_hook(partial(arrive, i)) for i, x in enumerate(tensors)])
 
 
 def _finder(tensor: Tensor) -> Callable[[], Node | None]:
     """Finds a tensor's node without keeping it: the node keeps the hook."""
-    if not tensor.requires_grad:
-        raise RuntimeError("a multi-grad hook needs tensors that require grad, and one does not")
     node = tensor._edge()[0]
-    if isinstance(node, AccumulateGrad):
-        leaf = ref(tensor)
-        return lambda: None if (x := leaf()) is None else x._edge()[0]
-    return ref(node) if node is not None else lambda: None
-
-
-def run_tensor_hooks(node: Node, grads: list[Cotangent], F: Any) -> list[Cotangent]:
-    """Calls the hooks of a node's output tensors and fills retained ``.grad``; returns the
-    cotangents.
-    """
-    attached = node.hooks
-    assert attached is not None
-    for nr, hooks in attached.output.items():
-        if hooks:
-            grads[nr] = _through(list(hooks.values()), grads[nr], F)
-    for nr, reference in attached.retained.items():
-        tensor = reference()
-        if tensor is not None and grads[nr] is not None:
-            F.retain(tensor, grads[nr])
-    return grads
-
-
-def _through(hooks: Sequence[Callable[..., Any]], grad: Cotangent, F: Any) -> Cotangent:
-    # as in PyTorch, a hook is called with None for a gradient that is undefined
-    value = None if grad is None else F.to_tensor(grad)
-    for hook in hooks:
-        result = hook(value)
-        if result is None:
-            continue
-        if not isinstance(result, Tensor):
-            raise TypeError(f"a tensor hook must return a Tensor or None, got {result!r}")
-        if value is not None and result.shape != value.shape:
-            raise RuntimeError(
-                f"a hook returned a gradient of shape {list(result.shape)} for one of shape "
-                f"{list(value.shape)}; it must keep the shape"
-            )
-        value = result
-    return None if value is None else F.from_tensor(value)
-
-
-def run_pre_hooks(node: Node, grads: list[Cotangent], F: Any) -> list[Cotangent]:
-    """Calls the node's pre-hooks with the cotangents of its outputs."""
-    attached = node.hooks
-    assert attached is not None
-    for hook in list(attached.pre.values()):
-        given = _tensors(grads, F)
-        grads = _replaced(hook(given), grads, F, "pre-hook")
-    return grads
-
-
-def run_post_hooks(
-    node: Node, outs: Sequence[Cotangent], grads: Sequence[Cotangent], F: Any
-) -> Sequence[Cotangent]:
-    """Calls the node's post-hooks with the cotangents of its inputs and outputs."""
-    attached = node.hooks
-    assert attached is not None
-    for hook in list(attached.post.values()):
-        outs = _replaced(hook(_tensors(outs, F), _tensors(grads, F)), outs, F, "hook")
-    return outs
-
-
-def _tensors(grads: Sequence[Cotangent], F: Any) -> tuple[Tensor | None, ...]:
-    return tuple(None if g is None else F.to_tensor(g) for g in grads)
-
-
-def _replaced(result: Any, grads: Sequence[Cotangent], F: Any, kind: str) -> list[Cotangent]:
-    """What a node's hook returned, checked, in place of what it was given."""
-    if result is None:
-        return list(grads)
-    values = result if isinstance(result, (tuple, list)) else (result,)
-    if len(values) != len(grads):
-        raise RuntimeError(
-            f"a node's {kind} returned {len(values)} gradients; expected {len(grads)}, or None"
-        )
-    for value in values:
-        if value is not None and not isinstance(value, Tensor):
-            raise TypeError(f"a node's {kind} must return Tensors or None, got {value!r}")
-    return [None if v is None else F.from_tensor(v) for v in values]
+    if node is None:
+        return lambda: None
+    if not tensor.is_leaf:
+        return ref(node)
+    leaf = ref(tensor)  # whose node lives only as long as a graph uses it
+    return lambda: None if (x := leaf()) is None else x._edge()[0]

@@ -24,9 +24,10 @@ from reference_engine.graph import (
 )
 from reference_engine.modes import MODES
 from reference_engine.ops.accepted import check
+from reference_engine.rare import View
 from reference_engine.saved_tensors import pack
 from reference_engine.storage import InferenceStorage, new_storage
-from reference_engine.tensor import Tensor, View, from_graph, from_raw
+from reference_engine.tensor import Tensor, from_graph, from_raw
 from reference_engine.views import check_creation, move_retained, replay, replay_raw
 
 if TYPE_CHECKING:

@@ -5,45 +5,13 @@ been accumulated.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from reference_engine.backends.dtypes import dtype
+from reference_engine.hooks import RemovableHandle
 
 if TYPE_CHECKING:
-    from reference_engine.hooks import RemovableHandle
     from reference_engine.tensor import Tensor
-
-
-class LeafOptions:
-    """What few leaves have."""
-
-    __slots__ = ("grad_dtype", "hooks")
-
-    def __init__(self) -> None:
-        #: ``"own"``: the leaf's; None: any
-        self.grad_dtype: dtype | Literal["own"] | None = "own"
-        self.hooks: dict[int, Callable[..., None]] = {}
-
-    def run_hooks(self, leaf: Tensor) -> None:
-        """Calls the post-accumulate hooks.
-
-        As in PyTorch, RuntimeError when one returns another tensor, TypeError for anything else.
-        """
-        from reference_engine.tensor import Tensor
-
-        for hook in list(self.hooks.values()):
-            result: object = hook(leaf)
-            if result is not None and result is not leaf:
-                raise (RuntimeError if isinstance(result, Tensor) else TypeError)(
-                    f"a post-accumulate hook must return None, got {result!r}; it may assign .grad"
-                )
-
-
-def _options(leaf: Tensor) -> LeafOptions:
-    rare = leaf._extras()
-    if rare.leaf is None:
-        rare.leaf = LeafOptions()
-    return rare.leaf
 
 
 def register_post_accumulate_grad_hook(
@@ -53,14 +21,22 @@ def register_post_accumulate_grad_hook(
 
     RuntimeError unless it is a leaf that requires grad.
     """
-    from reference_engine.hooks import RemovableHandle
-
     if not tensor.requires_grad or not tensor.is_leaf:
         raise RuntimeError(
             "a post-accumulate hook needs a leaf that requires grad; on other tensors use "
             "register_hook()"
         )
-    return RemovableHandle(_options(tensor).hooks, hook)
+    return RemovableHandle(tensor._extras().accumulated, hook)
+
+
+def run_post_accumulate_hooks(leaf: Tensor) -> None:
+    """As in PyTorch, RuntimeError when one returns another tensor, TypeError for anything else."""
+    for hook in list(leaf._rare.accumulated.values()):
+        result = hook(leaf)
+        if result is not None and result is not leaf:
+            raise (RuntimeError if hasattr(result, "grad_fn") else TypeError)(
+                f"a post-accumulate hook must return None, got {result!r}; it may assign .grad"
+            )
 
 
 def grad_dtype(tensor: Tensor) -> dtype | None:
@@ -70,23 +46,21 @@ def grad_dtype(tensor: Tensor) -> dtype | None:
     """
     if not tensor.is_leaf:
         raise RuntimeError("grad_dtype is a property of leaves; this tensor was computed")
-    options = None if tensor._rare is None else tensor._rare.leaf
-    found = "own" if options is None else options.grad_dtype
+    found = tensor._rare.grad_dtype
     return tensor.dtype if found == "own" else found
 
 
 def set_grad_dtype(tensor: Tensor, value: dtype | None) -> None:
     """Sets :func:`grad_dtype`."""
-    if not tensor.is_leaf:
-        raise RuntimeError("grad_dtype can be set on leaves only, and this tensor was computed")
+    grad_dtype(tensor)
     rare = tensor._extras()
     if rare.grad is not None and value is not None and rare.grad.dtype is not value:
         raise RuntimeError(
             f"grad_dtype cannot become {value} while .grad has {rare.grad.dtype}; set .grad to "
             "None first"
         )
-    _options(tensor).grad_dtype = value
-    accumulator = None if rare.accumulator is None else rare.accumulator()
+    rare.grad_dtype = value
+    accumulator = rare.accumulator and rare.accumulator()
     if accumulator is not None:
         accumulator.describe()
 

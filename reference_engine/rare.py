@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
-from weakref import ref
 
-from reference_engine.graph import AccumulateGrad, Node
+from reference_engine.backends.dtypes import dtype
+from reference_engine.hooks import Hooks
 from reference_engine.ops.opdef import OpDef
 
 if TYPE_CHECKING:
     from reference_engine.forward import Tangents
-    from reference_engine.leaves import LeafOptions
+    from reference_engine.graph import AccumulateGrad, Node
     from reference_engine.tensor import Tensor
 
 #: in which circumstances a view was made, and so whether writing through it can be recorded
 CreationMode = Literal["default", "no_grad", "inference", "multi_output", "custom_function"]
+#: view op, parameters, which of its outputs (None for the only one)
+ViewStep = tuple[OpDef, dict[str, Any], "int | None"]
 
 
 class View:
@@ -24,14 +26,10 @@ class View:
     __slots__ = ("base", "chain", "grad_fn", "mode", "nr", "requires_grad", "version")
 
     def __init__(
-        self,
-        base: Tensor,
-        chain: tuple[tuple[OpDef, dict[str, Any], int | None], ...],
-        mode: CreationMode,
-        version: int,
+        self, base: Tensor, chain: tuple[ViewStep, ...], mode: CreationMode, version: int
     ) -> None:
         self.base = base
-        #: (view op, parameters, which output) from the base to this tensor
+        #: from the base to this tensor
         self.chain = chain
         self.mode = mode
         #: storage version for which ``grad_fn`` is the right history
@@ -46,14 +44,20 @@ class Rare:
     """What most tensors do not have."""
 
     __slots__ = (
-        "accumulator", "grad", "hooks", "leaf", "retains_grad", "tangents", "view",
+        "accumulated", "accumulator", "grad", "grad_dtype", "hooks", "tangents", "view",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.grad: Tensor | None = None
-        self.accumulator: ref[AccumulateGrad] | None = None
+        #: the dtype that ``grad`` must have; ``"own"``: the tensor's; None: any
+        self.grad_dtype: dtype | Literal["own"] | None = "own"
+        self.accumulator: Callable[[], AccumulateGrad | None] | None = None
         self.view: View | None = None
-        self.retains_grad = False
-        self.leaf: LeafOptions | None = None
         self.tangents: Tangents | None = None
-        self.hooks: dict[int, Callable[..., Any]] = {}
+        #: tensor hooks of a leaf, and those for when its gradient has been accumulated
+        self.hooks: Hooks = {}
+        self.accumulated: Hooks = {}
+
+
+#: of every tensor that has none of this; it is read only
+NOTHING = Rare()

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from reference_engine.backends.base import Array, Shape, of_array
+from reference_engine.backends.base import Array, of_array
 from reference_engine.backends.device import device, device_of
 from reference_engine.backends.dtypes import dtype
-from reference_engine.graph import AccumulateGrad, Node
+from reference_engine.graph import NO_EDGE, AccumulateGrad, Edge, Node
+from reference_engine.hooks import RemovableHandle
 from reference_engine.leaves import (
     check_grad,
     grad_dtype,
@@ -18,12 +19,9 @@ from reference_engine.leaves import (
     set_grad_dtype,
 )
 from reference_engine.modes import MODES, refuse_in_transform
-from reference_engine.rare import Rare, View
+from reference_engine.rare import NOTHING, Rare, View
 from reference_engine.size import Size
 from reference_engine.storage import Detached, InferenceStorage, Storage
-
-if TYPE_CHECKING:
-    from reference_engine.hooks import RemovableHandle
 
 _new = object.__new__
 
@@ -45,7 +43,7 @@ class Tensor:
     _grad_fn: Node | None
     _nr: int
     _tracked: bool
-    _rare: Rare | None
+    _rare: Rare
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
         """``Tensor(data)`` makes a float tensor of ``data``, ``Tensor(2, 3)`` one of that shape."""
@@ -54,47 +52,47 @@ class Tensor:
         return legacy_tensor(*args, **kwargs)
 
     # place in the graph ---------------------------------------------------------------------------
-    def _edge(self) -> tuple[Node | None, int]:
+    def _edge(self) -> Edge:
         """The node and output number that computed this tensor; its accumulator for a leaf."""
         if not self._tracked:
-            return None, 0
+            return NO_EDGE
         if self._grad_fn is not None:
             return self._grad_fn, self._nr
-        rare = self._rare
-        assert rare is not None
-        if rare.view is not None:
+        view = self._rare.view
+        if view is not None:
             from reference_engine.views import view_edge
 
-            node, nr = view_edge(self, rare.view)
-            if node is not None or not rare.view.requires_grad:
-                return node, nr
-        found = rare.accumulator() if rare.accumulator is not None else None
+            edge = view_edge(self, view)
+            if edge[0] is not None or not view.requires_grad:
+                return edge
+        rare = self._extras()
+        found = rare.accumulator and rare.accumulator()
         if found is None:
             found = AccumulateGrad(self)
             rare.accumulator = ref(found)
         return found, 0
 
+    def _noted(self) -> Edge:
+        """The edge of a non-leaf as it was last made: a view's may be out of date."""
+        view = self._rare.view
+        return (self._grad_fn, self._nr) if view is None else (view.grad_fn, view.nr)
+
     def _extras(self) -> Rare:
-        if self._rare is None:
+        if self._rare is NOTHING:
             self._rare = Rare()
         return self._rare
 
     @property
     def _view_info(self) -> View | None:
-        return self._rare.view if self._rare is not None else None
+        return self._rare.view
 
     @property
     def grad_fn(self) -> Node | None:
         """The node that computed this tensor; None for a leaf."""
-        if self._grad_fn is not None or self._view_info is None:
+        if self._grad_fn is not None or self._rare.view is None:
             return self._grad_fn
         node = self._edge()[0]
         return None if isinstance(node, AccumulateGrad) else node
-
-    def _has_history(self) -> bool:
-        """``not is_leaf``, of a view also when its history could not be remade."""
-        view = self._view_info
-        return (self._grad_fn if view is None else view.grad_fn) is not None
 
     @property
     def output_nr(self) -> int:
@@ -111,7 +109,7 @@ class Tensor:
         """Whether gradients with respect to this tensor, or through it, are wanted."""
         if not self._tracked:
             return False
-        view = self._view_info
+        view = self._rare.view
         if view is None or view.requires_grad or view.grad_fn is not None:
             return True
         # as in PyTorch, also when the view was made in no_grad and gets no gradient itself
@@ -127,7 +125,7 @@ class Tensor:
         RuntimeError for a non-leaf, an integer or inference tensor, and in func transforms.
         """
         refuse_in_transform("requires_grad_")
-        if requires_grad and self._tracked and self._has_history():
+        if requires_grad and self._tracked and self._noted()[0] is not None:
             return self
         if not self.is_leaf:
             raise RuntimeError(
@@ -143,22 +141,18 @@ class Tensor:
                 "an inference tensor cannot be made to require grad outside inference_mode; "
                 "use its clone()"
             )
-        view = self._view_info
+        view = self._rare.view
         if view is not None:
             view.requires_grad = requires_grad
-            self._tracked = True
-        else:
-            if requires_grad:
-                self._extras()
-            self._tracked = requires_grad
+        self._tracked = requires_grad or view is not None
         return self
 
     # gradient -------------------------------------------------------------------------------------
     @property
     def grad(self) -> Tensor | None:
         """The accumulated gradient of a leaf, or of a non-leaf asked to ``retain_grad``."""
-        found = None if self._rare is None else self._rare.grad
-        if found is None and self._tracked and self._has_history() and not self.retains_grad:
+        found = self._rare.grad
+        if found is None and self._tracked and self._noted()[0] and not self.retains_grad:
             warnings.warn(
                 "the .grad of a non-leaf tensor is not filled by backward; call retain_grad() on "
                 "it first, or read the leaf's",
@@ -198,24 +192,27 @@ class Tensor:
                 "retain_grad needs a tensor that requires grad, and this one does not"
             )
         node, nr = self._edge()
-        if isinstance(node, AccumulateGrad) or node is None:
-            return
-        self._extras().retains_grad = True
-        node.attached().retained[nr] = ref(self)
+        if node is not None and not isinstance(node, AccumulateGrad):
+            node.attached().retained[nr] = ref(self)
 
     @property
     def retains_grad(self) -> bool:
         """Whether ``retain_grad`` was called on this non-leaf."""
-        return self._rare is not None and self._rare.retains_grad and self._has_history()
+        node, nr = self._noted()
+        held = {} if node is None or node.hooks is None else node.hooks.retained
+        return nr in held and held[nr]() is self
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Calls ``hook(grad)`` whenever the gradient with respect to this tensor is computed.
 
         What it returns, if anything, replaces the gradient. RuntimeError if no gradient is needed.
         """
-        from reference_engine.hooks import register_tensor_hook
-
-        return register_tensor_hook(self, hook)
+        if not self.requires_grad:
+            raise RuntimeError("a hook needs a tensor that requires grad, and this one does not")
+        node, nr = self._edge()
+        # no gradient reaches a view made in no_grad
+        hooks = self._extras().hooks if node is None else node.output_hooks(nr)
+        return RemovableHandle(hooks, hook)
 
     register_post_accumulate_grad_hook = register_post_accumulate_grad_hook
 
@@ -240,14 +237,15 @@ class Tensor:
         """Takes this tensor itself out of the graph; RuntimeError for a view."""
         if self._view_info is not None:
             raise RuntimeError("a view cannot be detached in place; use detach()")
-        node = self._grad_fn
-        if node is not None and not self.is_inference():
-            self._storage.version = Detached(self._storage.version, self._raw, node, self._nr)
-        if node is not None and node.hooks is not None and node.hooks.output.get(self._nr):
-            self._extras().hooks = node.hooks.output[self._nr]  # they stay, for when it is a leaf
+        node, nr = self._grad_fn, self._nr
+        if node is not None:
+            if not self.is_inference():
+                self._storage.version = Detached(self._storage.version, self._raw, node, nr)
+            if node.hooks is not None and node.hooks.output.get(nr):
+                self._extras().hooks = node.hooks.output[nr]  # they stay, for when it is a leaf
         self._grad_fn, self._nr, self._tracked = None, 0, False
-        if self._rare is not None:
-            self._rare.retains_grad, self._rare.tangents = False, None
+        if self._rare.tangents is not None:
+            self._rare.tangents = None
         return self
 
     @property
@@ -265,9 +263,8 @@ class Tensor:
                 f"dtype {self.dtype} on {self.device}"
             )
         self._raw = value._raw
-        if self._rare is not None:
-            # the leaf's node describes the shape it had
-            self._rare.accumulator = None
+        if self._rare.accumulator is not None:
+            self._rare.accumulator = None  # the leaf's node describes the shape it had
 
     @property
     def _version(self) -> int:
@@ -275,8 +272,7 @@ class Tensor:
 
     @property
     def _base(self) -> Tensor | None:
-        view = self._view_info
-        return None if view is None else view.base
+        return None if self._rare.view is None else self._rare.view.base
 
     def _is_view(self) -> bool:
         return self._view_info is not None
@@ -331,7 +327,7 @@ def from_raw(raw: Any, storage: Storage | None = None, cls: type[Tensor] = Tenso
     made._grad_fn = None
     made._nr = 0
     made._tracked = False
-    made._rare = None
+    made._rare = NOTHING
     return made
 
 
@@ -344,4 +340,4 @@ def from_graph(raw: Array, storage: Storage, node: Node | None, nr: int) -> Tens
     return made
 
 
-__all__ = ["Rare", "Shape", "Size", "Tensor", "View", "from_graph", "from_raw"]
+__all__ = ["Size", "Tensor", "from_graph", "from_raw"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from weakref import ref
 
 from reference_engine import errors
 from reference_engine.backends.base import DIFFERENTIABLE
@@ -111,13 +110,11 @@ def view_edge(tensor: Tensor, info: View) -> tuple[Node | None, int]:
 
 def move_retained(tensor: Tensor, old: Node | None, new: Node | None, nr: int) -> None:
     """retain_grad follows a tensor to its new node: the old one no longer computes its value."""
-    if tensor._rare is None or not tensor._rare.retains_grad or new is None:
-        return
-    if old is not None and old.hooks is not None:
-        for place, held in list(old.hooks.retained.items()):
-            if held() is tensor:
-                del old.hooks.retained[place]
-    new.attached().retained[nr] = ref(tensor)
+    retained = old.hooks.retained if old is not None and old.hooks is not None else {}
+    for place, held in list(retained.items()):
+        if held() is tensor and new is not None:
+            del retained[place]
+            new.attached().retained[nr] = held
 
 
 def replay(base: Tensor, chain: Sequence[tuple[Any, Mapping[str, Any], int | None]]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reference_engine.rare import NOTHING
 from reference_engine.tensor import Tensor
 
 
@@ -20,7 +21,7 @@ class Parameter(Tensor):
             raise TypeError(f"Parameter needs a Tensor, got {type(data).__name__}")
         made: Parameter = object.__new__(cls)
         made._raw, made._storage = data._raw, data._storage
-        made._grad_fn, made._nr, made._tracked, made._rare = None, 0, False, None
+        made._grad_fn, made._nr, made._tracked, made._rare = None, 0, False, NOTHING
         if requires_grad:
             made.requires_grad_()
         return made

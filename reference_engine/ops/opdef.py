@@ -264,6 +264,9 @@ def _check(op: OpDef) -> None:
         _check_names(op, needs(op.jvp), "t_")
     if op.variadic and len(op.inputs) > 1 and op.kind != "composite":
         raise TypeError(f"row {op.name!r}: beside {op.inputs[0]} there can be no other array input")
+    values = {op.inputs[0][1:], *op.outputs}
+    if op.variadic and any(values & {*needs(rule)} for rule in op.rules.values()):
+        raise TypeError(f"row {op.name!r}: of {op.inputs[0]} a rule can know facts, not values")
     if op.view and op.kind != "linear":
         raise TypeError(f"row {op.name!r}: a view is a linear op, got kind {op.kind}")
 

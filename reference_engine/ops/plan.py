@@ -6,20 +6,21 @@ gradient that nobody wants. Plans are made once and cached.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from reference_engine.ops.opdef import OpDef, Partial, Rule, needs
 
-#: index of an op input whose cotangent the rule computes, the rule, and where in the pool of
-#: cotangents, saved values and facts its arguments stand (None: the whole pool, in order)
-Step = tuple[int, Rule, "tuple[int, ...] | None"]
+#: index of an op input whose cotangent the rule computes, the rule, and what picks its arguments
+#: out of the pool of cotangents, saved values and facts (None: the whole pool, in order)
+Step = tuple[int, Rule, "Callable[[Sequence[Any]], Sequence[Any]] | None"]
 
 
 class Plan:
     """What one op saves and computes for one set of inputs that require grad."""
 
-    __slots__ = ("fact_names", "multiple", "op", "outputs", "saves", "sources", "steps", "variadic")
+    __slots__ = ("fact_names", "multiple", "op", "outputs", "sources", "steps", "variadic")
 
     def __init__(self, op: OpDef, wanted: Sequence[int], is_complex: bool) -> None:
         self.op = op
@@ -41,12 +42,10 @@ class Plan:
         self.sources = tuple(
             inputs.index(n) if n in inputs else len(inputs) + self.outputs.index(n) for n in saved
         )
-        #: whether an output is saved
-        self.saves = bool(saved)
         self.fact_names = tuple(facts)
         pool = [*cotangents, *saved, *facts]
         self.steps: tuple[Step, ...] = tuple(
-            (i, rule, _picks(pool, names)) for i, rule, names in rules
+            (i, rule, _pick(pool, names)) for i, rule, names in rules
         )
 
     def facts(self, inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -58,6 +57,18 @@ class Plan:
             return ()
         return tuple(fact(self.op, name, inputs, params) for name in self.fact_names)
 
+    def places(self) -> dict[str, int | None]:
+        """Where among saved values and facts each stands, by its name and by PyTorch's; None for an
+        input that is not saved.
+        """
+        inputs = [n.lstrip("*") for n in self.op.inputs]
+        names = [*inputs, *self.outputs]
+        found: dict[str, int | None] = dict.fromkeys(inputs)
+        kept = [*(names[source] for source in self.sources), *self.fact_names]
+        found |= {name: place for place, name in enumerate(kept)}
+        spelled = (*zip(("self", "other"), inputs, strict=False), ("result", self.outputs[0]))
+        return {theirs: found[ours] for theirs, ours in spelled if ours in found} | found
+
     def default_facts(self) -> tuple[Any, ...] | None:
         """The facts with all parameters at their defaults; None if they depend on the inputs."""
         if all(name in self.op.params for name in self.fact_names):
@@ -65,9 +76,12 @@ class Plan:
         return None
 
 
-def _picks(pool: list[str], names: tuple[str, ...]) -> tuple[int, ...] | None:
-    places = tuple(pool.index(n) for n in names)
-    return None if places == tuple(range(len(pool))) else places
+def _pick(pool: list[str], names: tuple[str, ...]) -> Callable[[Sequence[Any]], Any] | None:
+    places = [pool.index(n) for n in names]
+    if places == list(range(len(pool))):
+        return None
+    # of one item, or none, itemgetter makes no sequence
+    return itemgetter(*places) if len(places) > 1 else itemgetter(slice(places[0], places[0] + 1))
 
 
 def fact(op: OpDef, name: str, inputs: Sequence[Any], params: Mapping[str, Any]) -> Any:

@@ -27,7 +27,7 @@ def _checked_where(wanted: Callable[[bool], bool]) -> Callable[..., Any]:
 
     def check(original: Callable[..., Any], self: Any, saved: Any) -> None:
         kept: tuple[Any, ...] = ()
-        for place, source in enumerate(self._saved_sources()):
+        for place, source in enumerate(self._plan.sources):
             if wanted(source >= len(self.next)):
                 kept += saved[3 * place : 3 * place + 3]
         original(self, kept)
