@@ -249,17 +249,18 @@ class _Picture:
                     rank.sort(key=lambda box: box.x)
                 _spread(rank)
         y = _MARGIN
-        left = min(box.x - box.width / 2 for rank in self._ranks for box in rank) - _MARGIN
+        edges = (box.x - box.width / 2 for rank in self._ranks for box in rank)
+        left = min(edges, default=0.0) - _MARGIN
         for rank in self._ranks:
             for box in rank:
                 box.x, box.y = box.x - left, y
-            y += max(box.height for box in rank) + _RANK_GAP
+            y += max((box.height for box in rank), default=0.0) + _RANK_GAP
 
     def svg(self) -> str:
         """The image."""
         boxes = [box for rank in self._ranks for box in rank if box.kind]
-        floors = [max(box.y + box.height for box in rank) for rank in self._ranks]
-        right = max((box.x + box.width / 2 for box in boxes)) + _MARGIN
+        floors = [max((box.y + box.height for box in rank), default=0.0) for rank in self._ranks]
+        right = max((box.x + box.width / 2 for box in boxes), default=0.0) + _MARGIN
         size = f'width="{right:.0f}" height="{floors[-1] + _MARGIN:.0f}"'
         parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" class="autograd-graph" role="img" {size}>'
@@ -284,7 +285,7 @@ def _spread(rank: Sequence[_Box]) -> None:
     before = sum(box.x for box in rank)
     for a, b in pairwise(rank):
         b.x = max(b.x, a.x + (a.width + b.width) / 2 + _GAP)
-    shift = (sum(box.x for box in rank) - before) / len(rank)
+    shift = (sum(box.x for box in rank) - before) / max(1, len(rank))
     for box in rank:
         box.x -= shift
 

@@ -190,3 +190,15 @@ def test_a_picture_follows_light_and_dark_and_is_saved(tmp_path: Path) -> None:
     text = (tmp_path / "graph.svg").read_text(encoding="utf-8")
     assert text == viz.draw(x * 2.0, names={"x": x})
     assert "prefers-color-scheme: dark" in text
+
+
+def test_a_picture_of_nothing_is_empty() -> None:
+    assert Picture(viz.draw([])).boxes == []
+
+
+def test_hooks_of_a_leaf_s_node_are_shown() -> None:
+    x = _leaf(1.0)
+    y = x * 2.0
+    (((accumulate, _), _),) = [y.grad_fn.next_functions]
+    accumulate.register_prehook(lambda grads: None)
+    assert Picture(viz.draw(y)).box("leaf")[-1] == "hooks: 1 pre"
