@@ -64,7 +64,7 @@ assert abs(x.grad.item() / exact - 1) < 1e-3, f"{x.grad.item()} is not {exact}"
 """,
     ),
     Defect(
-        "torch-61", "torch", _VERSIONS, ("-14",), "not-refused",
+        "torch-61", "torch", _VERSIONS, ("FUN-14",), "not-refused",
         "A second backward through a once_differentiable function is refused, except with inputs="
         " and in autograd.grad with allow_unused=True: there its part counts as zero.",
         """
