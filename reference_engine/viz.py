@@ -170,8 +170,8 @@ def _hooks(node: Node) -> list[Row]:
         "tensor": sum(map(len, node.hooks.output.values())), "pre": len(node.hooks.pre),
         "post": len(node.hooks.post),
     }  # fmt: skip
-    if isinstance(node, AccumulateGrad) and (leaf := node.variable._extras().leaf) is not None:
-        counts["post-accumulate"] = len(leaf.hooks)
+    if isinstance(node, AccumulateGrad):
+        counts["post-accumulate"] = len(node.variable._rare.accumulated)
     found = ", ".join(f"{n} {kind}" for kind, n in counts.items() if n)
     rows = [("hook", f"hooks: {found}")] if found else []
     kept = [x for x in (held() for held in node.hooks.retained.values()) if x is not None]
@@ -186,10 +186,8 @@ def _saved(node: OpNode | FunctionNode) -> list[Row]:
         names = [f"saved_tensors[{i}]" for i in range(len(flat) // 3)] or ["saved_tensors"]
     else:
         inputs = [name.lstrip("*") for name in node._plan.op.inputs]
-        if node._plan.variadic:
-            inputs = [f"{inputs[0]}[{i}]" for i in range(len(node.next))]
         outputs = ["result" if name == "y" else name for name in node._plan.outputs]
-        names = [[*inputs, *outputs][source] for source in node._saved_sources()]
+        names = [[*inputs, *outputs][source] for source in node._plan.sources]
     if held is None:
         return [("freed", f"saved {name}, freed") for name in names]
     rows = []
