@@ -22,7 +22,6 @@ from reference_engine.graph import (
     AccumulateGrad,
     Cotangent,
     Node,
-    priorities,
     refuse_changed,
     with_tangents,
 )
@@ -128,7 +127,8 @@ class Function:
         ctx.connect(args if recording else ())
         with paused():
             with no_grad():
-                output = cls.forward(*(() if separate else (ctx,)), *args, **kwargs)
+                given = args if separate else (ctx, *args)
+                output = cls.forward(*given, **kwargs)
                 if separate:
                     cls.setup_context(ctx, args, output)
             returned = output if isinstance(output, tuple) else (output,)
@@ -155,12 +155,8 @@ class FunctionNode(FunctionCtx, Node):
 
     def connect(self, args: Sequence[Any]) -> None:
         """Makes the edges to the inputs, as they are before ``forward`` runs."""
-        self.priority = next(priorities)
-        self.hooks = None
         self._positions = tuple(i for i, x in enumerate(args) if isinstance(x, Tensor))
-        edges = [args[i]._edge() for i in self._positions]
-        self.next = tuple(node for node, _ in edges)
-        self.nrs = tuple(nr for _, nr in edges)
+        self.link([args[i]._edge() for i in self._positions], ())
         note_traceback(self)
 
     # after forward --------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 
 from reference_engine import forward
 from reference_engine import func as transforms
-from reference_engine.backward import grad
 from reference_engine.func.reverse import standard_basis
+from reference_engine.func.transform import pulled
 from reference_engine.modes import enable_grad
 from reference_engine.tensor import Tensor
 
@@ -78,11 +78,7 @@ def _pulled(
     """Vector-Jacobian products; with a ``batch`` size those of as many vectors. Zeros where there
     is no dependence.
     """
-    pairs = [(y, w) for y, w in zip(outputs, v, strict=True) if y.requires_grad]
-    found: Sequence[Tensor | None] = [None] * len(xs)
-    if pairs:
-        ys, ws = zip(*pairs, strict=True)
-        found = grad(ys, xs, ws, True, create_graph, True, is_grads_batched=bool(batch))
+    found = pulled(outputs, xs, v, True, create_graph, bool(batch))
     return [
         _filled(g, x, (*batch, *x.shape), i, create_graph and strict, strict)
         for i, (g, x) in enumerate(zip(found, xs, strict=True))

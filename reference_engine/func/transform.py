@@ -108,6 +108,18 @@ class Transform(Mode):
         return made
 
 
+def pulled(
+    outputs: Sequence[Tensor], inputs: Sequence[Tensor], cotangents: Sequence[Tensor | None],
+    keep: bool, create: bool, batched: bool = False,
+) -> Sequence[Tensor | None]:  # fmt: skip
+    """Vector-Jacobian products of outputs of which some may require no grad; None is undefined."""
+    pairs = [(y, w) for y, w in zip(outputs, cotangents, strict=True) if y.requires_grad]
+    if not pairs:
+        return [None] * len(inputs)
+    followed, weights = zip(*pairs, strict=True)
+    return grad(followed, list(inputs), weights, keep, create, True, batched)
+
+
 def gradients(
     outputs: Sequence[Tensor],
     inputs: Sequence[Tensor],
@@ -118,21 +130,17 @@ def gradients(
     there is no dependence. They can be differentiated where something outside is.
     """
     weights = [None] * len(outputs) if cotangents is None else list(cotangents)
-    pairs = [(y, w) for y, w in zip(outputs, weights, strict=True) if y.requires_grad]
-    if not pairs:
-        return [x.new_zeros(tuple(x.shape)) for x in inputs]
-    outer = [w for w in weights if w is not None and w.requires_grad]
-    create = MODES.grad and bool(MODES.forward or outer or any(leads_out([y for y, _ in pairs])))
-    made = grad(
-        [y for y, _ in pairs], list(inputs), [w for _, w in pairs], keep or create, create,
-        allow_unused=True, materialize_grads=True,
-    )  # fmt: skip
-    return [g for g in made if g is not None]
+    outer = any(w is not None and w.requires_grad for w in weights)
+    create = MODES.grad and (bool(MODES.forward) or outer or any(leads_out(outputs)))
+    made = pulled(outputs, inputs, weights, keep or create, create)
+    return [
+        x.new_zeros(tuple(x.shape)) if g is None else g for x, g in zip(inputs, made, strict=True)
+    ]
 
 
 def released(*trees: Any) -> Any:
     """What leaves a transform that has ended: off the tape, unless it depends on what outside is
-    differentiated by. TypeError … RuntimeError for a leaf that is no tensor.
+    differentiated by. RuntimeError for a leaf that is no tensor.
     """
     leaves, structure = flatten(trees)
     check_tensors(leaves, "a transform's function must return tensors", RuntimeError)
