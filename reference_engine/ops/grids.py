@@ -48,7 +48,8 @@ def _grid_sampler(F: Any, x: Any, grid: Any, interpolation_mode: int, padding_mo
     """x (N, C, *in) at the grid (N, *out, dims), whose last dimension counts x's from the last;
     modes 0 linear, 1 nearest, 2 cubic.
     """
-    taps, align, cubic = [], bool(align_corners), interpolation_mode == 2
+    taps: list[Any] = []
+    align, cubic = bool(align_corners), interpolation_mode == 2
     for d, n in enumerate(reversed(x.shape[2:])):
         v = F.select(grid, dim=-1, index=d)
         v = (v + 1) * ((n - 1) / 2) if align else ((v + 1) * n - 1) / 2

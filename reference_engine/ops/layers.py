@@ -1,53 +1,64 @@
-"""What layers of neural networks compute: linear maps, normalisation, dropout, embedding."""
+"""What layers of neural networks compute: linear maps, normalisation, noise, shuffles."""
 
 from __future__ import annotations
 
-from math import prod
+from collections.abc import Sequence
+from math import inf, prod
 from typing import Any
 
-from reference_engine.ops.opdef import composite, linear, nondiff
+from reference_engine.backends.dtypes import uint8
+from reference_engine.ops.opdef import composite, nondiff, on
+
+_REAL: dict[str, Any] = {"complex": False, "methods": ()}
+
+
+def _affine(x: Any, weight: Any, bias: Any) -> Any:
+    """x times the weight plus the bias, where there are any."""
+    scaled = x if weight is None else x * weight
+    return scaled if bias is None else scaled + bias
 
 
 def _linear(F: Any, x: Any, weight: Any, bias: Any = None) -> Any:
     """x (..., in) · weightᵀ (out, in) + bias (out)."""
     if bias is not None and x.ndim == 2:
         return F.addmm(bias, x, F.t(weight))
-    made = F.matmul(x, F.t(weight))
-    return made if bias is None else made + bias
+    return _affine(F.matmul(x, F.t(weight)), None, bias)
 
 
 composite("nn.functional.linear", _linear, samples=[
-    (((2, 3), (4, 3), (4,)), {}), (((2, 3), (4, 3)), {}), (((3,), (4, 3), (4,)), {}),
-    (((2, 2, 3), (4, 3), (4,)), {})])  # fmt: skip
+    on((2, 3), (4, 3), (4,)), on((2, 3), (4, 3)), on((3,), (4, 3), (4,)),
+    on((2, 2, 3), (4, 3), (4,))])  # fmt: skip
+composite("nn.functional.bilinear", lambda F, x1, x2, weight, bias=None: _affine(
+    F.einsum("...i,kij,...j->...k", (x1, weight, x2)), None, bias), **_REAL)  # fmt: skip
 
 
 # normalisation ------------------------------------------------------------------------------------
-def _normalised(F: Any, x: Any, dim: tuple[int, ...], eps: float) -> Any:
-    """x less its mean over its standard deviation, both over ``dim``."""
-    centred = x - F.mean(x, dim=dim, keepdim=True)
-    return centred * F.rsqrt(F.mean(centred * centred, dim=dim, keepdim=True) + eps)
+def _standard(F: Any, x: Any, dim: tuple[int, ...], eps: float) -> tuple[Any, Any, Any]:
+    """x less its mean over its standard deviation, both over ``dim``; the mean, and one over the
+    standard deviation.
+    """
+    mean = F.mean(x, dim=dim, keepdim=True)
+    centred = x - mean
+    scale = F.rsqrt(F.mean(centred * centred, dim=dim, keepdim=True) + eps)
+    return centred * scale, mean, scale
 
 
-def affine(x: Any, weight: Any, bias: Any) -> Any:
-    """x times the weight plus the bias, where there are any."""
-    scaled = x if weight is None else x * weight
-    return scaled if bias is None else scaled + bias
-
-
-def per_channel(F: Any, v: Any, x: Any) -> Any:
+def _per_channel(F: Any, x: Any, *vs: Any) -> list[Any]:
     """(C) to broadcast against x (N, C, ...)."""
-    return None if v is None else F.reshape(v, shape=(-1, *(1,) * (x.ndim - 2)))
+    shape = (-1, *(1,) * (x.ndim - 2))
+    return [None if v is None else F.reshape(v, shape=shape) for v in vs]
 
 
-def _layer_norm(
-    F: Any, x: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5
-) -> Any:
+def _layer_norm(F: Any, x: Any, weight: Any = None, bias: Any = None, *,
+                normalized_shape: Sequence[int], eps: float = 1e-5) -> Any:  # fmt: skip
     n = len(normalized_shape)
     if tuple(x.shape[x.ndim - n :]) != tuple(normalized_shape):
         raise RuntimeError(
             f"layer_norm over {list(normalized_shape)} got an input of shape {list(x.shape)}"
         )
-    return affine(_normalised(F, x, tuple(range(-n, 0)), eps), weight, bias)
+    made, mean, scale = _standard(F, x, tuple(range(-n, 0)), eps)
+    # the statistics are no part of the graph, as in PyTorch
+    return _affine(made, weight, bias), mean.detach(), scale.detach()
 
 
 def _group_norm(F: Any, x: Any, num_groups: int, weight: Any = None, bias: Any = None,
@@ -55,28 +66,31 @@ def _group_norm(F: Any, x: Any, num_groups: int, weight: Any = None, bias: Any =
     if x.shape[1] % num_groups:
         raise RuntimeError(f"group_norm: {num_groups} groups do not divide {x.shape[1]} channels")
     size = prod(x.shape[1:]) // num_groups
-    grouped = F.reshape(x, shape=(x.shape[0], num_groups, size))
-    made = F.reshape(_normalised(F, grouped, (-1,), eps), shape=tuple(x.shape))
-    return affine(made, per_channel(F, weight, x), per_channel(F, bias, x))
+    flat = F.reshape(x, shape=(x.shape[0], num_groups, size))
+    made, mean, scale = _standard(F, flat, (-1,), eps)
+    made = _affine(F.reshape(made, shape=tuple(x.shape)), *_per_channel(F, x, weight, bias))
+    return made, F.squeeze(mean, dim=-1), F.squeeze(scale, dim=-1)
+
+
+def _track(F: Any, x: Any, dim: tuple[int, ...], momentum: float, *running: Any) -> None:
+    """Moves the running mean and variance."""
+    for old, statistic in zip(running, (F.mean, F.var), strict=True):
+        if old is not None:
+            now = statistic(x.detach(), dim=dim)
+            now = F.mean(now, dim=0) if now.ndim > 1 else now
+            old.detach().copy_(old.detach() * (1 - momentum) + now * momentum)
 
 
 def _batch_norm(F: Any, x: Any, running_mean: Any, running_var: Any, weight: Any = None,
                 bias: Any = None, training: bool = False, momentum: float = 0.1,
                 eps: float = 1e-5) -> Any:  # fmt: skip
     """Over the batch in training, which also moves the running statistics; else over those."""
-    dims = (0, *range(2, x.ndim))
-    weight, bias = per_channel(F, weight, x), per_channel(F, bias, x)
+    weight, bias, mean, var = _per_channel(F, x, weight, bias, running_mean, running_var)
     if not training:
-        scale = F.rsqrt(per_channel(F, running_var, x) + eps)
-        return affine((x - per_channel(F, running_mean, x)) * scale, weight, bias)
-    if running_mean is not None:
-        seen = x.detach()
-        for running, now in (
-            (running_mean, F.mean(seen, dim=dims)),
-            (running_var, F.var(seen, dim=dims)),
-        ):
-            running.detach().copy_(running.detach() * (1 - momentum) + now * momentum)
-    return affine(_normalised(F, x, dims, eps), weight, bias)
+        return _affine((x - mean) * F.rsqrt(var + eps), weight, bias)
+    dims = (0, *range(2, x.ndim))
+    _track(F, x, dims, momentum, running_mean, running_var)
+    return _affine(_standard(F, x, dims, eps)[0], weight, bias)
 
 
 def _instance_norm(F: Any, x: Any, running_mean: Any = None, running_var: Any = None,
@@ -85,29 +99,31 @@ def _instance_norm(F: Any, x: Any, running_mean: Any = None, running_var: Any = 
     """Batch normalisation of each sample on its own."""
     if not use_input_stats:
         return _batch_norm(F, x, running_mean, running_var, weight, bias, False, momentum, eps)
-    if running_mean is not None:
-        seen, dims = x.detach(), tuple(range(2, x.ndim))
-        for running, now in ((running_mean, F.mean(seen, dim=dims)),
-                             (running_var, F.var(seen, dim=dims))):  # fmt: skip
-            now = F.mean(now, dim=0)
-            running.detach().copy_(running.detach() * (1 - momentum) + now * momentum)
-    made = _normalised(F, x, tuple(range(2, x.ndim)), eps)
-    return affine(made, per_channel(F, weight, x), per_channel(F, bias, x))
+    dims = tuple(range(2, x.ndim))
+    _track(F, x, dims, momentum, running_mean, running_var)
+    return _affine(_standard(F, x, dims, eps)[0], *_per_channel(F, x, weight, bias))
 
 
-composite("nn.functional.layer_norm", _layer_norm, complex=False, order=(
-              "x", "normalized_shape", "weight", "bias", "eps"),
-          samples=[(((2, 3, 4), (3, 4), (3, 4)), {"normalized_shape": (3, 4)}),
-                   (((2, 3),), {"normalized_shape": (3,)})])  # fmt: skip
-composite("nn.functional.group_norm", _group_norm, complex=False,
-          samples=[(((2, 4, 3),), {"num_groups": 2})])  # fmt: skip
-composite(
-    "nn.functional.instance_norm", _instance_norm, complex=False, samples=[(((2, 3, 4),), {})]
-)
-composite("nn.functional.batch_norm", _batch_norm, complex=False,
-          fill={"running_mean": "constant", "running_var": "constant"}, samples=[
-    (((3, 2), (2,), (2,)), {}), (((3, 2, 2), (2,), (2,), (2,), (2,)), {}),
-    (((3, 2, 2), None, None, (2,), (2,)), {"training": True})])  # fmt: skip
+def _native_batch_norm(F: Any, x: Any, weight: Any = None, bias: Any = None,
+                       running_mean: Any = None, running_var: Any = None, training: bool = True,
+                       momentum: float = 0.1, eps: float = 1e-5) -> Any:  # fmt: skip
+    """The statistics are no part of the graph; empty ones outside training. The running ones may
+    be left out.
+    """
+    if isinstance(running_mean, bool):
+        running_mean, running_var, training, momentum, eps = (
+            None, None, running_mean, running_var, training)  # fmt: skip
+    made = _batch_norm(F, x, running_mean, running_var, weight, bias, training, momentum, eps)
+    if not training:
+        return made, *(F.zeros_of(x, size=(0,)),) * 2
+    statistics = _standard(F, x.detach(), (0, *range(2, x.ndim)), eps)[1:]
+    return made, *(F.reshape(v, shape=(-1,)) for v in statistics)
+
+
+def _rms_norm(F: Any, x: Any, normalized_shape: Any, weight: Any = None,
+              eps: float | None = None) -> Any:  # fmt: skip
+    square = F.mean(x * x, dim=tuple(range(-len(normalized_shape), 0)), keepdim=True)
+    return _affine(x * F.rsqrt(square + (2.0**-52 if eps is None else eps)), weight, None)
 
 
 def _response_norm(F: Any, x: Any, size: int, alpha: float = 1e-4, beta: float = 0.75,
@@ -119,47 +135,128 @@ def _response_norm(F: Any, x: Any, size: int, alpha: float = 1e-4, beta: float =
     return x / (total * (alpha / size) + k) ** beta
 
 
-composite("nn.functional.local_response_norm", _response_norm, complex=False, methods=(),
-          samples=[(((1, 4, 3),), {"size": 2})])  # fmt: skip
+_LAYER: Any = {**_REAL, "order": ("x", "normalized_shape", "weight", "bias", "eps")}
+composite("native_layer_norm", _layer_norm, **_LAYER, samples=[
+    on((2, 3), (3,), (3,), normalized_shape=(3,), eps=1e-5)])  # fmt: skip
+composite("nn.functional.layer_norm", lambda F, x, weight=None, bias=None, *, normalized_shape,
+          eps=1e-5: _layer_norm(F, x, weight, bias, normalized_shape=normalized_shape, eps=eps)[0],
+          **_LAYER, samples=[on((2, 3, 4), (3, 4), (3, 4), normalized_shape=(3, 4)),
+                             on((2, 3), normalized_shape=(3,))])  # fmt: skip
+composite("native_group_norm", lambda F, x, weight, bias, N, C, HxW, group, eps: _group_norm(
+    F, x, group, weight, bias, eps), **_REAL)  # fmt: skip
+composite("nn.functional.group_norm", lambda F, x, num_groups, weight=None, bias=None, eps=1e-5:
+          _group_norm(F, x, num_groups, weight, bias, eps)[0], **_REAL,
+          samples=[on((2, 4, 3), num_groups=2)])  # fmt: skip
+composite("nn.functional.instance_norm", _instance_norm, **_REAL, samples=[on((2, 3, 4))])
+composite("nn.functional.batch_norm", _batch_norm, **_REAL, samples=[
+    on((3, 2), (2,), (2,)), on((3, 2, 2), (2,), (2,), (2,), (2,)),
+    on((3, 2, 2), None, None, (2,), (2,), training=True)],
+    fill={"running_mean": "constant", "running_var": "constant"})  # fmt: skip
+for _name in ("native_batch_norm", "_native_batch_norm_legit"):
+    composite(_name, _native_batch_norm, **_REAL)
+composite("_batch_norm_with_update", lambda F, x, weight, bias, running_mean, running_var, momentum,
+          eps: (*_native_batch_norm(F, x, weight, bias, running_mean, running_var, True, momentum,
+                                    eps), F._numbers_of(x, values=()).to(uint8)),
+          **_REAL)  # fmt: skip
+composite("nn.functional.rms_norm", _rms_norm)
+composite("nn.functional.local_response_norm", _response_norm, **_REAL,
+          samples=[on((1, 4, 3), size=2)])  # fmt: skip
 
 
-# dropout and embedding ----------------------------------------------------------------------------
-nondiff("_kept", lambda xp, x, *, p, shape: xp.cast(
-    xp.random("uniform", tuple(shape), xp.dtype_of(x).to_real(), str(x.device)) >= p,
-    xp.dtype_of(x)))  # fmt: skip
+# noise --------------------------------------------------------------------------------------------
+_ALPHA_PRIME = -1.7580993408473766
 
 
-def _dropout(F: Any, x: Any, p: float = 0.5, training: bool = True) -> Any:
+def _channels(x: Any) -> tuple[int, ...]:
+    """The shape of one number for each channel of x (N, C, ...)."""
+    return (*x.shape[:2], *(1,) * (x.ndim - 2))
+
+
+def _dropout(F: Any, x: Any, p: float, training: bool, shape: Sequence[int]) -> Any:
     """Zeros each element with probability p and scales the others by 1/(1 − p)."""
     if not 0 <= p <= 1:
         raise ValueError(f"dropout got p={p}; a probability is between 0 and 1")
     if not training or p == 0:
         return x
-    return x * (F._kept(x, p=p, shape=tuple(x.shape)) * (1 / (1 - p) if p < 1 else 0.0))
+    return x * (F._kept(x, p=p, shape=tuple(shape)) * (1 / (1 - p) if p < 1 else 0.0))
 
 
-def _dropout2d(F: Any, x: Any, p: float = 0.5, training: bool = True) -> Any:
-    """Zeros whole channels of x (N, C, ...)."""
+def _alpha(F: Any, x: Any, p: float, training: bool, shape: Sequence[int]) -> Any:
+    """Dropout to selu's least value that keeps mean 0 and variance 1 (Klambauer et al. 2017,
+    https://arxiv.org/abs/1706.02515).
+    """
     if not training or p == 0:
         return x
-    mask = F._kept(x, p=p, shape=(*x.shape[:2], *(1,) * (x.ndim - 2)))
-    return x * (mask * (1 / (1 - p) if p < 1 else 0.0))
+    kept = F._kept(x.detach(), p=p, shape=tuple(shape))
+    scale = ((1 - p) * (1 + p * _ALPHA_PRIME**2)) ** -0.5 if p < 1 else 0.0
+    return (x * kept + (1 - kept) * _ALPHA_PRIME) * scale - scale * p * _ALPHA_PRIME
 
 
-composite("nn.functional.dropout", _dropout)
-composite("nn.functional.dropout2d", _dropout2d)
+def _rrelu(F: Any, x: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False,
+           inplace: bool = False) -> Any:  # fmt: skip
+    """Negative slopes are drawn in training, else their mean."""
+    del inplace
+    drawn = F.uniform(F.zeros_like(x.detach()), a=lower, b=upper) if training else None
+    return F.where(x > 0, x, x * ((lower + upper) / 2 if drawn is None else drawn))
 
 
-def _embedding_vjp(F: Any, g: Any, x: Any, weight_shape: Any, padding_idx: int | None) -> Any:
-    rows = F.reshape(x, shape=(-1,))
-    source = F.reshape(g, shape=(-1, weight_shape[1]))
-    if padding_idx is not None:
-        padding = F.unsqueeze(rows == padding_idx % weight_shape[0], dim=-1)
-        source = F.where(padding, 0, source)
-    return F.index_add(F.zeros_of(g, size=weight_shape), dim=0, index=rows, source=source)
+def _safe_softmax(F: Any, x: Any, dim: int, dtype: Any = None) -> Any:
+    """Rows of −∞ alone give 0."""
+    empty = F.all(x == -inf, dim=dim, keepdim=True)
+    return F.where(empty, 0, F.softmax(F.where(empty, 0, x), dim=dim, dtype=dtype))
 
 
-linear("nn.functional.embedding", lambda xp, x, weight, *, padding_idx=None: xp.reshape(xp.take(
-           weight, xp.reshape(x, (-1,)), axis=0), (*x.shape, weight.shape[1])),
-       transpose_weight=_embedding_vjp, complex=False, fill={"x": "below:4"},
-       samples=[(((2, 3), (4, 2)), {}), (((3,), (4, 2)), {"padding_idx": 1})])  # fmt: skip
+nondiff("_kept", lambda xp, x, *, p, shape: xp.cast(
+    xp.random("uniform", tuple(shape), xp.dtype_of(x).to_real(), str(x.device)) >= p,
+    xp.dtype_of(x)))  # fmt: skip
+composite("nn.functional.dropout", lambda F, x, p=0.5, training=True: _dropout(
+    F, x, p, training, x.shape))  # fmt: skip
+composite("nn.functional.dropout2d", lambda F, x, p=0.5, training=True: _dropout(
+    F, x, p, training, _channels(x)))  # fmt: skip
+composite("nn.functional.dropout3d", lambda F, x, p=0.5, training=True, inplace=False: _dropout(
+    F, x, p, training, _channels(x) if x.ndim > 4 else (*x.shape[:1], *(1,) * (x.ndim - 1)))
+    )  # fmt: skip
+composite("nn.functional.alpha_dropout", lambda F, x, p=0.5, training=False, inplace=False: _alpha(
+    F, x, p, training, x.shape), **_REAL)  # fmt: skip
+composite("nn.functional.feature_alpha_dropout", lambda F, x, p=0.5, training=False, inplace=False:
+          _alpha(F, x, p, training, _channels(x)), **_REAL)  # fmt: skip
+composite("native_dropout_backward", lambda F, grad_output, mask, scale: grad_output * (
+    mask * scale), **_REAL)  # fmt: skip
+composite("nn.functional.rrelu", _rrelu, kinks={"x": (0.0,)}, samples=[on((2, 3))], **_REAL)
+composite("bernoulli", lambda F, x, p=None: (F.uniform(x.detach()) < (
+    x.detach() if p is None else p)).to(x.dtype) + x * 0, complex=False)  # fmt: skip
+composite("torch.ops.aten._safe_softmax.default", _safe_softmax, **_REAL)
+composite("_softmax_backward_data", lambda F, grad_output, output, dim, input_dtype=None:
+          output * (grad_output - F.sum(grad_output * output, dim=dim, keepdim=True)),
+          **_REAL)  # fmt: skip
+
+
+# shuffles -----------------------------------------------------------------------------------------
+def _shuffled(F: Any, x: Any, shape: Any, order: Any, final: Any) -> Any:
+    """The last three dimensions seen as ``shape``, permuted, and seen as ``final``."""
+    lead = tuple(x.shape[:-3])
+    dims = (*range(len(lead)), *(len(lead) + d for d in order))
+    made = F.permute(F.reshape(x, shape=(*lead, *shape)), dims=dims)
+    return F.reshape(made, shape=(*lead, *final))
+
+
+def _pixel_shuffle(F: Any, x: Any, upscale_factor: int) -> Any:
+    (c, h, w), r = x.shape[-3:], upscale_factor
+    return _shuffled(F, x, (c // r**2, r, r, h, w), (0, 3, 1, 4, 2), (c // r**2, h * r, w * r))
+
+
+def _pixel_unshuffle(F: Any, x: Any, downscale_factor: int) -> Any:
+    (c, h, w), r = x.shape[-3:], downscale_factor
+    h, w = h // r, w // r
+    return _shuffled(F, x, (c, h, r, w, r), (0, 2, 4, 1, 3), (c * r**2, h, w))
+
+
+def _channel_shuffle(F: Any, x: Any, groups: int) -> Any:
+    c = x.shape[1]
+    apart = F.reshape(x, shape=(x.shape[0], groups, c // groups, prod(x.shape[2:])))
+    return F.reshape(F.transpose(apart, dim0=1, dim1=2), shape=tuple(x.shape))
+
+
+composite("nn.functional.pixel_shuffle", _pixel_shuffle)
+composite("nn.functional.pixel_unshuffle", _pixel_unshuffle)
+composite("nn.functional.channel_shuffle", _channel_shuffle)

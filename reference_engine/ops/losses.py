@@ -1,148 +1,114 @@
-"""Losses, and how they are reduced to a number."""
+"""Losses and distances: formulas of elements, and how they are reduced to a number."""
 
 from __future__ import annotations
 
-from math import prod
+from collections.abc import Mapping
+from math import log, pi, prod
 from typing import Any
 
-from reference_engine.ops.dims import broadcast_shapes
-from reference_engine.ops.opdef import Sample, composite, linear, own
+from reference_engine.ops.opdef import Sample, composite, linear, on, own
 
-_PAIR: list[Sample] = [(((2, 3), (2, 3)), {}), (((2, 3), (2, 3)), {"reduction": "none"}),
-                       (((2, 3), (2, 3)), {"reduction": "sum"})]  # fmt: skip
+_PAIR: list[Sample] = [on((2, 3), (2, 3)), on((2, 3), (2, 3), reduction="none"),
+                       on((2, 3), (2, 3), reduction="sum")]  # fmt: skip
+_REAL: dict[str, Any] = {"complex": False}
 
 
 def reduce(F: Any, v: Any, reduction: str) -> Any:
     """The losses of all elements, their mean or their sum."""
-    if reduction == "none":
-        return v
-    if reduction not in ("mean", "sum"):
+    if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"reduction is {reduction!r}; expected 'none', 'mean' or 'sum'")
-    return F.mean(v) if reduction == "mean" else F.sum(v)
+    return v if reduction == "none" else F.mean(v) if reduction == "mean" else F.sum(v)
 
 
-def _share(g: Any, reduction: str, shape: Any) -> Any:
-    """Each element's part of a reduced loss's cotangent."""
-    return g / max(prod(shape), 1) if reduction == "mean" else g
-
-
-def _check(name: str, x: Any, target: Any, expand: bool = True) -> None:
-    if tuple(x.shape) != tuple(target.shape):
-        if not expand:
-            raise ValueError(
-                f"{name}: input of shape {list(x.shape)} and target of shape "
-                f"{list(target.shape)} differ"
-            )
-        broadcast_shapes(tuple(x.shape), tuple(target.shape))
-
-
-def _of(xp: Any, v: Any, reduction: str) -> Any:
-    """:func:`reduce` on raw arrays."""
-    if reduction == "none":
-        return v
-    if reduction not in ("mean", "sum"):
-        raise ValueError(f"reduction is {reduction!r}; expected 'none', 'mean' or 'sum'")
-    total = xp.sum(v)
-    return total / max(prod(v.shape), 1) if reduction == "mean" and prod(v.shape) else (
-        total / xp.zeros_like(total) if reduction == "mean" else total)  # fmt: skip
-
-
-def _pair(F: Any, name: str, x: Any, target: Any, **settings: Any) -> Any:
-    """Runs a row on its operands broadcast together."""
-    if tuple(x.shape) != tuple(target.shape):
-        x, target = F.broadcast_tensors(x, target)
-    return getattr(F, name)(x, target, **settings)
-
-
-# of a difference ----------------------------------------------------------------------------------
-def _smooth_l1(xp: Any, z: Any, beta: float) -> Any:
-    size = xp.abs(z)
-    return size if beta == 0 else xp.where(size < beta, z * z * (0.5 / beta), size - 0.5 * beta)
-
-
-def _smooth_slope(F: Any, z: Any, beta: float) -> Any:
-    return F.sgn(z) if beta == 0 else F.clamp(z / beta, -1, 1)
-
-
-def _huber(xp: Any, z: Any, delta: float) -> Any:
-    size = xp.abs(z)
-    return xp.where(size <= delta, z * z * 0.5, (size - 0.5 * delta) * delta)
-
-
-own("_mse_loss", lambda xp, x, target, *, reduction="mean":
-        _of(xp, (x - target) * (x - target), reduction),
-    vjp_x=lambda F, g, x, target, reduction: (x - target) * 2 * _share(g, reduction, x.shape),
-    vjp_target=lambda F, g, x, target, reduction: (target - x) * 2 * _share(g, reduction, x.shape),
-    jvp=lambda F, x, target, t_x, t_target, reduction: reduce(
-        F, (x - target) * 2 * (t_x - t_target), reduction),
-    promotion="promote", complex=False, node="MseLossBackward0", samples=_PAIR)  # fmt: skip
-own("_smooth_l1_loss", lambda xp, x, target, *, reduction="mean", beta=1.0: _of(
-        xp, _smooth_l1(xp, x - target, beta), reduction),
-    vjp_x=lambda F, g, x, target, reduction, beta:
-        _smooth_slope(F, x - target, beta) * _share(g, reduction, x.shape),
-    vjp_target=lambda F, g, x, target, reduction, beta:
-        _smooth_slope(F, target - x, beta) * _share(g, reduction, x.shape),
-    jvp=lambda F, x, target, t_x, t_target, reduction, beta: reduce(
-        F, _smooth_slope(F, x - target, beta) * (t_x - t_target), reduction),
-    promotion="promote", complex=False, node="SmoothL1LossBackward0", samples=_PAIR)  # fmt: skip
-own("_huber_loss", lambda xp, x, target, *, reduction="mean", delta=1.0: _of(
-        xp, _huber(xp, x - target, delta), reduction),
-    vjp_x=lambda F, g, x, target, reduction, delta:
-        F.clamp(x - target, -delta, delta) * _share(g, reduction, x.shape),
-    vjp_target=lambda F, g, x, target, reduction, delta:
-        F.clamp(target - x, -delta, delta) * _share(g, reduction, x.shape),
-    jvp=lambda F, x, target, t_x, t_target, reduction, delta: reduce(
-        F, F.clamp(x - target, -delta, delta) * (t_x - t_target), reduction),
-    promotion="promote", complex=False, node="HuberLossBackward0", samples=_PAIR)  # fmt: skip
-composite("nn.functional.mse_loss", lambda F, x, target, *, reduction="mean": _pair(
-    F, "_mse_loss", x, target, reduction=reduction), complex=False, samples=_PAIR)  # fmt: skip
-composite("nn.functional.smooth_l1_loss", lambda F, x, target, *, reduction="mean", beta=1.0: _pair(
-    F, "_smooth_l1_loss", x, target, reduction=reduction, beta=beta), complex=False,
-    samples=[*_PAIR, *((((2, 3), (2, 3)), {"beta": b}) for b in (0.3, 0))])  # fmt: skip
-composite("nn.functional.huber_loss", lambda F, x, target, reduction="mean", delta=1.0: _pair(
-    F, "_huber_loss", x, target, reduction=reduction, delta=delta), complex=False,
-    samples=[*_PAIR, (((2, 3), (2, 3)), {"delta": 0.3})])  # fmt: skip
-composite("nn.functional.l1_loss", lambda F, x, target, *, reduction="mean": reduce(
-    F, F.abs(x - target), reduction), samples=_PAIR)  # fmt: skip
-
-
-# of probabilities ---------------------------------------------------------------------------------
 def _times(v: Any, weight: Any) -> Any:
     return v if weight is None else v * weight
 
 
-def _bce(xp: Any, x: Any, target: Any, weight: Any = None, *, reduction: str = "mean") -> Any:
+# of each element ----------------------------------------------------------------------------------
+def _row(name: str, value: Any, dx: Any, dtarget: Any, *more: str, **row: Any) -> None:
+    """A reduced loss by the formula of an element and its derivatives, all of them functions of
+    (F, x, target, ...): of optional inputs ``more`` and the row's params.
+    """
+    params: Mapping[str, Any] = row.pop("params", {})
+    names = ("x", "target", *more, *params)
+
+    def forward(xp: Any, *values: Any, reduction: str = "mean", **given: Any) -> Any:
+        v = value(xp, *values, *{**params, **given}.values())
+        total = reduce(xp, v, "sum" if reduction == "mean" else reduction)
+        return total / prod(v.shape) if reduction == "mean" else total
+
+    def vjp(slope: Any) -> Any:
+        def rule(F: Any, g: Any, shape: Any, reduction: str, *values: Any) -> Any:
+            share = g / max(prod(shape), 1) if reduction == "mean" else g
+            return slope(F, *values) * share
+
+        return _asking(rule, "g", "x_shape", "reduction", *names)
+
+    def jvp(F: Any, t_x: Any, t_target: Any, reduction: str, *values: Any) -> Any:
+        t = dx(F, *values) * t_x + dtarget(F, *values) * t_target
+        return reduce(F, t, reduction)
+
+    inputs = names[: 2 + len(more)]
+    own(name, forward, inputs=inputs, optional=frozenset(more), samples=_PAIR,
+        params={"reduction": "mean", **params}, order=(*inputs, "reduction", *params),
+        vjp_x=vjp(dx), vjp_target=vjp(dtarget),
+        jvp=_asking(jvp, "t_x", "t_target", "reduction", *names), **_REAL, **row)  # fmt: skip
+
+
+def _asking(rule: Any, *names: str) -> Any:
+    rule.needs = names
+    return rule
+
+
+def _residual(name: str, node: str, value: Any, slope: Any, *widths: float, **params: Any) -> None:
+    """A loss of z = x − target, broadcast; its samples take each of ``widths`` too."""
+    row = f"_{name}"
+    _row(row, lambda xp, x, target, *p: value(xp, x - target, *p),
+         lambda F, x, target, *p: slope(F, x - target, *p),
+         lambda F, x, target, *p: slope(F, target - x, *p), params=params, promotion="promote",
+         node=node)  # fmt: skip
+
+    def forward(F: Any, x: Any, target: Any, **settings: Any) -> Any:
+        if tuple(x.shape) != tuple(target.shape):
+            x, target = F.broadcast_tensors(x, target)
+        return getattr(F, row)(x, target, **settings)
+
+    composite(f"nn.functional.{name}", forward, params={"reduction": "mean", **params},
+              order=("x", "target", "reduction", *params), **_REAL,
+              samples=[*_PAIR, *(on((2, 3), (2, 3), **dict.fromkeys(params, w)) for w in widths)]
+              )  # fmt: skip
+
+
+_residual("mse_loss", "MseLossBackward0", lambda xp, z: z * z, lambda F, z: z * 2)
+_residual("smooth_l1_loss", "SmoothL1LossBackward0",
+          lambda xp, z, beta: xp.abs(z) if beta == 0 else xp.where(
+              xp.abs(z) < beta, z * z * (0.5 / beta), xp.abs(z) - 0.5 * beta),
+          lambda F, z, beta: F.sgn(z) if beta == 0 else F.clamp(z / beta, -1, 1),
+          0.3, 0, beta=1.0)  # fmt: skip
+_residual("huber_loss", "HuberLossBackward0",
+          lambda xp, z, delta: xp.where(xp.abs(z) <= delta, z * z * 0.5,
+                                        (xp.abs(z) - 0.5 * delta) * delta),
+          lambda F, z, delta: F.clamp(z, -delta, delta), 0.3, delta=1.0)  # fmt: skip
+composite("nn.functional.l1_loss", lambda F, x, target, *, reduction="mean": reduce(
+    F, F.abs(x - target), reduction), samples=_PAIR)  # fmt: skip
+
+
+def _bce(xp: Any, x: Any, target: Any, weight: Any = None) -> Any:
     # logarithms are cut off at −100, as PyTorch documents
     log_x, log_rest = (xp.clip(v, min=-100.0) for v in (xp.log(x), xp.log1p(-x)))
-    return _of(xp, _times((target - 1) * log_rest - target * log_x, weight), reduction)
+    return _times((target - 1) * log_rest - target * log_x, weight)
 
 
-def _bce_slope(F: Any, x: Any, target: Any, weight: Any) -> Any:
-    return _times((x - target) / F.clamp_min((1 - x) * x, 1e-12), weight)
-
-
-def _bce_target_slope(F: Any, x: Any, weight: Any) -> Any:
-    return _times(F.clamp(F.log1p(-x) - F.log(x), -100.0, 100.0), weight)
-
-
-own("nn.functional.binary_cross_entropy", _bce, complex=False, fill={"x": "unit", "target": "unit"},
-    vjp_x=lambda F, g, x, target, weight, reduction:
-        _bce_slope(F, x, target, weight) * _share(g, reduction, x.shape),
-    vjp_target=lambda F, g, x, weight, reduction:
-        _bce_target_slope(F, x, weight) * _share(g, reduction, x.shape),
-    jvp=lambda F, x, target, weight, t_x, t_target, reduction: reduce(
-        F, _bce_slope(F, x, target, weight) * t_x + _bce_target_slope(F, x, weight) * t_target,
-        reduction),
-    samples=_PAIR)  # fmt: skip
-
-
-def _bce_logits(xp: Any, x: Any, target: Any, weight: Any = None, pos_weight: Any = None, *,
-                reduction: str = "mean") -> Any:  # fmt: skip
-    _check("binary_cross_entropy_with_logits", x, target, expand=False)
+def _bce_logits(xp: Any, x: Any, target: Any, weight: Any = None, pos_weight: Any = None) -> Any:
+    if tuple(x.shape) != tuple(target.shape):
+        raise ValueError(
+            f"binary_cross_entropy_with_logits: input of shape {list(x.shape)} and target of shape "
+            f"{list(target.shape)} differ"
+        )
     # log(1 + e^−x), which neither overflows nor loses digits
     tail = xp.log1p(xp.exp(-xp.abs(x))) + xp.where(x < 0, -x, 0)
     scaled = tail if pos_weight is None else tail * ((pos_weight - 1) * target + 1)
-    return _of(xp, _times((1 - target) * x + scaled, weight), reduction)
+    return _times((1 - target) * x + scaled, weight)
 
 
 def _logits_slope(F: Any, x: Any, target: Any, weight: Any, pos_weight: Any) -> Any:
@@ -152,21 +118,50 @@ def _logits_slope(F: Any, x: Any, target: Any, weight: Any, pos_weight: Any) -> 
     return _times((hits + 1 - target) * F.sigmoid(x) - hits, weight)
 
 
-def _logits_target_slope(F: Any, x: Any, weight: Any, pos_weight: Any) -> Any:
-    if pos_weight is None:
-        return _times(-x, weight)
-    return _times(F.logsigmoid(-x) - F.logsigmoid(x) * pos_weight, weight)
+_row("nn.functional.binary_cross_entropy", _bce, lambda F, x, target, weight: _times(
+         (x - target) / F.clamp_min((1 - x) * x, 1e-12), weight),
+     lambda F, x, target, weight: _times(F.clamp(F.log1p(-x) - F.log(x), -100.0, 100.0), weight),
+     "weight", fill={"x": "unit", "target": "unit"})  # fmt: skip
+_row("nn.functional.binary_cross_entropy_with_logits", _bce_logits, _logits_slope,
+     lambda F, x, target, weight, pos_weight: _times(-x if pos_weight is None else F.logsigmoid(-x)
+                                                     - F.logsigmoid(x) * pos_weight, weight),
+     "weight", "pos_weight")  # fmt: skip
 
 
-own("nn.functional.binary_cross_entropy_with_logits", _bce_logits, complex=False,
-    vjp_x=lambda F, g, x, target, weight, pos_weight, reduction:
-        _logits_slope(F, x, target, weight, pos_weight) * _share(g, reduction, x.shape),
-    vjp_target=lambda F, g, x, weight, pos_weight, reduction:
-        _logits_target_slope(F, x, weight, pos_weight) * _share(g, reduction, x.shape),
-    jvp=lambda F, x, target, weight, pos_weight, t_x, t_target, reduction: reduce(
-        F, _logits_slope(F, x, target, weight, pos_weight) * t_x
-        + _logits_target_slope(F, x, weight, pos_weight) * t_target, reduction),
-    samples=_PAIR)  # fmt: skip
+# of distributions ---------------------------------------------------------------------------------
+def _kl_div(F: Any, x: Any, target: Any, *, reduction: str = "mean", log_target: bool = False
+            ) -> Any:  # fmt: skip
+    """Of log-probabilities x from the target; "batchmean" divides by the batch's size only."""
+    lost = F.exp(target) * (target - x) if log_target else F.xlogy(target, target) - target * x
+    if reduction == "batchmean":
+        return F.sum(lost) / max(x.shape[0], 1)
+    return reduce(F, lost, reduction)
+
+
+def _poisson(F: Any, x: Any, target: Any, *, log_input: bool = True, full: bool = False,
+             eps: float = 1e-8, reduction: str = "mean") -> Any:  # fmt: skip
+    lost = F.exp(x) - target * x if log_input else x - target * F.log(x + eps)
+    if full:
+        stirling = target * F.log(target) - target + F.log(target * (2 * pi)) * 0.5
+        lost = lost + F.where(target > 1, stirling, 0)
+    return reduce(F, lost, reduction)
+
+
+def _gaussian(F: Any, x: Any, target: Any, var: Any, full: bool = False, eps: float = 1e-6,
+              reduction: str = "mean") -> Any:  # fmt: skip
+    var = var if hasattr(var, "shape") else F.ones_like(x) * var
+    if tuple(var.shape) == tuple(x.shape[:-1]) and var.ndim == x.ndim - 1:
+        var = F.unsqueeze(var, dim=-1)
+    # the bound is not part of the graph
+    held = var + (F.clamp_min(var, eps) - var).detach()
+    lost = (F.log(held) + (x - target) * (x - target) / held) * 0.5
+    return reduce(F, lost + 0.5 * log(2 * pi) if full else lost, reduction)
+
+
+composite("nn.functional.kl_div", _kl_div, **_REAL, fill={"target": "unit"}, samples=[
+    *_PAIR, on((2, 3), (2, 3), reduction="batchmean", log_target=True)])  # fmt: skip
+composite("nn.functional.poisson_nll_loss", _poisson, **_REAL)
+composite("nn.functional.gaussian_nll_loss", _gaussian, **_REAL)
 
 
 # of classes ---------------------------------------------------------------------------------------
@@ -177,10 +172,8 @@ def _pick_classes(xp: Any, x: Any, target: Any, factor: Any, *, reduction: str) 
 
 
 def _spread_classes(F: Any, g: Any, target: Any, factor: Any, x_shape: Any) -> Any:
-    source = F.unsqueeze(g * factor, dim=1)
-    return F.scatter_add(
-        F.zeros_of(source, size=x_shape), dim=1, index=F.unsqueeze(target, dim=1), src=source
-    )
+    source, index = F.unsqueeze(g * factor, dim=1), F.unsqueeze(target, dim=1)
+    return F.scatter_add(F.zeros_of(source, size=x_shape), dim=1, index=index, src=source)
 
 
 for _name, _node in (("_nll_loss", "NllLossBackward0"), ("_nll_loss2d", "NllLoss2DBackward0")):
@@ -206,8 +199,8 @@ def _nll_loss(F: Any, x: Any, target: Any, weight: Any = None, *, ignore_index: 
         shape=shape)  # fmt: skip
     factor = -F.where(valid, weights, 0)
     factor = -factor / F.sum(factor) if reduction == "mean" else factor
-    name = "_nll_loss2d" if x.ndim == 4 else "_nll_loss"
-    return getattr(F, name)(x, target, factor, reduction=reduction)
+    row = F._nll_loss2d if x.ndim == 4 else F._nll_loss
+    return row(x, target, factor, reduction=reduction)
 
 
 def _cross_entropy(F: Any, x: Any, target: Any, weight: Any = None, *, ignore_index: int = -100,
@@ -219,44 +212,137 @@ def _cross_entropy(F: Any, x: Any, target: Any, weight: Any = None, *, ignore_in
         weight, shape=(-1, *(1,) * (x.ndim - 2)))  # fmt: skip
     if tuple(target.shape) == tuple(x.shape):
         target = target * (1 - label_smoothing) + label_smoothing / n if label_smoothing else target
-        lost = -F.sum(_times(logs * target, by_class), dim=classes)
-        return reduce(F, lost, reduction)
-    settings: dict[str, Any] = {"ignore_index": ignore_index, "reduction": reduction}
-    lost = _nll_loss(F, logs, target, weight, **settings)
+        return reduce(F, -F.sum(_times(logs * target, by_class), dim=classes), reduction)
+    lost = _nll_loss(F, logs, target, weight, ignore_index=ignore_index, reduction=reduction)
     if not label_smoothing:
         return lost
-    valid = target != ignore_index
-    even = F.where(valid, -F.sum(_times(logs, by_class), dim=classes), 0)
+    even = F.where(target != ignore_index, -F.sum(_times(logs, by_class), dim=classes), 0)
     if reduction == "mean":
-        ones = F.zeros_of(x, size=tuple(x.shape))
-        total = -_nll_loss(F, ones - 1, target, weight, ignore_index=ignore_index, reduction="sum")
-        even = F.sum(even) / -total
+        ones = F.zeros_of(x, size=tuple(x.shape)) - 1
+        even = F.sum(even) / _nll_loss(F, ones, target, weight, ignore_index=ignore_index,
+                                       reduction="sum")  # fmt: skip
     else:
         even = reduce(F, even, reduction)
     return lost * (1 - label_smoothing) + even * (label_smoothing / n)
 
 
+def _linear_cross_entropy(F: Any, x: Any, linear_weight: Any, target: Any, *,
+                          linear_bias: Any = None, weight: Any = None, reduction: str = "mean",
+                          ignore_index: int | None = None, label_smoothing: float = 0.0,
+                          options: Any = None) -> Any:  # fmt: skip
+    del options  # how to save memory
+    places = tuple(linear_weight.shape[:-1])  # classes, and what else a target has dimensions of
+    logits = x @ F.mT(F.reshape(linear_weight, shape=(prod(places), -1)))
+    logits = F.reshape(logits, shape=(*x.shape[:-1], *places))
+    logits = logits if linear_bias is None else logits + linear_bias
+    return _cross_entropy(F, logits, target, weight, reduction=reduction,
+                          ignore_index=-100 if ignore_index is None else ignore_index,
+                          label_smoothing=label_smoothing)  # fmt: skip
+
+
 _CLASSES: list[Sample] = [
-    (((4, 3), (4,)), {}), (((4, 3), (4,), (3,)), {}),
-    (((2, 3, 2, 2), (2, 2, 2)), {"reduction": "sum"}),
-    (((4, 3), (4,)), {"reduction": "none", "ignore_index": 1}), (((3,), ()), {}),
-    (((4, 3), (4,), (3,)), {"ignore_index": 0})]  # fmt: skip
+    on((4, 3), (4,)), on((4, 3), (4,), (3,)), on((2, 3, 2, 2), (2, 2, 2), reduction="sum"),
+    on((4, 3), (4,), reduction="none", ignore_index=1), on((3,), ()),
+    on((4, 3), (4,), (3,), ignore_index=0)]  # fmt: skip
 _FILL = {"target": "below:3", "weight": "constant"}
-composite("nn.functional.nll_loss", _nll_loss, complex=False, fill=_FILL, samples=_CLASSES)
-composite("nn.functional.cross_entropy", _cross_entropy, complex=False, fill=_FILL, samples=[
-    *_CLASSES, (((4, 3), (4,)), {"label_smoothing": 0.1}),
-    (((4, 3), (4,), (3,)), {"label_smoothing": 0.1, "ignore_index": 1})])  # fmt: skip
+composite("nn.functional.nll_loss", _nll_loss, **_REAL, fill=_FILL, samples=_CLASSES)
+composite("nn.functional.cross_entropy", _cross_entropy, **_REAL, fill=_FILL, samples=[
+    *_CLASSES, on((4, 3), (4,), label_smoothing=0.1),
+    on((4, 3), (4,), (3,), label_smoothing=0.1, ignore_index=1)])  # fmt: skip
+composite("nn.functional.linear_cross_entropy", _linear_cross_entropy, fill={"target": "below:4"},
+          samples=[on((2, 3), (4, 3), (2,))], **_REAL)  # fmt: skip
 
 
-def _kl_div(
-    F: Any, x: Any, target: Any, *, reduction: str = "mean", log_target: bool = False
-) -> Any:
-    """Of log-probabilities x from the target; "batchmean" divides by the batch's size only."""
-    lost = F.exp(target) * (target - x) if log_target else F.xlogy(target, target) - target * x
-    if reduction == "batchmean":
-        return F.sum(lost) / max(x.shape[0], 1)
+# of margins ---------------------------------------------------------------------------------------
+def _cosine_loss(F: Any, x1: Any, x2: Any, target: Any, margin: float = 0.0,
+                 reduction: str = "mean") -> Any:  # fmt: skip
+    last = x1.ndim - 1 if target.ndim else 0
+    sizes = [F.sum(x * x, dim=last) + 1e-12 for x in (x1, x2)]
+    cosine = F.sum(x1 * x2, dim=last) / F.sqrt(sizes[0] * sizes[1])
+    apart = F.where(target == -1, F.clamp_min(cosine - margin, 0), 0)
+    return reduce(F, F.where(target == 1, 1 - cosine, 0) + apart, reduction)
+
+
+def _triplet(F: Any, distance: Any, anchor: Any, positive: Any, negative: Any, margin: float,
+             swap: bool, reduction: str) -> Any:  # fmt: skip
+    near, far = distance(anchor, positive), distance(anchor, negative)
+    far = F.minimum(far, distance(positive, negative)) if swap else far
+    return reduce(F, F.clamp_min(near - far + margin, 0), reduction)
+
+
+def _multi_margin(F: Any, x: Any, target: Any, p: int = 1, margin: float = 1.0, weight: Any = None,
+                  reduction: str = "mean") -> Any:  # fmt: skip
+    n = x.shape[-1] if x.ndim else 1
+    x, flat = F.reshape(x, shape=(-1, n)), F.reshape(target, shape=(-1, 1))
+    missed = F.clamp_min(margin - F.gather(x, dim=1, index=flat) + x, 0)
+    missed = missed * missed if p == 2 else missed
+    missed = missed if weight is None else missed * weight[flat]
+    others = F.scatter(F.ones_like(x), dim=1, index=flat, value=0)
+    lost = F.sum(missed * others, dim=1) / n
+    return reduce(F, F.reshape(lost, shape=tuple(target.shape)), reduction)
+
+
+def _multilabel_margin(F: Any, x: Any, target: Any, *, reduction: str = "mean") -> Any:
+    """The classes of a row are those before its first −1."""
+    n = x.shape[-1] if x.ndim else 1
+    x, target = F.reshape(x, shape=(-1, n)), F.reshape(target, shape=(-1, n))
+    named = F.cumsum((target < 0).long(), dim=1) == 0
+    index = F.where(named, target, 0)
+    hits = F.scatter_add(F.zeros_like(index), dim=1, index=index, src=named.long())
+    gaps = 1 - F.unsqueeze(F.gather(x, dim=1, index=index), dim=2) + F.unsqueeze(x, dim=1)
+    counted = F.logical_and(F.unsqueeze(named, dim=2), F.unsqueeze(hits == 0, dim=1))
+    lost = F.sum(F.where(counted, F.clamp_min(gaps, 0), 0), dim=(1, 2)) / n
     return reduce(F, lost, reduction)
 
 
-composite("nn.functional.kl_div", _kl_div, complex=False, fill={"target": "unit"}, samples=[
-    *_PAIR, (((2, 3), (2, 3)), {"reduction": "batchmean", "log_target": True})])  # fmt: skip
+composite("nn.functional.hinge_embedding_loss", lambda F, x, target, margin=1.0, reduction="mean":
+          reduce(F, F.where(target != 1, F.clamp_min(margin - x, 0), 0)
+                  + F.where(target != -1, x, 0), reduction), **_REAL)  # fmt: skip
+composite("nn.functional.cosine_embedding_loss", _cosine_loss, **_REAL)
+composite("nn.functional.margin_ranking_loss", lambda F, x1, x2, target, margin=0.0,
+          reduction="mean": reduce(F, F.clamp_min(-target * (x1 - x2) + margin, 0), reduction),
+          **_REAL)  # fmt: skip
+composite("nn.functional.triplet_margin_loss", lambda F, anchor, positive, negative, margin=1.0,
+          p=2.0, eps=1e-6, swap=False, reduction="mean": _triplet(
+              F, lambda a, b: F.pairwise_distance(a, b, p, eps), anchor, positive, negative, margin,
+              swap, reduction), **_REAL)  # fmt: skip
+composite("nn.functional.triplet_margin_with_distance_loss", lambda F, anchor, positive, negative,
+          *, distance_function=None, margin=1.0, swap=False, reduction="mean": _triplet(
+              F, distance_function or F.pairwise_distance, anchor, positive, negative, margin, swap,
+              reduction), **_REAL)  # fmt: skip
+composite("nn.functional.multi_margin_loss", _multi_margin, **_REAL)
+composite("nn.functional.multilabel_margin_loss", _multilabel_margin, fill={"target": "below:3"},
+          **_REAL)  # fmt: skip
+composite("nn.functional.multilabel_soft_margin_loss", lambda F, x, target, weight=None, *,
+          reduction="mean": reduce(F, F.mean(_times(-(
+              target * F.logsigmoid(x) + (1 - target) * F.logsigmoid(-x)), weight), dim=-1),
+              reduction), **_REAL)  # fmt: skip
+composite("nn.functional.soft_margin_loss", lambda F, x, target, *, reduction="mean": reduce(
+    F, F.softplus(-target * x, threshold=1e300), reduction), **_REAL,
+    samples=[_PAIR[0], _PAIR[2]], fill={"target": "constant"})  # fmt: skip
+
+
+# distances ----------------------------------------------------------------------------------------
+def _cosine(F: Any, x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
+    """Each length is at least ``eps``."""
+    x1, x2 = F.broadcast_tensors(x1, x2)
+    sizes = [F.clamp_min(F.linalg_vector_norm(x, dim=dim, keepdim=True), eps) for x in (x1, x2)]
+    return F.sum(x1 / sizes[0] * (x2 / sizes[1]), dim=dim)
+
+
+def _pdist(F: Any, x: Any, p: float = 2.0) -> Any:
+    """Distances of all pairs of rows."""
+    pairs = [(i, j) for i in range(x.shape[0]) for j in range(i + 1, x.shape[0])]
+    first, second = (F._numbers_of(x, values=tuple(pair[k] for pair in pairs)) for k in (0, 1))
+    apart = F.index_select(x, dim=0, index=first) - F.index_select(x, dim=0, index=second)
+    return F.linalg_vector_norm(apart, ord=p, dim=-1)
+
+
+composite("nn.functional.cosine_similarity", _cosine, **_REAL, samples=_PAIR[:1],
+          aliases=("cosine_similarity",), methods=())  # fmt: skip
+composite("nn.functional.pairwise_distance", lambda F, x1, x2, p=2.0, eps=1e-6, keepdim=False:
+          F.linalg_vector_norm(x1 - x2 + eps, ord=p, dim=-1, keepdim=keepdim), **_REAL,
+          samples=_PAIR[:1])  # fmt: skip
+composite("nn.functional.normalize", lambda F, x, p=2.0, dim=1, eps=1e-12: x / F.clamp_min(
+    F.linalg_vector_norm(x, ord=p, dim=dim, keepdim=True), eps), samples=[on((2, 3))])  # fmt: skip
+composite("nn.functional.pdist", _pdist, **_REAL)

@@ -57,7 +57,8 @@ def _places(along: Sequence[Any], size: Sequence[int]) -> Any:
     """Flat places of the elements of all windows, (*out, elements), from each dimension's table of
     windows and elements.
     """
-    total, n = 0, len(size)
+    n = len(size)
+    total: Any = 0
     for d, (table, m) in enumerate(zip(along, size, strict=True)):
         shape = np.ones(2 * n, int)
         shape[[d, n + d]] = table.shape
@@ -176,7 +177,8 @@ def _max_unpool(n: int) -> Any:
 @lru_cache(maxsize=64)
 def _means(size: Sizes, window: Window, include: bool, divisor: int | None) -> Any:
     """Which elements each window sums, and what divides the sum: overhang never counts."""
-    taps, shares = [], []
+    taps: list[Any] = []
+    shares: list[Any] = []
     for n, count, k, s, p in zip(size, _counts(size, window), *window[:3], strict=True):
         ends = [(i * s - p, i * s - p + k) for i in range(count)]
         taps.append(taps_of([[(j, 1.0) for j in range(max(a, 0), min(b, n))] for a, b in ends]))

@@ -24,8 +24,9 @@ def _constant_pad(xp: Any, x: Any, *, pad: Sequence[int], value: float = 0) -> A
     before, after = _ends(pad)
     made = pad_ends(xp, x, [max(b, 0) for b in before], [max(a, 0) for a in after], value)
     if min(pad, default=0) < 0:
-        made = made[(..., *(slice(max(-b, 0), n + b + a + max(-b, 0)) for b, a, n in zip(
-            before, after, x.shape[x.ndim - len(before):], strict=True)))]  # fmt: skip
+        sizes = zip(before, after, x.shape[x.ndim - len(before) :], strict=True)
+        kept = (..., *(slice(max(-b, 0), n + b + a + max(-b, 0)) for b, a, n in sizes))
+        made = made[kept]
     return made if made is not x and min(pad, default=0) >= 0 else xp.copy(made)
 
 
