@@ -79,8 +79,11 @@ class Engine:
         """Call the function of a table; what it lacks or does not take is `Unsupported`."""
         if "scalars_widen" in self.conventions and _mixed(tensors):
             self.departs("scalars_widen")
-        if "integers_widen" in self.conventions and _integers_among(tensors):
-            self.departs("integers_widen")
+        for convention, kinds in _AMONG_FLOATS.items():
+            if convention in self.conventions and op not in _INDEXED and _among(tensors, kinds):
+                self.departs(convention)
+        if "scalars_have_no_axes" in self.conventions and _axis_of_scalar(tensors, params):
+            self.departs("scalars_have_no_axes")
         function = table.get(op)
         if function is None:
             raise Unsupported(f"{self.name} has no operation {op}")
@@ -159,10 +162,26 @@ _CHOICES = frozenset("gradient retain_graph create_graph inputs grad_outputs all
 """Parameters that an engine may lack."""
 
 
-def _integers_among(tensors: Sequence[Tensor]) -> bool:
-    """Whether integers meet numbers of another kind."""
-    names = [str(t.dtype) for t in tensors if hasattr(t, "dtype")]
-    return any("int" in name for name in names) and any("float" in name for name in names)
+_AMONG_FLOATS = {"integers_widen": ("int",), "refuses_integers": ("int", "bool")}
+"""Conventions on what else meets floating-point numbers, by the dtypes that they are about."""
+_INDEXED = frozenset(
+    "gather index_select take take_along_dim scatter scatter_add index_add index_copy index_fill"
+    " index_put where masked_fill masked_select nn.functional.embedding nn.functional.nll_loss"
+    " nn.functional.cross_entropy".split()
+)
+"""Operations whose indices or masks are not computed with."""
+
+
+def _among(tensors: Sequence[Tensor], kinds: tuple[str, ...]) -> bool:
+    """Whether tensors of these kinds of dtype meet floating-point ones."""
+    names = [str(t.dtype).lower() for t in tensors if hasattr(t, "dtype")]
+    among = any(kind in name for name in names for kind in kinds)
+    return among and any("float" in name for name in names)
+
+
+def _axis_of_scalar(tensors: Sequence[Tensor], params: Mapping[str, Any]) -> bool:
+    """Whether a dimension of a tensor without axes is named; PyTorch lets it have one."""
+    return any(getattr(t, "ndim", 1) == 0 for t in tensors[:1]) and params.get("dim") is not None
 
 
 class TapeEngine(Engine):

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from conformance.errors import Unsupported
+
 Function = Callable[..., Any]
 Table = dict[str, Function]
 
@@ -61,13 +63,19 @@ def indexing() -> Table:
     return {
         "narrow": lambda x, dim, start, length: x[_at(x, dim, slice(start, start + length))],
         "select": lambda x, dim, index: x[_at(x, dim, index)],
-        "unbind": lambda x, dim=0: tuple(x[_at(x, dim, i)] for i in range(x.shape[dim])),
+        "unbind": lambda x, dim=0: tuple(x[_at(x, dim, i)] for i in range(_length(x, dim))),
     }
 
 
 def _at(x: Any, dim: int, index: int | slice) -> tuple[Any, ...]:
     # the ellipsis makes a view of what would be a number of NumPy's, a copy
     return (*(slice(None),) * (dim % x.ndim), index, ...)
+
+
+def _length(x: Any, dim: int) -> int:
+    """Return the length of an axis; a symbolic tensor's is known to its type."""
+    length: int = getattr(x, "type", x).shape[dim] if hasattr(x, "owner") else x.shape[dim]
+    return length
 
 
 def _found(space: Any, words: str) -> list[tuple[str, Function]]:
@@ -144,6 +152,14 @@ def _rows(np: Any) -> dict[str, tuple[str, Function]]:
         "argsort": ("argsort", lambda input, dim=-1: np.argsort(input, dim)),
         "msort": ("sort", lambda input: np.sort(input, 0)),
     }  # fmt: skip
+
+
+def one_axis(x: Any, dim: Any) -> int:
+    """Return the axis of a vector norm; over several, NumPy's `norm` is that of a matrix."""
+    axes = range(x.ndim) if dim is None else dim if isinstance(dim, (tuple, list)) else (dim,)
+    if len(axes) != 1:
+        raise Unsupported("the norm of several axes is a matrix norm (numpy.linalg.norm)")
+    return int(axes[0])
 
 
 def lengths(x: Any, size: Sequence[int]) -> tuple[int, ...]:

@@ -245,9 +245,12 @@ class Recording(TapeEngine):
             self._duals = None
 
     def make_dual(self, tensor: Tensor, tangent: Tensor) -> Recorded:
-        """Return an alias whose tangent is `tangent`, once the engine's `jvp` has accepted it."""
+        """Return an alias whose tangent is `tangent`, once the `jvp` of a square has taken it."""
         push: Any = self.engine
-        push.jvp(lambda array: (array,), (tensor.value,), (tangent.value,))
+        push.jvp(
+            lambda array: (self.engine.apply("mul", array, array),), (tensor.value,),
+            (tangent.value,),
+        )  # fmt: skip
         (dual,) = self._record(lambda arrays: (arrays[0],), (tensor,), tracked=True)
         assert self._duals is not None
         self._duals[dual] = tangent

@@ -272,6 +272,7 @@ THEME.clause(
     why="A view shares its history with its base: cutting one of two names for the same memory"
     " would leave the other with a graph that no longer describes it.",
     source=sources.DETACH_,
+    unless=("detaches_views",),
     generated=("detach.view",),
     scenarios=[
         scenario(

@@ -255,6 +255,7 @@ THEME.clause(
     why="An optimizer that keeps its state in the dtype of the gradient changes precision in the"
     " middle of training, and resumes in another one.",
     source=sources.GRAD,
+    unless=("unchecked_gradients",),
     scenarios=[
         scenario(
             """

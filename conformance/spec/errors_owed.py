@@ -14,6 +14,7 @@ THEME.clause(
     why="An update broadcasts in silence: a gradient of one row then moves every row of the matrix"
     " by the same step.",
     source=sources.GRAD,
+    unless=("unchecked_gradients",),
     generated=("errors.assigned",),
     scenarios=[
         scenario(

@@ -96,8 +96,8 @@ THEME.clause(
 
 THEME.clause(
     12,
-    "Overwriting a tensor completely, by zero_ or copy_, must cut what it was computed from: the"
-    " old history must get a gradient of zero from later uses.",
+    "Overwriting a tensor completely, by zero_ or copy_, must cut what it was computed from: later"
+    " uses must add nothing to the gradients of the old history.",
     why="A reset state that still passes gradients ties every sequence to the one before it.",
     source=sources.OWN_REASONING,
     generated=("data.harmless",),
@@ -111,8 +111,10 @@ THEME.clause(
             assert value(y) == [5.0, 6.0]
             z = mul(y, y)
             s = sum(z)
-            backward(s)
-            assert grad(x) == [0.0, 0.0]
+            beside = sum(x)
+            total = add(s, beside)
+            backward(total)
+            assert grad(x) == [1.0, 1.0]
             assert grad(w) == [10.0, 12.0]
             """
         ),
@@ -122,8 +124,10 @@ THEME.clause(
             y = mul(x, other=2.0)
             zero_(y)
             s = sum(y)
-            backward(s)
-            assert grad(x) == [0.0, 0.0]
+            beside = sum(x)
+            total = add(s, beside)
+            backward(total)
+            assert grad(x) == [1.0, 1.0]
             """
         ),
     ],

@@ -276,6 +276,7 @@ THEME.clause(
     " dropped: indices and labels look trainable and never move.",
     source=sources.REQUIRES_GRAD_,
     needs=("requires_grad",),
+    unless=("tracked_integers",),
     scenarios=[
         scenario(
             """

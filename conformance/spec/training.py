@@ -250,6 +250,7 @@ THEME.clause(
     why="Here every rule meets every other; a defect too small for a unit test is multiplied by"
     " the optimizer's division by small moments.",
     source=sources.ADAM,
+    unless=("interpreted",),
     varied=False,
     scenarios=[
         _unet(
