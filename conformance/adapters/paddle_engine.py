@@ -7,13 +7,14 @@ from importlib import import_module
 from typing import Any
 
 from conformance.adapters.base import Engine, Tensor
-from conformance.adapters.paddle_table import CONVENTIONS, LACKS, Row, paddle_table, without_rule
-from conformance.adapters.torch_like import TorchLikeEngine
+from conformance.adapters.paddle_conventions import CONVENTIONS, LACKS
+from conformance.adapters.paddle_gradients import PaddleGradients
+from conformance.adapters.paddle_table import LOSSES, paddle_table
 from conformance.errors import Unsupported
 from conformance.observation import Array
 
 
-class PaddleEngine(TorchLikeEngine):
+class PaddleEngine(PaddleGradients):
     """PaddlePaddle on the CPU. `stop_gradient` is the opposite of requires_grad."""
 
     dtypes = ("float64", "float32", "complex128", "complex64", "int64", "int32", "bool")
@@ -43,73 +44,37 @@ class PaddleEngine(TorchLikeEngine):
         dtype, stop = array.dtype.name, not requires_grad
         return self.module.to_tensor(array.copy(), dtype, stop_gradient=stop)
 
-    apply = Engine.apply
+    def apply(self, op: str, *tensors: Tensor, **params: Any) -> Tensor | tuple[Tensor, ...]:
+        """Call the function of the table."""
+        if op in LOSSES and not all(tensor.stop_gradient for tensor in tensors[1:]):
+            self.departs("constant_labels")
+        return Engine.apply(self, op, *tensors, **params)
 
     def apply_(self, op: str, target: Tensor, *tensors: Tensor, **params: Any) -> None:
-        """Call the method `op_`, which takes no bare numbers."""
+        """Call the method `op_`, which takes no bare numbers; a copy is `paddle.assign`."""
         if id(target) in self._gradients:
             self.departs("tracked_gradients")
+        if op == "copy":
+            if (tensors[0].shape, tensors[0].dtype) != (target.shape, target.dtype):
+                self.departs("assign_replaces")
+            self.module.assign(tensors[0], target)
+            return
         function = getattr(target, f"{op}_", None)
         if function is None:
             raise Unsupported(f"{self.name} has no {op} in place")
         alpha = {"alpha": params.pop("alpha")} if "alpha" in params else {}
-        numbers = [self.module.to_tensor(number, target.dtype) for number in params.values()]
+        numbers = [self._number(number, target) for number in params.values()]
         function(*tensors, *numbers, **alpha)
 
-    def backward(  # type: ignore[override]  # there is neither create_graph nor inputs
-        self, tensor: Tensor, gradient: Tensor | None = None, retain_graph: bool = False
-    ) -> None:
-        """Call `tensor.backward`."""
-        if gradient is None and (tensor.size != 1 or tensor.is_complex()):
-            self.departs("implicit_cotangent")
-        tensor.backward(gradient, retain_graph)
-
-    def backward_many(  # type: ignore[override]
-        self, tensors: Sequence[Tensor], gradients: Sequence[Any], retain_graph: bool = False
-    ) -> None:
-        """Call `paddle.autograd.backward`."""
-        self.module.autograd.backward(list(tensors), list(gradients), retain_graph)
-
-    def grad_of(
-        self, outputs: Row, inputs: Row, grad_outputs: Row | None = None,
-        retain_graph: bool | None = None, create_graph: bool = False, allow_unused: bool = False,
-    ) -> Row:  # fmt: skip
-        """Call `paddle.grad`."""
-        seeds = None if grad_outputs is None else list(grad_outputs)
-        if seeds is None and any(output.size != 1 for output in outputs):
-            self.departs("implicit_cotangent")
-        options = {"create_graph": create_graph, "allow_unused": allow_unused}
-        grad: Any = self.module.grad
-        try:
-            return list(grad(list(outputs), list(inputs), seeds, retain_graph, **options))
-        except RuntimeError as error:
-            raise without_rule(error) from error
-
-    def grad(self, tensor: Tensor) -> Tensor | None:
-        """Return `tensor.grad`."""
-        found = tensor.grad
-        self._gradients[id(found)] = found
-        return found
-
-    def requires_grad(self, tensor: Tensor) -> bool:
-        """Return the opposite of `stop_gradient`."""
-        if id(tensor) in self._gradients:
-            self.departs("tracked_gradients")
-        return not tensor.stop_gradient
-
-    def set_requires_grad(self, tensor: Tensor, flag: bool) -> None:
-        """Assign `stop_gradient`."""
-        if not flag and not tensor.is_leaf:
-            self.departs("stops_intermediates")
-        tensor.stop_gradient = not flag
+    def _number(self, number: Any, target: Tensor) -> Tensor:
+        """Make a tensor of a number: of the target's dtype, where that can hold it."""
+        fraction = isinstance(number, float) and not target.is_floating_point()
+        dtype = None if fraction or isinstance(number, complex) else target.dtype
+        return self.module.to_tensor(number, dtype)
 
     def grad_fn(self, tensor: Tensor) -> str | None:
         """Return the name of the node; a leaf has one too, which PyTorch calls AccumulateGrad."""
         return None if tensor.is_leaf else super().grad_fn(tensor)
-
-    def retain_grad(self, tensor: Tensor) -> None:
-        """Call `tensor.retain_grads()`."""
-        tensor.retain_grads()
 
     def version_of(self, tensor: Tensor) -> int:
         """Return `tensor.inplace_version`."""

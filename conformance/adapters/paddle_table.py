@@ -1,30 +1,12 @@
-"""PaddlePaddle's operations, by PyTorch's names, and what it documents otherwise than PyTorch."""
+"""PaddlePaddle's operations, by PyTorch's names."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from conformance.adapters.numpy_names import Table
 from conformance.errors import Unsupported
 
-CONVENTIONS: Mapping[str, str] = {
-    "implicit_cotangent": "without grad_tensor the initial gradient is filled with 1.0"
-    " (Tensor.backward)",
-    "tracked_gradients": "a gradient has stop_gradient=False (Tensor.retain_grads, examples)",
-    "overwrites_intermediates": "a gradient accumulates on leaves only"
-    " (https://github.com/PaddlePaddle/Paddle/pull/28429)",
-    "own_node_names": "nodes are named as SumGradNode (Tensor.grad_fn)",
-    "stops_intermediates": "stop_gradient may be set on any tensor to cut the graph there"
-    " (Tensor.stop_gradient)",
-}
-LACKS = (
-    "inference_mode", "jvp", "make_dual", "custom_function", "saved_tensors_hooks",
-    "register_post_accumulate_hook",
-)  # fmt: skip
-"""What PyTorch has and Paddle has not, or spells in ways that the adapter does not know."""
-Row = Sequence[Any]
-"""Tensors, some of which may be None."""
 _NAMES = (
     "abs acos acosh asin asinh atan atan2 atanh ceil cos cosh deg2rad digamma erf erfinv exp expm1"
     " floor frac lgamma log log10 log1p log2 logit neg rad2deg reciprocal round rsqrt sigmoid sign"
@@ -40,14 +22,9 @@ _NAMES = (
 _FUNCTIONAL = (
     "relu relu6 elu celu selu gelu silu softplus softsign softshrink hardshrink tanhshrink hardtanh"
     " hardsigmoid hardswish leaky_relu mish glu prelu conv2d max_pool2d avg_pool2d mse_loss l1_loss"
-    " smooth_l1_loss binary_cross_entropy binary_cross_entropy_with_logits cross_entropy nll_loss"
+    " smooth_l1_loss binary_cross_entropy binary_cross_entropy_with_logits nll_loss"
     " kl_div interpolate log_softmax layer_norm pad"
 )
-
-
-def without_rule(error: RuntimeError) -> Exception:
-    """Return `Unsupported` where the error says that an operation has no second derivative."""
-    return Unsupported(str(error)) if "doesn't have any grad op" in str(error) else error
 
 
 def paddle_table(paddle: Any) -> Table:
@@ -67,6 +44,13 @@ def paddle_table(paddle: Any) -> Table:
         "select": lambda input, dim, index: input[(slice(None),) * dim + (index,)],
         "cat": lambda *tensors, dim=0: paddle.concat(list(tensors), dim),
         "stack": lambda *tensors, dim=0: paddle.stack(list(tensors), dim),
+        "nn.functional.cross_entropy": lambda input, target, weight=None, ignore_index=-100,
+            reduction="mean", label_smoothing=0.0:
+            functional.cross_entropy(
+                input, target, weight, ignore_index, reduction, target.is_floating_point(),
+                min(1, input.ndim - 1), label_smoothing=label_smoothing),
+        "clamp": lambda input, min=None, max=None:
+            paddle.clip(input, _bound(min), _bound(max)),
         "einsum": lambda *tensors, equation: paddle.einsum(equation, *tensors),
         "movedim": lambda input, source, destination: paddle.moveaxis(input, source, destination),
         "nn.functional.linear": lambda input, weight, bias=None:
@@ -77,6 +61,26 @@ def paddle_table(paddle: Any) -> Table:
         "linalg.det": lambda input: paddle.linalg.det(input),
         "linalg.solve": lambda input, other: paddle.linalg.solve(input, other),
         "linalg.vector_norm": lambda input, ord=2, dim=None, keepdim=False:
-            paddle.linalg.vector_norm(input, ord, dim, keepdim),
+            paddle.linalg.vector_norm(_real(input), ord, dim, keepdim),
     }  # fmt: skip
     return table
+
+
+LOSSES = frozenset(
+    f"nn.functional.{name}" for name in
+    "binary_cross_entropy binary_cross_entropy_with_logits cross_entropy kl_div".split()
+)  # fmt: skip
+"""Losses without a gradient for their labels."""
+
+
+def _bound(bound: Any) -> Any:
+    """Return a bound of clip: a number, or a tensor without axes."""
+    if getattr(bound, "ndim", 0):
+        raise Unsupported("paddle: min and max of clip are numbers or 0-D tensors (paddle.clip)")
+    return bound
+
+
+def _real(tensor: Any) -> Any:
+    if tensor.is_complex():
+        raise Unsupported("paddle: x is of float32 or float64 (paddle.linalg.vector_norm)")
+    return tensor

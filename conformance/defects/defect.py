@@ -8,8 +8,10 @@ from functools import cache
 from typing import Literal
 
 _FILES = (
-    "torch_operations", "torch", "paddle", "mindspore", "tinygrad", "dezero", "chainer",
-    "smallpebble", "mlx", "autograd", "mygrad", "tensorflow", "pytensor", "micrograd", "drjit",
+    "torch_operations", "torch_modes", "torch", "paddle", "paddle_operations", "mindspore",
+    "pytensor", "tinygrad",
+    "dezero", "chainer", "smallpebble", "mlx", "autograd", "mygrad", "tensorflow", "micrograd",
+    "drjit",
 )  # fmt: skip
 """The files of defects, one or two for each engine: those with the most first."""
 
@@ -22,7 +24,8 @@ class Defect:
     it violates. kind: whether the process dies, numbers are wrong without an error, a program that
     should run is refused, or an owed error is missing. sentence: what is wrong. documented: what
     the engine's own documentation says of it, where it says something. issue: the public report,
-    where one exists. script: the reproduction.
+    where one exists. script: the reproduction. operations: where the defect is that of operations,
+    and shows in whatever clause applies them, their canonical names.
     """
 
     id: str
@@ -34,6 +37,7 @@ class Defect:
     script: str
     documented: str = ""
     issue: str = ""
+    operations: tuple[str, ...] = ()
 
 
 @cache

@@ -11,7 +11,7 @@ def leaf(values, tracked=True):
 """
 
 
-def _defect(
+def defect(
     number: int,
     clauses: str,
     kind: str,
@@ -19,15 +19,18 @@ def _defect(
     script: str,
     documented: str = "",
     issue: str = "",
+    operations: str = "",
 ) -> Defect:
+    """Return a row: Paddle's version and the head of its scripts are always the same."""
     return Defect(
         f"paddle-{number}", "paddle", "3.3.1", tuple(clauses.split()), kind,  # type: ignore[arg-type]
         sentence, _HEAD.lstrip() + script.lstrip(), documented, issue,
+        tuple(operations.split()),
     )  # fmt: skip
 
 
 DEFECTS = (
-    _defect(
+    defect(
         1,
         "COT-8 COT-9",
         "silently-wrong",
@@ -43,7 +46,7 @@ np.testing.assert_allclose(alone.numpy(), 2 * y.numpy())  # right when asked for
 np.testing.assert_allclose(dy.numpy(), 2 * y.numpy())
 """,
     ),
-    _defect(
+    defect(
         2,
         "DAT-15 DAT-16",
         "silently-wrong",
@@ -58,42 +61,9 @@ np.testing.assert_array_equal(x.numpy(), [1.0, 2.0])
 """,
         documented="The error says that a leaf that does not stop gradients cannot be written.",
     ),
-    _defect(
-        3,
-        "DAT-5",
-        "silently-wrong",
-        "copy_ does not raise inplace_version, so that backward uses overwritten values unnoticed.",
-        """
-x = leaf([1.0, 2.0])
-y = (x * x).sum()
-with paddle.no_grad():
-    x.copy_(leaf([5.0, 6.0], tracked=False), True)
-try:
-    y.backward()
-except RuntimeError:
-    raise SystemExit(0)  # refused, as after every other in-place operation
-np.testing.assert_array_equal(x.grad.numpy(), [2.0, 4.0])
-""",
-        documented="Other in-place operations raise inplace_version, and backward then refuses.",
-    ),
-    _defect(
-        4,
-        "DAT-1 DAT-12",
-        "silently-wrong",
-        "copy_ from a tracked tensor leaves the overwritten tensor's old history in the graph:"
-        " gradients go to what was overwritten, and none to the source.",
-        """
-x, w = leaf([1.0, 2.0]), leaf([5.0, 6.0])
-y = x * 2
-y.copy_(w, True)
-(y * y).sum().backward()
-np.testing.assert_array_equal(y.numpy(), w.numpy())
-assert w.grad is not None, f"w got no gradient, x got {x.grad.numpy()}"
-""",
-    ),
-    _defect(
+    defect(
         5,
-        "DAT-13",
+        "DAT-13 VIEW-1 VIEW-2 VIEW-5 VIEW-6",
         "silently-wrong",
         "An in-place operation on a slice changes the values of the sliced tensor, but not its"
         " gradients.",
@@ -107,7 +77,7 @@ np.testing.assert_array_equal(x.grad.numpy(), [10.0, 10.0, 1.0])
 """,
         documented="paddle.view: the output shares data with the origin tensor.",
     ),
-    _defect(
+    defect(
         6,
         "DAT-14",
         "silently-wrong",
@@ -124,9 +94,9 @@ np.testing.assert_array_equal(x.grad.numpy(), [[10.0, 10.0], [10.0, 10.0]])
 """,
         documented="paddle.view: the output shares data with the origin tensor.",
     ),
-    _defect(
+    defect(
         7,
-        "DAT-16",
+        "DAT-15 DAT-16",
         "not-refused",
         "A leaf that requires gradients can be written in place through a view of it.",
         """
@@ -139,7 +109,7 @@ raise AssertionError(f"no error; x is now {x.numpy()}")
 """,
         documented="A direct in-place operation on the leaf is refused.",
     ),
-    _defect(
+    defect(
         8,
         "COT-14",
         "silently-wrong",
@@ -155,21 +125,9 @@ raise AssertionError(f"no error; x.grad is {x.grad.numpy()}")
 """,
         documented="Tensor.backward: grad_tensor is the initial gradient of the tensor.",
     ),
-    _defect(
-        9,
-        "DET-7 DAT-13 DAT-14",
-        "refused-loudly",
-        "A tensor without axes cannot be viewed as one of shape [1].",
-        """
-x = leaf(1.0)
-assert paddle.reshape(x, [1]).shape == [1]
-assert paddle.view(x, [1]).shape == [1]
-""",
-        documented="paddle.view: x is an N-D tensor.",
-    ),
-    _defect(
+    defect(
         10,
-        "RET-9",
+        "RET-9 RET-11",
         "not-refused",
         "paddle.grad does not free the graph: with retain_graph=False a second call works.",
         """
@@ -184,75 +142,143 @@ raise AssertionError("no error: the graph was kept")
 """,
         documented="paddle.grad: when retain_graph is False, the graph would be freed.",
     ),
-    _defect(
-        11,
-        "DAT-11",
-        "silently-wrong",
-        "A tensor that stops gradients still does after a tracked tensor was copied into it: no"
-        " gradient passes, where one does after add_.",
+    defect(
+        17,
+        "ERR-2",
+        "crashed",
+        "paddle.grad takes a cotangent of any shape: a shorter one is read beyond its end,"
+        " and a longer one can take the process down.",
         """
-x = leaf([1.0, 2.0])
-added, copied = leaf([0.0, 0.0], tracked=False), leaf([0.0, 0.0], tracked=False)
-added.add_(x)
-copied.copy_(x, True)
-assert not added.stop_gradient
-assert not copied.stop_gradient
-""",
-    ),
-    _defect(
-        12,
-        "COT-11",
-        "not-refused",
-        "Backward from a tensor that stops gradients does nothing, without an error.",
-        """
-x = leaf(1.0, tracked=False)
+x = leaf([1.0, 2.0, 3.0, 4.0])
 y = x * x
 try:
-    y.backward()
-except (ValueError, RuntimeError):
-    raise SystemExit(0)  # refused
-raise AssertionError(f"no error; y.stop_gradient is {y.stop_gradient}, x.grad is {x.grad}")
+    (dx,) = paddle.grad([y], [x], [leaf([1.0, 1.0], tracked=False)])
+except (AssertionError, ValueError, RuntimeError):
+    raise SystemExit(0)  # refused, as by Tensor.backward
+raise AssertionError(f"no error; the gradient is {dx.numpy()}")
 """,
+        documented="Tensor.backward: grad_tensor must have the length of the tensor, which it"
+        " checks.",
     ),
-    _defect(
-        13,
-        "LEAF-5",
+    defect(
+        18,
+        "ERR-1 TYPE-9",
         "silently-wrong",
-        "The gradient of narrow is wrong where its operand is transposed.",
-        """
-x = leaf([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
-part = paddle.narrow(paddle.transpose(x, [1, 0]), 0, 0, 2)
-np.testing.assert_array_equal(part.numpy(), [[1.0, 4.0], [2.0, 5.0]])
-part.sum().backward()
-np.testing.assert_array_equal(x.grad.numpy(), [[1.0, 1.0, 0.0], [1.0, 1.0, 0.0]])
-""",
-    ),
-    _defect(
-        14,
-        "DAT-13 DAT-14",
-        "refused-loudly",
-        "Backward is refused after an in-place operation on the result of narrow, as if the"
-        " gradient of narrow depended on its operand's values.",
-        """
-x = leaf([1.0, 2.0, 3.0])
-base = x * 1
-part = paddle.narrow(base, 0, 0, 2)
-part.multiply_(leaf(2.0, tracked=False))
-part.sum().backward()
-np.testing.assert_array_equal(x.grad.numpy(), [2.0, 2.0, 0.0])
-""",
-        documented="The same program with base[0:2] in place of narrow runs.",
-    ),
-    _defect(
-        15,
-        "COT-8 COT-9",
-        "refused-loudly",
-        "paddle.grad refuses to be asked twice for the same tensor.",
+        "A gradient of another dtype or shape can be assigned; the next backward adds to it"
+        " what its memory holds, or takes the process down.",
         """
 x = leaf([1.0, 2.0])
-first, second = paddle.grad([(x * x).sum()], [x, x])
-np.testing.assert_array_equal(first.numpy(), second.numpy())
+try:
+    x.grad = paddle.to_tensor([10.0, 20.0], dtype="float32")
+except (AssertionError, ValueError, TypeError, RuntimeError):
+    raise SystemExit(0)  # refused
+(x * x).sum().backward()
+np.testing.assert_array_equal(x.grad.numpy(), [12.0, 24.0])
 """,
-        documented="paddle.grad: inputs is a list of tensors; that they must differ is not said.",
+    ),
+    defect(
+        19,
+        "TYPE-7 TYPE-8",
+        "silently-wrong",
+        "In-place arithmetic with an operand of a wider dtype changes the dtype of its"
+        " target; through a view, the wider numbers' bytes overwrite those of the base.",
+        """
+base = paddle.to_tensor([1.0, 2.0], dtype="float32")
+view = base[0:1]
+try:
+    view.add_(leaf([10.0], tracked=False))
+except (ValueError, TypeError, RuntimeError):
+    raise SystemExit(0)  # refused
+np.testing.assert_array_equal(base.numpy(), [11.0, 2.0])
+""",
+        documented="Tensor.add_: the inplace version of add, the output is inplaced with the"
+        " input.",
+    ),
+    defect(
+        20,
+        "HOOK-8 HOOK-10",
+        "silently-wrong",
+        "paddle.grad does not call the hooks of a leaf, though it calls those of the tensors"
+        " computed from it.",
+        """
+x = leaf([1.0, 2.0])
+x.register_hook(lambda gradient: gradient * 2)
+y = (x * x).sum()
+(dx,) = paddle.grad([y], [x], retain_graph=True)
+y.backward()
+np.testing.assert_array_equal(x.grad.numpy(), [4.0, 8.0])
+np.testing.assert_array_equal(dx.numpy(), [4.0, 8.0])
+""",
+        documented="Tensor.register_hook: the hook is called every time the gradient of the"
+        " tensor is computed.",
+    ),
+    defect(
+        21,
+        "KEEP-4",
+        "silently-wrong",
+        "The gradient that retain_grads keeps is not the one that a hook returned, where the"
+        " hook was registered later.",
+        """
+kept = []
+for order in ("hook first", "retain_grads first"):
+    y = leaf([1.0, 2.0]) * 1
+    if order == "retain_grads first":
+        y.retain_grads()
+    y.register_hook(lambda gradient: gradient * 2)
+    y.retain_grads()
+    y.sum().backward()
+    kept.append(y.grad.numpy())
+np.testing.assert_array_equal(kept[0], [2.0, 2.0])
+np.testing.assert_array_equal(kept[1], [2.0, 2.0])
+""",
+        documented="Tensor.register_hook: what the hook returns is used in place of the tensor's"
+        " gradient.",
+    ),
+    defect(
+        22,
+        "KEEP-3",
+        "silently-wrong",
+        "After an in-place operation the gradient that retain_grads keeps is that with"
+        " respect to the overwritten values.",
+        """
+x = leaf([1.0, 2.0])
+y = x * 2
+y.retain_grads()
+y.multiply_(leaf(3.0, tracked=False))
+(y * y).sum().backward()
+np.testing.assert_array_equal(y.grad.numpy(), 2 * y.numpy())
+""",
+    ),
+    defect(
+        23,
+        "PATH-5",
+        "silently-wrong",
+        "paddle.grad with respect to an output and to what it was computed from finds no"
+        " gradient for the latter: an error, or None where unused inputs are allowed.",
+        """
+x = leaf([1.0, 2.0])
+y = x.sum()
+(alone,) = paddle.grad([y], [x], retain_graph=True)
+dy, dx = paddle.grad([y], [y, x], allow_unused=True)
+np.testing.assert_array_equal(alone.numpy(), [1.0, 1.0])
+assert dx is not None, "no gradient with respect to x"
+""",
+        documented="paddle.grad: None is returned for inputs that cannot be reached in the graph.",
+    ),
+    defect(
+        30,
+        "DAT-1 DAT-11 DAT-12",
+        "silently-wrong",
+        "assign from a tensor that stops gradients writes the values of its output, and"
+        " leaves the output's history: backward gives the gradients of what was overwritten.",
+        """
+x = leaf([1.0, 2.0])
+y = x * x
+paddle.assign(leaf([5.0, 6.0], tracked=False), y)
+np.testing.assert_array_equal(y.numpy(), [5.0, 6.0])
+y.sum().backward()
+assert x.grad is None or not x.grad.numpy().any(), f"x.grad is {x.grad.numpy()}"
+""",
+        documented="paddle.assign: copies the value of x to the output.",
     ),
 )

@@ -1,0 +1,46 @@
+"""Triage: which recorded defects explain the violations of a ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from conformance.defects.defect import Defect, defects
+from conformance.errors import InvalidProgram
+from conformance.ledger import Ledger
+from conformance.program import from_json
+from conformance.verdict import Violation
+
+Explained = Mapping[tuple[str, str], tuple[Defect, ...]]
+"""The defects behind each violation, by the clause's id and the violation's cause."""
+
+
+def triage(ledger: Ledger) -> Explained:
+    """Return the recorded defects of the ledger's engine that explain its violations.
+
+    A defect of operations explains what programs that apply one of them show, in any clause; any
+    other explains the clauses that it names. A violation that nothing explains has an empty tuple.
+    """
+    engine = ledger.engine.name.partition("[")[0]
+    known = tuple(defect for defect in defects() if defect.engine == engine)
+    return {
+        (result.id, violation.cause): tuple(d for d in known if _explains(d, result.id, violation))
+        for result in ledger.clauses
+        for violation in result.violations
+    }
+
+
+def _explains(defect: Defect, clause: str, violation: Violation) -> bool:
+    if not defect.operations:
+        return clause in defect.clauses
+    return not _applied(violation).isdisjoint(defect.operations)
+
+
+def _applied(violation: Violation) -> set[str]:
+    """Return the operation to blame, or all that the program applies where none is."""
+    if violation.operation is not None:
+        return {violation.operation}
+    try:
+        steps = from_json(violation.program).walk()
+    except InvalidProgram:
+        return set()
+    return {step.op for step in steps if step.op}
