@@ -10,20 +10,34 @@ import numpy as np
 
 from conformance.adapters.base import FunctionalEngine, Pure, Tensor
 from conformance.adapters.numpy_names import Table, indexing, numpy_table
+from conformance.errors import Unsupported
 from conformance.observation import Array
 
 
 class PytensorEngine(FunctionalEngine):
-    """PyTensor, its graphs run by the Python linker as they stand, without rewrites."""
+    """PyTensor, its graphs run by the Python linker as they stand.
+
+    Those whose values are not finite are rewritten, as PyTensor does it: its stability lies there.
+    """
 
     dtypes = ("float64", "float32", "int64", "int32", "bool")
-    conventions: Mapping[str, str] = {}
+    conventions: Mapping[str, str] = {
+        "integers_widen": "int64 and float32 promote to float64, as NumPy's do"
+        " (https://pytensor.readthedocs.io/en/latest/library/config.html, cast_policy)",
+        "scalars_have_no_axes": "axes are NumPy's: an array without axes has no axis 0"
+        " (https://pytensor.readthedocs.io/en/latest/library/tensor/basic.html)",
+        "scalars_widen": "variables without axes promote as others do, Python numbers alone are"
+        " cast (https://pytensor.readthedocs.io/en/latest/library/config.html, cast_policy)",
+    }
 
     def __init__(self) -> None:
         self.pytensor: Any = import_module("pytensor")
         self.pt: Any = import_module("pytensor.tensor")
         self.version = str(self.pytensor.__version__)
-        self._mode: Any = self.pytensor.compile.mode.Mode("py", None)
+        database: Any = import_module("pytensor.graph.rewriting.db")
+        stable = database.RewriteDatabaseQuery(include=("canonicalize", "stabilize"))
+        mode: Any = self.pytensor.compile.mode.Mode
+        self._plain, self._stable = mode("py", None), mode("py", stable)
         self.table = _table(self.pt)
         self.operations = frozenset(self.table)
 
@@ -33,16 +47,18 @@ class PytensorEngine(FunctionalEngine):
 
     def numpy(self, tensor: Tensor) -> Array:
         """Return the value, once computed."""
-        array: Array = np.asarray(self.pytensor.function([], tensor, mode=self._mode)())
+        array: Array = np.asarray(self.pytensor.function([], tensor, mode=self._plain)())
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            array = np.asarray(self.pytensor.function([], tensor, mode=self._stable)())
         return array
 
     def vjp(
         self, fn: Pure, primals: Sequence[Tensor], cotangents: Sequence[Tensor]
     ) -> Sequence[Tensor | None]:
-        """Call `grad` with the cotangents as known gradients."""
-        results = fn(*primals)
-        found: Sequence[Tensor | None] = self.pytensor.grad(
-            None, list(primals), known_grads=dict(zip(results, cotangents, strict=True)),
+        """Call `pullback`, with respect to copies: elsewhere the primals are constants."""
+        own = [self.pt.tensor_copy(primal) for primal in primals]
+        found: Sequence[Tensor | None] = self.pytensor.gradient.pullback(
+            list(fn(*own)), own, list(cotangents),
             disconnected_inputs="ignore", return_disconnected="none",
         )  # fmt: skip
         return found
@@ -50,9 +66,12 @@ class PytensorEngine(FunctionalEngine):
     def jvp(
         self, fn: Pure, primals: Sequence[Tensor], tangents: Sequence[Tensor]
     ) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
-        """Call `pushforward`."""
-        results = fn(*primals)
-        found = self.pytensor.gradient.pushforward(list(results), list(primals), list(tangents))
+        """Call `pushforward`, with respect to copies."""
+        own = [self.pt.tensor_copy(primal) for primal in primals]
+        results = fn(*own)
+        found = self.pytensor.gradient.pushforward(
+            list(results), own, list(tangents), disconnected_outputs="ignore"
+        )
         return results, found
 
     def stop_gradient(self, tensor: Tensor) -> Tensor:
@@ -76,6 +95,13 @@ def _table(pt: Any) -> Table:
         "repeat": lambda input, repeats: pt.tile(input, repeats),
         "linalg.inv": lambda input: pt.linalg.inv(input),
         "linalg.det": lambda input: pt.linalg.det(input),
-        "linalg.solve": lambda input, other: pt.linalg.solve(input, other),
+        "linalg.solve": lambda input, other: pt.linalg.solve(input, _matrix(input, other)),
     }
     return table
+
+
+def _matrix(a: Tensor, b: Tensor) -> Tensor:
+    """Return the right side of an equation, which NumPy takes for a vector if it has one axis."""
+    if b.ndim < a.ndim and b.ndim != 1:
+        raise Unsupported("right sides have as many axes as the matrices (numpy.linalg.solve)")
+    return b

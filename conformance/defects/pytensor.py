@@ -11,7 +11,10 @@ DEFECTS = (
         "pytensor-1",
         "pytensor",
         "3.0.7",
-        ("COT-4",),
+        (
+            "COT-4",
+            "ERR-2",
+        ),
         "silently-wrong",
         "grad takes a known gradient of another shape than its variable's, and returns a gradient"
         " of another shape than the input's.",
@@ -31,7 +34,12 @@ assert gradient.shape == (2, 3), f"the gradient of (2, 3) has the shape {gradien
         "pytensor-2",
         "pytensor",
         "3.0.7",
-        ("LEAF-16",),
+        (
+            "LEAF-16",
+            "TYPE-1",
+            "TYPE-2",
+            "TYPE-4",
+        ),
         "silently-wrong",
         "The gradient of a float32 variable is float64 where it was multiplied by a float64 one.",
         _HEAD
@@ -41,5 +49,92 @@ d = pytensor.shared(np.array([3.0, 4.0], dtype="float64"))
 gradient = pytensor.grad((x * d).sum(), x)
 assert gradient.dtype == x.dtype, f"the gradient of {x.dtype} is {gradient.dtype}"
 """,
+    ),
+    Defect(
+        "pytensor-3",
+        "pytensor",
+        "3.0.7",
+        (
+            "ROOT-2",
+            "ROOT-6",
+        ),
+        "silently-wrong",
+        "pullback of an output that is given twice drops the first of its cotangents.",
+        _HEAD
+        + """
+from pytensor.gradient import pullback
+
+x = pytensor.shared(np.array([1.0, 2.0]))
+y = x * x
+v, w = (pytensor.shared(np.array(row)) for row in ([1.0, 1.0], [10.0, 100.0]))
+gradient = pullback([y, y], x, [v, w]).eval()
+np.testing.assert_array_equal(gradient, [22.0, 404.0])
+""",
+        documented="pullback: vJp[j] is the sum over i of cotangents[i] (d f[i] / d wrt[j]).",
+    ),
+    Defect(
+        "pytensor-4",
+        "pytensor",
+        "3.0.7",
+        (
+            "FWD-2",
+            "FWD-12",
+            "NUM-3",
+        ),
+        "silently-wrong",
+        "pushforward of a sum takes the tangent of one operand only.",
+        _HEAD
+        + """
+from pytensor.gradient import pushforward
+
+x, y, v, w = (
+    pytensor.shared(np.array(row)) for row in ([1.0, 2.0], [3.0, 4.0], [0.5, 1.0], [10.0, 100.0])
+)
+np.testing.assert_array_equal(pushforward(x * y, [x, y], [v, w]).eval(), [11.5, 204.0])
+np.testing.assert_array_equal(pushforward(x + y, [x, y], [v, w]).eval(), [10.5, 101.0])
+""",
+        documented="pushforward: Jvp[i] is the sum over j of (d f[i] / d wrt[j]) tangents[j].",
+    ),
+    Defect(
+        "pytensor-5",
+        "pytensor",
+        "3.0.7",
+        ("NUM-8",),
+        "silently-wrong",
+        "The variance of a float32 variable with degrees of freedom is float64, where without"
+        " it is float32.",
+        _HEAD
+        + """
+import pytensor.tensor as pt
+
+x = pytensor.shared(np.array([1.0, 2.0], dtype="float32"))
+assert pt.var(x).dtype == "float32"
+assert pt.var(x, ddof=1).dtype == "float32", pt.var(x, ddof=1).dtype
+""",
+        operations=(
+            "var",
+            "std",
+        ),
+    ),
+    Defect(
+        "pytensor-6",
+        "pytensor",
+        "3.0.7",
+        ("NUM-10",),
+        "silently-wrong",
+        "The gradient of max is one for each of several largest elements: along the direction"
+        " in which they all grow, max grows twice as fast by it as it does.",
+        _HEAD
+        + """
+import pytensor.tensor as pt
+
+x = pytensor.shared(np.array([1.0, 3.0, 3.0]))
+gradient = pytensor.grad(pt.max(x), x).eval()
+assert gradient.sum() == 1.0, f"the gradient is {gradient}"
+""",
+        operations=(
+            "amax",
+            "amin",
+        ),
     ),
 )
