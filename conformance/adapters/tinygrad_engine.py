@@ -28,6 +28,14 @@ class TinygradEngine(TapeEngine):
         "scalar_roots": "without a gradient the tensor must be a scalar (Tensor.backward)",
         "assigns_buffers": "assign stores into a buffer; what was not computed yet has none"
         " (Tensor.assign)",
+        "interpreted": "this device interprets every instruction of a kernel in Python; networks of"
+        " convolutions take minutes on it (https://docs.tinygrad.org/runtime/, PYTHON)",
+        "keeps_saved_values": "assign makes a new value, what was computed lazily keeps the old one"
+        " (https://docs.tinygrad.org/quickstart/, Tensors are lazy)",
+        "scalars_widen": "tensors without axes promote as others do, Python numbers alone are weak"
+        " (https://docs.tinygrad.org/dtypes/, least_upper_dtype)",
+        "unchecked_gradients": "grad is an attribute; what was assigned is checked when backward"
+        " adds to it (Tensor.backward)",
         "clears_graph": "a graph is never freed (Tensor.backward)",
     }
 
@@ -59,6 +67,13 @@ class TinygradEngine(TapeEngine):
         """Forget the leaves of the program before."""
         self._tracked.clear()
         self._leaves.clear()
+
+    def apply(self, op: str, *tensors: Tensor, **params: Any) -> Tensor | tuple[Tensor, ...]:
+        """Apply the operation, and ask for its shape, so that a misfit is refused here."""
+        result = super().apply(op, *tensors, **params)
+        for tensor in result if isinstance(result, tuple) else (result,):
+            tensor.shape  # noqa: B018  (lazy)
+        return result
 
     def apply_(self, op: str, target: Tensor, *tensors: Tensor, **params: Any) -> None:
         """Assign the result of the operation."""

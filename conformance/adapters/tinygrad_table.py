@@ -17,6 +17,9 @@ def tinygrad_table(tensor: Any) -> Table:
     table = numpy_table(tensor, keepdims="keepdim") | indexing()
     table |= unary_table(tensor, _FUNCTIONAL)
     table |= {
+        name: _comparing(table[name]) for name in "eq ne lt le gt ge".split() if name in table
+    }
+    table |= {
         "pow": lambda input, exponent: input.pow(exponent),
         "t": lambda input: input.transpose() if len(input.shape) == 2 else input,
         "transpose": lambda input, dim0, dim1: input.transpose(dim0, dim1),
@@ -54,3 +57,12 @@ def tinygrad_table(tensor: Any) -> Table:
             tuple(int(n * scale_factor) for n in input.shape[2:]), mode=mode),
     }  # fmt: skip
     return table
+
+
+def _comparing(function: Any) -> Any:
+    """Compare what is stored: kernels of the Python device have more digits than their dtype."""
+    return lambda input, other: function(_stored(input), _stored(other))
+
+
+def _stored(tensor: Any) -> Any:
+    return tensor.contiguous().realize() if hasattr(tensor, "contiguous") else tensor

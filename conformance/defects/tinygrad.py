@@ -77,5 +77,27 @@ for dtype, x, allowed in (("float", 1e-4, 1e-6), ("double", 1.0, 1e-12)):
     error = abs(Tensor([x], dtype=dtype).erf().item() / math.erf(x) - 1)
     assert error <= allowed, f"{dtype}: relative error {error:.1e} at {x}"
 """,
+        operations=("erf",),
+    ),
+    Defect(
+        "tinygrad-5",
+        "tinygrad",
+        "0.14.0",
+        (
+            "ERR-4",
+            "NUM-2",
+        ),
+        "silently-wrong",
+        "The gradient of atan has a relative error of 1e-3 at 100, and of 8e-8 at one in"
+        " double precision.",
+        _HEAD
+        + """
+for dtype, x, allowed in (("float", 100.0, 1e-5), ("double", 1.0, 1e-12)):
+    leaf = Tensor([x], dtype=dtype).realize()
+    leaf.atan().sum().backward()
+    error = abs(leaf.grad.item() * (1 + x * x) - 1)
+    assert error <= allowed, f"{dtype}: relative error {error:.1e} at {x}"
+""",
+        operations=("atan",),
     ),
 )
