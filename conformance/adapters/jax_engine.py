@@ -26,7 +26,11 @@ class JaxEngine(FunctionalEngine):
 
     dtypes = ("float64", "float32", "float16", "int64", "int32", "bool")
     conventions: Mapping[str, str] = {
-        "zeros_for_unused": "unused inputs have gradient zeros (docs.jax.dev, jax.grad)"
+        "scalars_have_no_axes": "axes are NumPy's: an array without axes has no axis 0"
+        " (https://docs.jax.dev/en/latest/_autosummary/jax.numpy.cumprod.html)",
+        "scalars_widen": "arrays without axes promote as others do, Python numbers alone are weak"
+        " (https://docs.jax.dev/en/latest/type_promotion.html)",
+        "zeros_for_unused": "unused inputs have gradient zeros (docs.jax.dev, jax.grad)",
     }
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from conformance.adapters.base import FunctionalEngine, Pure, Tensor
-from conformance.adapters.numpy_names import Table, indexing, numpy_table
+from conformance.adapters.numpy_names import Table, indexing, numpy_table, one_axis
 from conformance.observation import Array
 
 
@@ -18,7 +18,11 @@ class MlxEngine(FunctionalEngine):
 
     dtypes = ("float32", "float64", "float16", "int64", "int32", "bool")
     conventions: Mapping[str, str] = {
-        "zeros_for_unused": "vjp returns an array for every primal (mlx.core.vjp)"
+        "scalars_have_no_axes": "axes are NumPy's: an array without axes has no axis 0"
+        " (mlx.core.cumprod)",
+        "scalars_widen": "arrays without axes promote as others do, Python numbers alone are weak"
+        " (https://github.com/ml-explore/mlx/blob/main/mlx/dtype_utils.h, promote_types)",
+        "zeros_for_unused": "vjp returns an array for every primal (mlx.core.vjp)",
     }
 
     def __init__(self) -> None:
@@ -109,7 +113,7 @@ def _table(mx: Any) -> Table:
         "nn.functional.conv_transpose2d": conv_transpose2d,
         "nn.functional.max_pool2d": max_pool2d,
         "linalg.vector_norm": lambda input, ord=2, dim=None, keepdim=False:
-            mx.linalg.norm(input, ord, dim, keepdim),
+            mx.linalg.norm(input, ord, one_axis(input, dim), keepdim),
         "addmm": lambda input, mat1, mat2: mx.addmm(input, mat1, mat2),
     }  # fmt: skip
     return table

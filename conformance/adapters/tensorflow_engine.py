@@ -17,7 +17,8 @@ class TensorflowEngine(FunctionalEngine):
 
     dtypes = ("float64", "float32", "float16", "int64", "int32", "bool")
     conventions: Mapping[str, str] = {
-        "refuses_mixed_dtypes": "operands of an operation have one dtype (tf.math.multiply)"
+        "refuses_mixed_dtypes": "operands of an operation have one dtype (tf.math.multiply)",
+        "scalars_have_no_axes": "axis is in [-rank(x), rank(x)) (tf.math.cumprod)",
     }
 
     def __init__(self) -> None:

@@ -9,6 +9,7 @@ from conformance.adapters.numpy_names import (
     indexing,
     lengths,
     numpy_table,
+    one_axis,
     unary_table,
 )
 from conformance.errors import Unsupported
@@ -101,5 +102,5 @@ def _shapes(tf: Any) -> Table:
         "linalg.det": lambda input: tf.linalg.det(input),
         "linalg.solve": lambda input, other: tf.linalg.solve(input, other),
         "linalg.vector_norm": lambda input, ord=2, dim=None, keepdim=False:
-            tf.norm(input, ord, dim, keepdim),
+            tf.norm(input, ord, one_axis(input, dim), keepdim),
     }  # fmt: skip

@@ -9,7 +9,10 @@ DEFECTS = (
         "tensorflow-1",
         "tensorflow",
         "2.21.0",
-        ("COT-4",),
+        (
+            "COT-4",
+            "ERR-2",
+        ),
         "silently-wrong",
         "GradientTape.gradient takes output_gradients of another shape than the target's, and"
         " returns a gradient of another shape than the source's.",
@@ -26,5 +29,26 @@ except (ValueError, tf.errors.InvalidArgumentError):
 assert gradient.shape == x.shape, f"the gradient of {x.shape} has the shape {gradient.shape}"
 """,
         documented="output_gradients: one gradient for each differentiable element of target.",
+    ),
+    Defect(
+        "tensorflow-2",
+        "tensorflow",
+        "2.21.0",
+        ("FWD-8",),
+        "silently-wrong",
+        "ForwardAccumulator takes a tangent of another size than its primal, and computes with it.",
+        """
+import tensorflow as tf
+
+x = tf.constant([1.0, 2.0])
+try:
+    with tf.autodiff.ForwardAccumulator(x, tf.constant([1.0, 0.5, 10.0])) as accumulator:
+        y = tf.reduce_sum(x)
+    tangent = accumulator.jvp(y).numpy()
+except (ValueError, tf.errors.InvalidArgumentError):
+    raise SystemExit(0)  # refused
+raise AssertionError(f"no error; the tangent of the sum of two elements is {tangent}")
+""",
+        documented="ForwardAccumulator: each tangent is a vector of the same size as its primal.",
     ),
 )
