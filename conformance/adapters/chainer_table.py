@@ -66,8 +66,8 @@ def chainer_table(F: Any) -> Table:  # noqa: N803  (as Chainer's own documentati
         "diagonal": lambda input, offset=0, dim1=0, dim2=1: F.diagonal(input, offset, dim1, dim2),
         "einsum": lambda *tensors, equation: F.einsum(equation, *tensors),
         "linalg.inv": lambda input: F.inv(input),
-        "linalg.det": lambda input: F.det(input),
-        "linalg.cholesky": lambda input: F.cholesky(input),
+        "linalg.det": lambda input: (F.det if input.ndim == 2 else F.batch_det)(input),
+        "linalg.cholesky": lambda input: F.cholesky(_axes(input, 2)),
         "nn.functional.linear": lambda input, weight, bias=None: F.linear(input, weight, bias),
         "nn.functional.leaky_relu": lambda input, negative_slope=0.01:
             F.leaky_relu(input, negative_slope),
@@ -77,9 +77,9 @@ def chainer_table(F: Any) -> Table:  # noqa: N803  (as Chainer's own documentati
         "nn.functional.conv_transpose2d": lambda input, weight, bias=None, stride=1, padding=0:
             F.deconvolution_2d(input, weight, bias, stride, padding),
         "nn.functional.max_pool2d": lambda input, kernel_size:
-            F.max_pooling_2d(input, kernel_size, cover_all=False),
+            F.max_pooling_2d(_axes(input, 4), kernel_size, cover_all=False),
         "nn.functional.avg_pool2d": lambda input, kernel_size:
-            F.average_pooling_2d(input, kernel_size),
+            F.average_pooling_2d(_axes(input, 4), kernel_size),
         "nn.functional.mse_loss": lambda input, target: F.mean_squared_error(input, target),
         "nn.functional.l1_loss": lambda input, target: F.mean_absolute_error(input, target),
         "nn.functional.cross_entropy": lambda input, target:
@@ -88,6 +88,12 @@ def chainer_table(F: Any) -> Table:  # noqa: N803  (as Chainer's own documentati
             F.sum(F.huber_loss(input, target, delta, "no")) / input.size,
     }  # fmt: skip
     return table | rows
+
+
+def _axes(x: Any, number: int) -> Any:
+    if x.ndim != number:
+        raise Unsupported(f"chainer documents {number} axes for the operand")
+    return x
 
 
 def _only(dims: Sequence[int]) -> int:

@@ -12,10 +12,7 @@ from conformance.observation import Array
 
 
 class DezeroEngine(TapeEngine):
-    """DeZero on NumPy arrays. There are no flags: every variable gets a gradient.
-
-    It needs `numpy<1.24`: name it `dezero[python=PATH]`.
-    """
+    """DeZero on NumPy arrays; it needs `numpy<1.24`: name it `dezero[python=PATH]`."""
 
     dtypes = ("float64", "float32")
     frees_graph = False  # a function keeps its inputs and outputs as long as it lives
@@ -26,6 +23,7 @@ class DezeroEngine(TapeEngine):
         " (Deep Learning from Scratch 3, step 14)",
         "seeds_in_grad": "backward starts from the gradient that the variable has already"
         " (Deep Learning from Scratch 3, step 9)",
+        "unchecked_gradients": "grad is an attribute (Deep Learning from Scratch 3, step 6)",
     }
 
     def __init__(self) -> None:

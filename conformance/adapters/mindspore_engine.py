@@ -71,6 +71,6 @@ class MindsporeEngine(FunctionalEngine):
         return self.mindspore.ops.stop_gradient(tensor)
 
 
-_NO_DOUBLE = ("log_softmax", "nn.functional.celu")
+_NO_DOUBLE = ("dot", "log_softmax", "nn.functional.celu")
 _ABSENT = ("must be a type of", "supports types", "unregistered", "rank of 'x' must be greater")
 """What an error says of an operation that is not there for the dtype, the processor or no axes."""

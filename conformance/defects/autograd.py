@@ -20,6 +20,10 @@ gradient = autograd.grad(lambda x: np.sum(np.broadcast_to(x, (3, 2))))(np.array(
 assert (gradient == 3.0).all()
 """,
         issue="https://github.com/HIPS/autograd/issues/384",
+        operations=(
+            "expand",
+            "broadcast_to",
+        ),
     ),
     Defect(
         "autograd-2",
@@ -56,6 +60,10 @@ same = autograd.grad(lambda x: np.sum(np.tile(x, (1, 2)) ** 2))(x)
 assert (same == 4.0 * x).all()
 assert (gradient == 4.0 * x).all(), gradient
 """,
+        operations=(
+            "tile",
+            "repeat",
+        ),
     ),
     Defect(
         "autograd-4",
@@ -71,6 +79,7 @@ x, condition = np.array([1.0, 2.0, 3.0]), np.array([[True], [False]])
 gradient = autograd.grad(lambda x: np.sum(np.where(condition, x, 0.0)))(x)
 assert gradient.shape == x.shape, f"the gradient of {x.shape} has the shape {gradient.shape}"
 """,
+        operations=("where",),
     ),
     Defect(
         "autograd-5",
@@ -84,6 +93,7 @@ assert gradient.shape == x.shape, f"the gradient of {x.shape} has the shape {gra
 gradient = autograd.grad(np.prod)(np.array([0.0, 2.0, 3.0]))
 assert (gradient == np.array([6.0, 0.0, 0.0])).all(), gradient
 """,
+        operations=("prod",),
     ),
     Defect(
         "autograd-6",
@@ -97,6 +107,24 @@ assert (gradient == np.array([6.0, 0.0, 0.0])).all(), gradient
 x = np.array([[1.0, 2.0], [3.0, 4.0]])
 gradient = autograd.grad(lambda x: np.sum(np.roll(x, (1, 1), (0, 1)) * x))(x)
 assert (gradient == 2.0 * x[::-1, ::-1]).all()
+""",
+        operations=("roll",),
+    ),
+    Defect(
+        "autograd-7",
+        "autograd",
+        "1.9.1",
+        ("FWD-8",),
+        "silently-wrong",
+        "make_jvp takes a tangent of another shape than its input's, and computes with it.",
+        _HEAD
+        + """
+x = np.array([[1.0, 2.0], [3.0, 4.0]])
+try:
+    _, tangent = autograd.make_jvp(np.sum)(x)(np.array([1.0, 0.5]))
+except (TypeError, ValueError):
+    raise SystemExit(0)  # refused
+raise AssertionError(f"no error; the tangent of the sum of four elements is {tangent}")
 """,
     ),
 )

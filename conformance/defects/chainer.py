@@ -28,6 +28,12 @@ assert first.array == 6.0
 assert second.array == 2.0
 """,
         documented="maximum is a function with differentiable backprop (a FunctionNode).",
+        operations=(
+            "maximum",
+            "minimum",
+            "fmax",
+            "fmin",
+        ),
     ),
     Defect(
         "chainer-2",
@@ -81,5 +87,28 @@ x = Variable(np.array([1.0, 3.0, 3.0]))
 F.max(x).backward()
 assert x.grad.sum() == 1.0, x.grad  # max(x + t) = max(x) + t
 """,
+        operations=(
+            "amax",
+            "amin",
+        ),
+    ),
+    Defect(
+        "chainer-5",
+        "chainer",
+        "7.8.1",
+        ("NUM-8",),
+        "refused-loudly",
+        "The gradients of fmod are not summed over broadcast axes: backward fails, and asks"
+        " to be reported.",
+        _HEAD
+        + """
+x = chainer.Variable(np.array([1.0, 5.0, 7.0]))
+divisor = chainer.Variable(np.array([[2.0], [3.0]]))
+y = F.fmod(x, divisor)
+y.grad = np.ones_like(y.array)
+y.backward()
+np.testing.assert_array_equal(x.grad, [2.0, 2.0, 2.0])
+""",
+        operations=("fmod",),
     ),
 )

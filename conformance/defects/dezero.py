@@ -24,12 +24,17 @@ w, x = Variable(np.array([[1.0, 2.0], [3.0, 4.0]])), Variable(np.array([5.0, 6.0
 F.sum(F.matmul(w, x)).backward()
 np.testing.assert_array_equal(w.grad.data, [[5.0, 6.0], [5.0, 6.0]])
 """,
+        operations=("matmul",),
     ),
     Defect(
         "dezero-2",
         "dezero",
         "0.0.13",
-        ("LEAF-16", "TYPE-1"),
+        (
+            "LEAF-16",
+            "TYPE-1",
+            "TYPE-3",
+        ),
         "silently-wrong",
         "The gradient of a float32 variable is float64 where it was multiplied by a float64 one.",
         _HEAD
@@ -43,7 +48,7 @@ assert x.grad.dtype == x.dtype, f"the gradient of {x.dtype} is {x.grad.dtype}"
         "dezero-3",
         "dezero",
         "0.0.13",
-        ("COT-4", "ERR-1"),
+        ("COT-4",),
         "not-refused",
         "A gradient of another shape than the variable's is taken, and backward passes it on: a"
         " variable of two elements gets a gradient of three.",

@@ -17,7 +17,16 @@ DEFECTS = (
         "mindspore-1",
         "mindspore",
         "2.10.0",
-        ("HIGH-3", "HIGH-6", "HIGH-9", "HIGH-11"),
+        (
+            "HIGH-3",
+            "HIGH-6",
+            "HIGH-9",
+            "HIGH-11",
+            "HIGH-1",
+            "HIGH-4",
+            "HIGH-5",
+            "HIGH-7",
+        ),
         "silently-wrong",
         "Second derivatives are wrong where what was summed or reshaped is used in a product: the"
         " gradient of a gradient takes it for a constant.",
@@ -60,6 +69,14 @@ for result, expected in results:
     np.testing.assert_allclose(result.asnumpy(), expected, rtol=1e-12)
 """,
         documented="mindspore.ops.softplus, mish: on CPU the dtypes are float16, float32, float64.",
+        operations=(
+            "nn.functional.softplus",
+            "nn.functional.mish",
+            "nn.functional.l1_loss",
+            "hypot",
+            "fmax",
+            "rad2deg",
+        ),
     ),
     Defect(
         "mindspore-3",
@@ -126,6 +143,7 @@ raise AssertionError(f"no error; the gradient is {gradient.asnumpy()}")
 y = ops.expm1(tensor([1e-10]))
 np.testing.assert_allclose(y.asnumpy(), [np.expm1(1e-10)], rtol=1e-12)
 """,
+        operations=("expm1",),
     ),
     Defect(
         "mindspore-7",
@@ -143,6 +161,7 @@ gradient = ms.grad(ops.selu)(tensor(-2.0)).asnumpy()
 np.testing.assert_allclose(gradient, slope(-2.0), rtol=1e-2)
 """,
         documented="mindspore.ops.selu: scale * alpha * (exp(x) - 1) for negative x.",
+        operations=("nn.functional.selu",),
     ),
     Defect(
         "mindspore-8",
@@ -158,5 +177,39 @@ with np.errstate(all="ignore"):
     expected = np.array([np.nan]) / np.array([0.0])
 np.testing.assert_array_equal((tensor([np.nan]) / tensor([0.0])).asnumpy(), expected)
 """,
+    ),
+    Defect(
+        "mindspore-9",
+        "mindspore",
+        "2.10.0",
+        ("NUM-1",),
+        "silently-wrong",
+        "leaky_relu of a float64 tensor rounds its slope to float32.",
+        _HEAD
+        + """
+value = ops.leaky_relu(tensor([-0.5]), 0.01).asnumpy()[0]
+assert abs(value + 0.005) < 1e-15, value
+""",
+        operations=("nn.functional.leaky_relu",),
+    ),
+    Defect(
+        "mindspore-10",
+        "mindspore",
+        "2.10.0",
+        ("HIGH-3",),
+        "refused-loudly",
+        "The second derivative of softmax fails by an internal error that asks to be reported.",
+        _HEAD
+        + """
+x, seed = tensor([1.0, 2.0, 3.0]), tensor([1.0, 0.5, 0.25])
+
+def f(x):
+    return ops.sum(ops.softmax(x, 0) * ops.softmax(x, 0))
+
+first = ms.grad(f)
+first(x)
+ms.grad(lambda x: ops.sum(first(x) * seed))(x)
+""",
+        operations=("softmax",),
     ),
 )

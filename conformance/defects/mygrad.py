@@ -22,6 +22,10 @@ mg.maximum(x, w).backward()
 assert x.grad + w.grad == 1.0, f"{x.grad} and {w.grad}"  # that of where(x >= w, x, w)
 """,
         documented="mygrad.maximum: equivalent to mg.where(x1 >= x2, x1, x2).",
+        operations=(
+            "maximum",
+            "minimum",
+        ),
     ),
     Defect(
         "mygrad-2",
@@ -37,6 +41,7 @@ y = mg.where(condition, mg.tensor([1.0, 2.0]), mg.tensor([3.0, 4.0]))
 np.testing.assert_array_equal(y.data, [1.0, 4.0])
 """,
         documented="mygrad.where: condition is ArrayLike.",
+        operations=("where",),
     ),
     Defect(
         "mygrad-3",

@@ -20,6 +20,7 @@ x, w = sp.Variable(np.array([1.0, 2.0])), sp.Variable(np.array([3.0, 4.0]))
 gradients = sp.get_gradients(sp.matmul(x, w))
 assert (gradients[x] == w.array).all()
 """,
+        operations=("matmul",),
     ),
     Defect(
         "smallpebble-2",
@@ -39,7 +40,10 @@ assert (gradients[column] == np.zeros((2, 1))).all()
         "smallpebble-3",
         "smallpebble",
         "3.0.5",
-        ("LEAF-16",),
+        (
+            "LEAF-16",
+            "TYPE-1",
+        ),
         "silently-wrong",
         "The gradient of a float32 variable is float64 where it was multiplied by a float64 one.",
         _HEAD
