@@ -6,13 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reference_engine.ops.dims import axes, axis
-from reference_engine.ops.opdef import Sample, composite, linear
-
-_CUBE: list[Sample] = [(((2, 3, 4),), {})]
-
-
-def _samples(*params: dict[str, Any], shape: tuple[int, ...] = (2, 3)) -> list[Sample]:
-    return [((shape,), p) for p in params]
+from reference_engine.ops.opdef import composite, linear, on
 
 
 # joining ------------------------------------------------------------------------------------------
@@ -22,16 +16,9 @@ def _cat(xp: Any, *xs: Any, dim: int = 0) -> Any:
     # an empty 1-d tensor joins anything: PyTorch's legacy
     real = [x for x in xs if x.shape != (0,)] or list(xs[:1])
     where = axis(dim, real[0].ndim)
-    for x in real:
-        if x.ndim != real[0].ndim or any(
-            a != b
-            for d, (a, b) in enumerate(zip(x.shape, real[0].shape, strict=True))
-            if d != where
-        ):
-            raise RuntimeError(
-                f"cat along dim {dim} needs equal other sizes, got shapes "
-                f"{[tuple(x.shape) for x in real]}"
-            )
+    if len({(*x.shape[:where], -1, *x.shape[where + 1 :]) for x in real}) > 1:
+        shapes = [tuple(x.shape) for x in real]
+        raise RuntimeError(f"cat along dim {dim} needs equal other sizes, got shapes {shapes}")
     return xp.concat(real, axis=where)
 
 
@@ -39,23 +26,23 @@ def _cut(F: Any, g: Any, xs_shape: Sequence[Sequence[int]], dim: int) -> list[An
     where, start, parts = axis(dim, g.ndim), 0, []
     for shape in xs_shape:
         length = 0 if tuple(shape) == (0,) else shape[where]
-        part = F.narrow(g, dim=where, start=start, length=length)
-        parts.append(F.reshape(part, shape=(0,)) if tuple(shape) == (0,) else part)
+        part = F.narrow(g, where, start, length)
+        parts.append(F.reshape(part, (0,)) if tuple(shape) == (0,) else part)
         start += length
     return parts
 
 
 def _stack(xp: Any, *xs: Any, dim: int = 0) -> Any:
-    if not xs or any(x.shape != xs[0].shape for x in xs):
+    if len({tuple(x.shape) for x in xs}) != 1:
         raise RuntimeError(f"stack needs tensors of one shape, got {[tuple(x.shape) for x in xs]}")
     return xp.stack(xs, axis=axis(dim, xs[0].ndim + 1))
 
 
 linear("cat", _cat, transpose=_cut, promotion="promote", methods=(),
        aliases=("concat", "concatenate"),
-       samples=[(((2, 3), (1, 3)), {}), (((2, 1), (2, 2), (2, 3)), {"dim": -1})])  # fmt: skip
+       samples=[on((2, 3), (1, 3)), on((2, 1), (2, 2), (2, 3), dim=-1)])  # fmt: skip
 linear("stack", _stack, transpose=lambda F, g, dim: F.unbind(g, dim=dim), promotion="promote",
-       methods=(), samples=[(((2, 3), (2, 3)), {}), (((3,), (3,)), {"dim": -1})])  # fmt: skip
+       methods=(), samples=[on((2, 3), (2, 3)), on((3,), (3,), dim=-1)])  # fmt: skip
 
 
 # repeating ----------------------------------------------------------------------------------------
@@ -67,27 +54,22 @@ def _repeat(xp: Any, x: Any, *, repeats: Sequence[int]) -> Any:
 
 def _unrepeat(F: Any, g: Any, x_shape: Sequence[int], repeats: Sequence[int]) -> Any:
     shape = (1,) * (len(repeats) - len(x_shape)) + tuple(x_shape)
-    pairs = [n for pair in zip(repeats, shape, strict=True) for n in pair]
-    if not pairs:
-        return g
-    summed = F.sum(F.reshape(g, shape=tuple(pairs)), dim=tuple(range(0, len(pairs), 2)))
-    return F.reshape(summed, shape=x_shape)
-
-
-def _tile(F: Any, x: Any, dims: Sequence[int]) -> Any:
-    return F.repeat(x, repeats=(*(1,) * (x.ndim - len(dims)), *dims))
+    pairs = tuple(n for pair in zip(repeats, shape, strict=True) for n in pair)
+    summed = F.sum(F.reshape(g, pairs), dim=tuple(range(0, len(pairs), 2))) if pairs else g
+    return F.reshape(summed, x_shape)
 
 
 linear("repeat", _repeat, transpose=_unrepeat, order=("x", "*repeats"), methods=("repeat",),
-       samples=_samples({"repeats": (2, 2)}, {"repeats": (2, 1, 3)}))  # fmt: skip
-composite("tile", _tile, order=("x", "*dims"), samples=_samples({"dims": (2,)}))
+       samples=[on((2, 3), repeats=(2, 2)), on((2, 3), repeats=(2, 1, 3))])  # fmt: skip
+composite("tile", lambda F, x, dims: F.repeat(
+    x, repeats=(*(1,) * (x.ndim - len(dims)), *dims)), order=("x", "*dims"),
+    samples=[on((2, 3), dims=(2,))])  # fmt: skip
 
 
 # turning ------------------------------------------------------------------------------------------
 def _flip(xp: Any, x: Any, *, dims: int | Sequence[int]) -> Any:
     # torch has no negative strides: a copy on both backends
-    where = axes(dims, x.ndim) if dims != () else ()
-    return xp.copy(xp.flip(x, axis=where))
+    return xp.copy(xp.flip(x, axis=axes(dims, x.ndim) if dims != () else ()))
 
 
 def _roll(
@@ -95,23 +77,19 @@ def _roll(
 ) -> Any:
     if dims is None or dims == ():
         return xp.reshape(xp.roll(xp.reshape(x, (-1,)), shifts, axis=0), tuple(x.shape))
-    if isinstance(dims, int):
-        return xp.roll(x, shifts, axis=dims)
-    return xp.roll(x, (shifts,) if isinstance(shifts, int) else tuple(shifts), axis=tuple(dims))
-
-
-def _backwards(shifts: int | Sequence[int]) -> int | tuple[int, ...]:
-    return -shifts if isinstance(shifts, int) else tuple(-s for s in shifts)
+    shifts, dims = ((n,) if isinstance(n, int) else tuple(n) for n in (shifts, dims))
+    return xp.roll(x, shifts, axis=dims)
 
 
 linear("flip", _flip, transpose=lambda F, g, dims: F.flip(g, dims=dims), order=("x", "*dims"),
-       samples=_samples({"dims": (0, 1)}, {"dims": (-1,)}))  # fmt: skip
-linear("roll", _roll,
-       transpose=lambda F, g, shifts, dims: F.roll(g, shifts=_backwards(shifts), dims=dims),
-       samples=_samples({"shifts": 2}, {"shifts": (1, -1), "dims": (0, 1)}))  # fmt: skip
-linear("tril", lambda xp, x, *, diagonal=0: xp.tril(x, k=diagonal), inplace=True,
-       transpose=lambda F, g, diagonal: F.tril(g, diagonal=diagonal),
-       samples=_samples({}, {"diagonal": 1}, {"diagonal": -1}))  # fmt: skip
-linear("triu", lambda xp, x, *, diagonal=0: xp.triu(x, k=diagonal), inplace=True,
-       transpose=lambda F, g, diagonal: F.triu(g, diagonal=diagonal),
-       samples=_samples({}, {"diagonal": 1}, {"diagonal": -1}))  # fmt: skip
+       samples=[on((2, 3), dims=(0, 1)), on((2, 3), dims=(-1,))])  # fmt: skip
+linear("roll", _roll, transpose=lambda F, g, shifts, dims: F.roll(
+           g, dims=dims, shifts=-shifts if isinstance(shifts, int) else tuple(-s for s in shifts)),
+       samples=[on((2, 3), shifts=2), on((2, 3), shifts=(1, -1), dims=(0, 1))])  # fmt: skip
+_TRIANGLE: dict[str, Any] = {
+    "inplace": True, "samples": [on((2, 3)), on((2, 3), diagonal=1), on((2, 3), diagonal=-1)]
+}  # fmt: skip
+linear("tril", lambda xp, x, *, diagonal=0: xp.tril(x, k=diagonal),
+       transpose=lambda F, g, diagonal: F.tril(g, diagonal=diagonal), **_TRIANGLE)  # fmt: skip
+linear("triu", lambda xp, x, *, diagonal=0: xp.triu(x, k=diagonal),
+       transpose=lambda F, g, diagonal: F.triu(g, diagonal=diagonal), **_TRIANGLE)  # fmt: skip

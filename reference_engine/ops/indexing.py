@@ -7,20 +7,76 @@ from typing import Any
 
 from reference_engine.backends.dtypes import int64
 from reference_engine.ops.dims import axis, broadcast_shapes
-from reference_engine.ops.opdef import linear
+from reference_engine.ops.opdef import linear, on
+
+_INDEX: dict[str, Any] = {"order": ("x", "dim", "index"), "fill": {"index": "index:dim"}}
+_SOURCE = _INDEX | {"order": ("x", "dim", "index", "source"), "inplace": True}
+_SRC = _INDEX | {"order": ("x", "dim", "index", "src"), "inplace": True}
+_ONCE = {"fill": {"index": "permutation:dim"}}
 
 
-def rows_at(ndim: int, dim: int, index: Any) -> Any:
+# rows along a dimension ---------------------------------------------------------------------------
+def _rows(x: Any, dim: int, index: Any) -> Any:
     """The index that picks ``index`` along one dimension and everything along the others."""
-    return (*(slice(None),) * axis(dim, ndim), index)
+    return (*(slice(None),) * axis(dim, x.ndim), index)
 
 
-def _corner(x: Any, shape: Any, dim: int) -> Any:
-    """``x`` cut to the sizes of ``shape`` in the other dimensions, as gather and scatter see it."""
-    where = axis(dim, x.ndim)
-    return x[tuple(slice(None) if d == where else slice(n) for d, n in enumerate(shape))]
+def _index_select(xp: Any, x: Any, index: Any, *, dim: int) -> Any:
+    if x.ndim == 0:
+        return xp.copy(x)
+    return xp.take(x, xp.reshape(index, (-1,)), axis=axis(dim, x.ndim))
 
 
+def _unselected(F: Any, g: Any, index: Any, x_shape: Any, dim: int) -> Any:
+    shape = list(x_shape)
+    if shape:
+        shape[dim] = -1
+    none = F.zeros_of(g, size=x_shape)
+    return F.index_add(none, dim=dim, index=index, source=F.reshape(g, tuple(shape)))
+
+
+def _index_add(xp: Any, x: Any, index: Any, source: Any, *, dim: int, alpha: Any = 1) -> Any:
+    source = source if alpha == 1 else source * alpha
+    if x.ndim == 0:
+        return x + xp.sum(source)
+    return xp.index_put(x, _rows(x, dim, index), source, accumulate=True)
+
+
+def _index_fill(xp: Any, x: Any, index: Any, value: Any, *, dim: int) -> Any:
+    if x.ndim == 0:
+        return xp.zeros_like(x) + value
+    return xp.index_put(x, _rows(x, dim, index), value, accumulate=False)
+
+
+def _index_copy(xp: Any, x: Any, index: Any, source: Any, *, dim: int) -> Any:
+    return _index_fill(xp, x, index, source if x.ndim else xp.reshape(source, ()), dim=dim)
+
+
+def _unfilled(F: Any, g: Any, index: Any, dim: int) -> Any:
+    return F.index_fill(g, dim=dim, index=index, value=0)
+
+
+linear("index_select", _index_select, transpose_x=_unselected, **_INDEX,
+       samples=[on((3, 2), (4,), dim=0), on((2, 3), (2,), dim=-1)])  # fmt: skip
+linear("index_add", _index_add, transpose_x=lambda F, g: g, **_SOURCE,
+       transpose_source=lambda F, g, index, dim, alpha:
+           F.index_select(g, dim=dim, index=index) * alpha,
+       samples=[on((3, 2), (4,), (4, 2), dim=0), on((2, 3), (2,), (2, 2), dim=1, alpha=-2)],
+       )  # fmt: skip
+linear("index_copy", _index_copy, transpose_x=_unfilled, **_SOURCE | _ONCE,
+       transpose_source=lambda F, g, index, source_shape, dim: F.reshape(
+           F.index_select(g, dim=dim, index=index), source_shape),
+       samples=[on((3, 2), (2,), (2, 2), dim=0)])  # fmt: skip
+# rows that are written twice count once in the value's cotangent
+linear("index_fill", _index_fill, transpose_x=_unfilled, **_INDEX | {
+           "order": ("x", "dim", "index", "value")},
+       transpose_value=lambda F, g, index, dim: F.sum(F.where(F.index_fill(
+           F.zeros_like(g), dim=dim, index=index, value=1) == 1, g, 0)),
+       promotion="promote", inplace=True, nodes={"value": 1},
+       samples=[on((3, 2), (2,), (), dim=0), on((2, 3), (3,), (), dim=-1)])  # fmt: skip
+
+
+# an element for each of the index -----------------------------------------------------------------
 def _flat(name: str, index: Any, ndim: int) -> bool:
     """Whether a tensor without dimensions is indexed, or nothing; RuntimeError unless ranks agree.
 
@@ -33,35 +89,14 @@ def _flat(name: str, index: Any, ndim: int) -> bool:
     return False
 
 
-# along a dimension --------------------------------------------------------------------------------
-def _index_select(xp: Any, x: Any, index: Any, *, dim: int) -> Any:
-    if x.ndim == 0:
-        return xp.copy(x)
-    return xp.take(x, xp.reshape(index, (-1,)), axis=axis(dim, x.ndim))
-
-
-def _index_add(xp: Any, x: Any, index: Any, source: Any, *, dim: int, alpha: Any = 1) -> Any:
-    source = source if alpha == 1 else source * alpha
-    if x.ndim == 0:
-        return x + xp.sum(source)
-    return xp.index_put(x, rows_at(x.ndim, dim, index), source, accumulate=True)
-
-
 def _gather(xp: Any, x: Any, index: Any, *, dim: int) -> Any:
     if _flat("gather", index, x.ndim):
         return xp.copy(xp.expand(xp.sum(x), tuple(index.shape)))
-    index = xp.cast(index, int64)  # torch takes int32 here, and take_along_dim does not
-    return xp.take_along_axis(_corner(x, index.shape, dim), index, axis=axis(dim, x.ndim))
-
-
-def _grid(xp: Any, index: Any, dim: int) -> tuple[Any, ...]:
-    """``index`` along ``dim``, and in the other dimensions each element's own place."""
-    where, ndim = axis(dim, index.ndim), index.ndim
-    return tuple(
-        index if d == where else xp.reshape(
-            xp.arange(n, device=index.device), (*(1,) * d, n, *(1,) * (ndim - d - 1)))
-        for d, n in enumerate(index.shape)
-    )  # fmt: skip
+    where = axis(dim, x.ndim)
+    # x counts only as far as the index reaches in the other dimensions
+    corner = x[tuple(slice(None) if d == where else slice(n) for d, n in enumerate(index.shape))]
+    # torch takes int32 here, and take_along_dim does not
+    return xp.take_along_axis(corner, xp.cast(index, int64), axis=where)
 
 
 def _scatter(xp: Any, x: Any, index: Any, src: Any = None, *, dim: int, value: Any = None) -> Any:
@@ -70,7 +105,10 @@ def _scatter(xp: Any, x: Any, index: Any, src: Any = None, *, dim: int, value: A
         return x * 0 + xp.sum(xp.asarray(src)) if prod(index.shape) else xp.copy(x)
     if getattr(src, "ndim", 0):
         src = src[tuple(slice(n) for n in index.shape)]
-    return xp.index_put(x, _grid(xp, index, dim), src, accumulate=False)
+    where = list(xp.meshgrid(*(xp.arange(n, device=index.device) for n in index.shape),
+                             indexing="ij"))  # fmt: skip
+    where[dim] = index
+    return xp.index_put(x, tuple(where), src, accumulate=False)
 
 
 def _scatter_add(xp: Any, x: Any, index: Any, src: Any, *, dim: int) -> Any:
@@ -87,41 +125,37 @@ def _gathered(F: Any, g: Any, index: Any, src_shape: Any, dim: int) -> Any:
     return F._place(picked, size=src_shape, index=tuple(slice(n) for n in index.shape))
 
 
-_INDEX = {"index": "index:dim"}
-_ORDER = ("x", "dim", "index")
-linear("index_select", _index_select, order=_ORDER, fill=_INDEX,
-       transpose_x=lambda F, g, index, x_shape, dim: F.index_add(
-           F.zeros_of(g, size=x_shape), dim=dim, index=index, source=F.reshape(g, shape=(
-               *x_shape[:axis(dim, len(x_shape))], -1, *x_shape[axis(dim, len(x_shape)) + 1:]))
-           if len(x_shape) else g),
-       samples=[(((3, 2), (4,)), {"dim": 0}), (((2, 3), (2,)), {"dim": -1})])  # fmt: skip
-linear("index_add", _index_add, order=("x", "dim", "index", "source"), fill=_INDEX, inplace=True,
-       transpose_x=lambda F, g: g,
-       transpose_source=lambda F, g, index, dim, alpha:
-           F.index_select(g, dim=dim, index=index) * alpha,
-       samples=[(((3, 2), (4,), (4, 2)), {"dim": 0}),
-                (((2, 3), (2,), (2, 2)), {"dim": 1, "alpha": -2})])  # fmt: skip
-linear("gather", _gather, order=_ORDER, fill=_INDEX,
-       transpose_x=lambda F, g, index, x_shape, dim: F.scatter_add(
+linear("gather", _gather, **_INDEX, transpose_x=lambda F, g, index, x_shape, dim: F.scatter_add(
            F.zeros_of(g, size=x_shape), dim=dim, index=index, src=g),
-       samples=[(((3, 2), (4, 2)), {"dim": 0}), (((2, 3), (1, 2)), {"dim": -1}),
-                (((), ()), {"dim": 0})])  # fmt: skip
-linear("scatter", _scatter, order=(*_ORDER, "src"), fill={"index": "permutation:dim"}, inplace=True,
+       samples=[on((3, 2), (4, 2), dim=0), on((2, 3), (1, 2), dim=-1), on((), (), dim=0)],
+       )  # fmt: skip
+linear("scatter", _scatter, transpose_src=_gathered, **_SRC | _ONCE,
        transpose_x=lambda F, g, index, dim: F.scatter(g, dim=dim, index=index, value=0),
-       transpose_src=lambda F, g, index, src_shape, dim: _gathered(F, g, index, src_shape, dim),
-       samples=[(((3, 2), (2, 2), (2, 2)), {"dim": 0}), (((2, 3), (2, 2), (2, 2)), {"dim": 1})],
+       samples=[on((3, 2), (2, 2), (2, 2), dim=0), on((2, 3), (2, 2), (2, 2), dim=1)],
        )  # fmt: skip
-linear("scatter_add", _scatter_add, order=(*_ORDER, "src"), fill=_INDEX, inplace=True,
-       transpose_x=lambda F, g: g,
-       transpose_src=lambda F, g, index, src_shape, dim: _gathered(F, g, index, src_shape, dim),
-       samples=[(((3, 2), (4, 2), (4, 2)), {"dim": 0}), (((2, 3), (2, 2), (2, 2)), {"dim": 1})],
+linear("scatter_add", _scatter_add, transpose_src=_gathered, transpose_x=lambda F, g: g, **_SRC,
+       samples=[on((3, 2), (4, 2), (4, 2), dim=0), on((2, 3), (2, 2), (2, 2), dim=1)],
        )  # fmt: skip
+
+
+# by number, all elements in a row -----------------------------------------------------------------
+def _put(xp: Any, x: Any, index: Any, source: Any, *, accumulate: bool = False) -> Any:
+    flat, index, source = (xp.reshape(v, (-1,)) for v in (x, index, source))
+    return xp.reshape(xp.index_put(flat, index, source, accumulate), tuple(x.shape))
+
+
 linear("take", lambda xp, x, index: xp.reshape(x, (-1,))[index], fill={"index": "index:all"},
        transpose_x=lambda F, g, index, x_shape: F._untake(g, index, size=x_shape),
-       samples=[(((2, 3), (4,)), {}), (((2, 3), (2, 2)), {})])  # fmt: skip
-linear("_untake", lambda xp, g, index, *, size: xp.reshape(xp.index_put(
-           xp.zeros((prod(size),), dtype=g.dtype, device=g.device), index, g, accumulate=True),
-           tuple(size)), transpose_g=lambda F, g, index: F.take(g, index))  # fmt: skip
+       samples=[on((2, 3), (4,)), on((2, 3), (2, 2))])  # fmt: skip
+linear("_untake", lambda xp, g, index, *, size: _put(xp, xp.zeros(
+           tuple(size), dtype=g.dtype, device=g.device), index, g, accumulate=True),
+       transpose_g=lambda F, g, index: F.take(g, index))  # fmt: skip
+linear("put", _put, fill={"index": "index:all"}, inplace=True,
+       transpose_x=lambda F, g, index, source_shape, accumulate: g if accumulate else F.put(
+           g, index, F.zeros_of(g, size=source_shape)),
+       transpose_source=lambda F, g, index, source_shape: F.reshape(
+           F.take(g, index), source_shape),
+       samples=[on((2, 3), (4,), (4,), accumulate=True)])  # fmt: skip
 
 
 # by mask ------------------------------------------------------------------------------------------
@@ -137,12 +171,11 @@ def _masked_put(xp: Any, g: Any, mask: Any, *, size: Any) -> Any:
     return out
 
 
-linear("masked_fill", lambda xp, x, mask, value: xp.where(mask, value, x),
-       nodes={"value": 1}, fill={"mask": "bool"},
-       transpose_x=lambda F, g, mask: F.where(mask, 0, g),
+linear("masked_fill", lambda xp, x, mask, value: xp.where(mask, value, x), nodes={"value": 1},
+       transpose_x=lambda F, g, mask: F.where(mask, 0, g), fill={"mask": "bool"},
        transpose_value=lambda F, g, mask: F.where(mask, g, 0), promotion="promote", inplace=True,
-       samples=[(((2, 3), (2, 3), 0.5), {}), (((2, 3), (3,), ()), {})])  # fmt: skip
+       samples=[on((2, 3), (2, 3), 0.5), on((2, 3), (3,), ())])  # fmt: skip
 linear("masked_select", _masked_select, fill={"mask": "bool"},
        transpose_x=lambda F, g, mask, x_shape: F._masked_put(g, mask, size=x_shape),
-       samples=[(((2, 3), (2, 3)), {}), (((3,), (2, 1)), {})])  # fmt: skip
+       samples=[on((2, 3), (2, 3)), on((3,), (2, 1))])  # fmt: skip
 linear("_masked_put", _masked_put, transpose_g=lambda F, g, mask, size: F.masked_select(g, mask))
