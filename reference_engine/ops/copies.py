@@ -177,7 +177,7 @@ def _diff(F: Any, x: Any, n: int = 1, dim: int = -1, prepend: Any = None,
     x = F.cat(*parts, dim=dim) if len(parts) > 1 else x
     for _ in range(min(n, x.shape[dim])):
         before, after = _neighbours(F, x, dim)
-        x = after - before
+        x = F.logical_xor(after, before) if str(x.dtype).endswith("bool") else after - before
     return x
 
 

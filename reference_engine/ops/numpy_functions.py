@@ -36,7 +36,21 @@ def of_scipy(name: str) -> Callable[..., Any]:
 def _sgn(x: Any) -> Any:
     """x / |x|, and 0 at 0; for real numbers the sign."""
     size = np.abs(x)
-    return x / np.where(size == 0, 1, size) if x.dtype.kind == "c" else np.sign(x)
+    return x / np.where(size == 0, 1, size) if x.dtype.kind == "c" else _sign(x)
+
+
+def _sign(x: Any) -> Any:
+    return x.copy() if x.dtype.kind == "b" else np.sign(x)
+
+
+def _modulo(function: Any) -> Any:
+    def divide(x: Any, other: Any) -> Any:
+        """NumPy's remainder by an integer 0 is 0, with a warning."""
+        if np.result_type(x, other).kind in "biu" and np.any(np.equal(other, 0)):
+            raise RuntimeError("remainder of a division of integers by 0; use floating numbers")
+        return function(x, other)
+
+    return divide
 
 
 def _logaddexp(a: Any, b: Any) -> Any:
@@ -51,6 +65,10 @@ def _logaddexp(a: Any, b: Any) -> Any:
 NUMPY.define("sigmoid", lambda x: 1 / (1 + np.exp(-x)))
 NUMPY.define("rsqrt", lambda x: 1 / np.sqrt(x))
 NUMPY.define("sgn", _sgn)
+NUMPY.define("sign", _sign)
+NUMPY.define("square", lambda x: np.square(x, dtype=np.int64 if x.dtype.kind == "b" else None))
+NUMPY.define("remainder", _modulo(np.remainder))
+NUMPY.define("fmod", _modulo(np.fmod))
 NUMPY.define("logaddexp", _logaddexp)
 for _name in ("erf", "erfc", "erfinv"):
     NUMPY.define(_name, of_scipy(_name))

@@ -58,7 +58,7 @@ def reducing(name: str, forward: Rule, slope: Rule, real: bool = False, **row: A
 def _sum(
     xp: Any, x: Any, *, dim: Dims = None, keepdim: bool = False, dtype: dtype | None = None
 ) -> Any:
-    return xp.sum(cast(xp, x, dtype), axis=axes(dim, x.ndim), keepdims=keepdim)
+    return xp.sum(cast(xp, x, dtype), axis=axes(dim, x.ndim) or None, keepdims=keepdim)
 
 
 def _prod(
@@ -125,7 +125,8 @@ def _extreme_along(which: str) -> Any:
         if x.ndim == 0:
             return xp.copy(x), xp.zeros_like(x, dtype=xp.int64)
         where = axis(dim, x.ndim)
-        indices = getattr(xp, f"arg{which}")(x, axis=where, keepdims=True)
+        numbers = xp.astype(x, xp.uint8) if xp.isdtype(x.dtype, "bool") else x
+        indices = getattr(xp, f"arg{which}")(numbers, axis=where, keepdims=True)
         found = xp.take_along_axis(x, indices, axis=where), indices
         return found if keepdim else tuple(xp.squeeze(v, axis=where) for v in found)
 

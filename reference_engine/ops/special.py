@@ -138,6 +138,8 @@ own("special.xlog1py", _xlog1py, vjp_x=lambda F, g, x, other: _xlog1py_slope(F, 
 
 def _nan_to_num(xp: Any, x: Any, *, nan: float | None = None, posinf: float | None = None,
                 neginf: float | None = None) -> Any:  # fmt: skip
+    if xp.isdtype(x.dtype, ("bool", "integral")):
+        return xp.copy(x)
     most = float(xp.finfo(x.dtype).max)
     if xp.isdtype(x.dtype, "complex floating"):
         parts = (_nan_to_num(xp, v, nan=nan, posinf=posinf, neginf=neginf)

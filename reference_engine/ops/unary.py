@@ -58,6 +58,8 @@ floating("erfinv", dx=lambda F, y: F.exp(y * y) / ERF_SLOPE, complex=False, doma
 
 def _round(xp: Any, x: Any, *, decimals: int = 0) -> Any:
     """Halves go to the even neighbour."""
+    if decimals and xp.isdtype(x.dtype, ("bool", "integral")):
+        raise NotImplementedError(f"round to decimals is not implemented for {x.dtype}")
     scale = 10.0**decimals
     return xp.round(x * scale) / scale if decimals else xp.round(x)
 

@@ -11,6 +11,7 @@ from reference_engine.ops.opdef import composite, on
 def _cov(F: Any, x: Any, *, correction: int = 1, fweights: Any = None,
          aweights: Any = None) -> Any:  # fmt: skip
     x = F.reshape(x, (1, -1)) if x.ndim < 2 else x
+    x = x if x.dtype.differentiable else x / 1
     w = fweights if aweights is None else aweights if fweights is None else fweights * aweights
     if w is None:
         centred, total = x - F.mean(x, dim=1, keepdim=True), x.shape[1] - correction

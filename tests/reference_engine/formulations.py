@@ -111,6 +111,8 @@ FORMULATIONS: dict[str, tuple[str, Callable[..., Any]]] = {
     "linalg.norm.subgradients_at_zero": ("torch-8", _norm_of_zeros),
     **OF_LAYERS,
 }
+#: entry of the database → id of the finding, where torch's reverse mode is right and forward is not
+FORWARD_FINDINGS = {"logcumsumexp": "torch-54", "cholesky_inverse": "torch-31"}
 #: entries at whose points a derivative of this order does not exist: torch gives nan, and the
 #: issue asks that such points be recorded and not judged
 UNDEFINED = {"linalg.norm.subgradients_at_zero": "second0"}

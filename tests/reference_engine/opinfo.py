@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cache, partial
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ import reference_engine
 from reference_engine.ops.call import function_of
 from reference_engine.ops.table import ALIASES, TABLE
 from tests.reference_engine.drawing import same_draws
-from tests.reference_engine.formulations import FORMULATIONS, UNDEFINED
+from tests.reference_engine.formulations import FORMULATIONS, FORWARD_FINDINGS, UNDEFINED
 from tests.reference_engine.opinfo_calls import CALLS
 from tests.reference_engine.rounding import (
     PerturbingTorch,
@@ -35,6 +36,8 @@ from tests.reference_engine.rounding import (
 )
 
 DEVICES = ("cpu", "torch")
+#: the key of tangents by forward mode
+FORWARD = "jvp1"
 KINDS = (torch.float64, torch.complex128)
 #: values that are drawn at random: nothing to compare element by element
 RANDOM = frozenset(
@@ -115,7 +118,7 @@ def converted(v: Any, device: str) -> Any:
         kind = getattr(reference_engine, str(v.dtype)[6:])
         return array.to(kind).requires_grad_(v.requires_grad)
     if isinstance(v, (list, tuple, dict)):
-        return _inside(v, lambda x: converted(x, device))
+        return inside(v, lambda x: converted(x, device))
     if isinstance(v, (torch.dtype, torch.memory_format)):
         return getattr(reference_engine, str(v).split(".")[1])
     if v is torch.nn.functional.pairwise_distance or isinstance(v, torch.nn.PairwiseDistance):
@@ -128,7 +131,7 @@ def leaves(v: Any) -> Any:
     if isinstance(v, torch.Tensor):
         alone = not v.is_leaf or not v.requires_grad or not v._is_view()
         return v if alone else v.detach().requires_grad_()
-    return _inside(v, leaves)
+    return inside(v, leaves)
 
 
 def perturbed(v: Any, draw: int) -> Any:
@@ -138,10 +141,10 @@ def perturbed(v: Any, draw: int) -> Any:
             return v
         moved = torch.empty_like(v).detach().copy_(torch.from_numpy(nudged(numbers(v), draw)))
         return moved.requires_grad_(v.requires_grad)
-    return _inside(v, lambda x: perturbed(x, draw))
+    return inside(v, lambda x: perturbed(x, draw))
 
 
-def _inside(v: Any, change: Callable[[Any], Any]) -> Any:
+def inside(v: Any, change: Callable[[Any], Any]) -> Any:
     """Nested arguments with every one of them changed."""
     if isinstance(v, dict):
         return {k: change(x) for k, x in v.items()}
@@ -182,10 +185,37 @@ class Call:
     draw: int | None = None
 
     def results(self) -> Results:
-        """For each output: value, vjp, jvp (by transposing the vjp) and double backward."""
+        """For each output: value, vjp, jvp by transposing the vjp (``jvp0``) and by forward mode
+        (``jvp1``, where there is one), and double backward.
+        """
         xs = [x for x in tensors([self.args, self.kwargs]) if x.requires_grad]
         outs = list(tensors(self.process(self.function(*self.args, **self.kwargs))))
-        return [self._derivatives(out, xs, i) for i, out in enumerate(outs)]
+        found = [self._derivatives(out, xs, i) for i, out in enumerate(outs)]
+        for results, out, tangent in zip(found, outs, self._pushed(), strict=False):
+            if "vjp0" in results:  # an undefined tangent is a tangent of zero
+                zero = numbers(out) * 0
+                results[FORWARD] = zero if tangent is None else numbers(tangent)
+        return found
+
+    def _pushed(self) -> list[Any]:
+        """The tangents of the outputs by forward mode; nothing where the library has no rule."""
+        mode, places = self.library.autograd.forward_ad, count()
+
+        def dual(x: Any) -> Any:
+            if not isinstance(x, self.library.Tensor):
+                return inside(x, dual)
+            if not x.requires_grad:
+                return x
+            return mode.make_dual(x.detach(), self._direction(x, 100 + next(places)))
+
+        with mode.dual_level():
+            try:
+                outs = self.process(self.function(*dual(list(self.args)), **dual(self.kwargs)))
+            except NotImplementedError as error:
+                if self.library is torch and "forward AD" in str(error):
+                    return []
+                raise
+            return [mode.unpack_dual(y).tangent for y in tensors(outs)]
 
     def _direction(self, like: Any, seed: int) -> Any:
         """A fixed cotangent or tangent for a tensor, in its dtype."""
@@ -209,7 +239,7 @@ class Call:
         ts = [self._direction(g, 100 + i) for i, g in onward]
         gs, further = [g for _, g in onward], self.draw is not None
         then = grad(gs, [v, *xs], ts, allow_unused=True, retain_graph=True, create_graph=further)
-        self._record(found, "jvp", then[:1], [v])
+        self._record(found, "jvp", then[:1], [v])  # along the tangents of ``_pushed``
         self._record(found, "second", then[1:], xs)
         return found
 
@@ -304,6 +334,9 @@ def check(name: str, devices: Sequence[str] = DEVICES) -> Outcome:
                 for results in (*got, *expected):
                     results.pop(UNDEFINED.get(name), None)
                 texts = _compared(sample, got, expected)
+                if texts and name in FORWARD_FINDINGS:
+                    texts = _compared(sample, got, [_without_forward(r) for r in expected])
+                    outcome.findings[FORWARD_FINDINGS[name]] += not texts
                 if texts and finding:
                     texts = _compared(other, got, of_torch(other))
                     outcome.findings[finding] += not texts
@@ -311,7 +344,16 @@ def check(name: str, devices: Sequence[str] = DEVICES) -> Outcome:
     return outcome
 
 
+def _without_forward(results: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in results.items() if key != FORWARD}
+
+
 def _compared(sample: Sample, got: Results, expected: Results) -> list[str]:
+    for mine, theirs in zip(got, expected, strict=False):
+        if FORWARD not in theirs and "jvp0" in theirs:  # torch's other way to the same
+            theirs[FORWARD] = theirs["jvp0"]
+        elif FORWARD not in theirs:
+            mine.pop(FORWARD, None)
     inputs = [numbers(x) for x in tensors([sample.args, sample.kwargs])]
     again = (sample.torch, lambda draw: sample.ours("cpu", draw))
     return list(differences(got, expected, inputs, again))
@@ -323,7 +365,7 @@ def described(*values: Any) -> str:
 
 
 def _short(v: Any) -> Any:
-    return tuple(v.shape) if isinstance(v, torch.Tensor) else _inside(v, _short)
+    return tuple(v.shape) if isinstance(v, torch.Tensor) else inside(v, _short)
 
 
 def main(pattern: str = ".") -> None:
