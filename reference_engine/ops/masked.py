@@ -11,10 +11,11 @@ from math import inf, nan
 from typing import Any
 
 from reference_engine.ops.dims import axes, count
-from reference_engine.ops.opdef import composite
+from reference_engine.ops.opdef import composite, on
 
 
-def _filled(F: Any, x: Any, mask: Any, value: float) -> Any:
+def _filled(F: Any, x: Any, mask: Any, value: float, dtype: Any = None) -> Any:
+    x = x if dtype is None else x.to(dtype)
     return x if mask is None else F.where(mask, x, value)
 
 
@@ -25,22 +26,23 @@ def _count(F: Any, x: Any, mask: Any, dim: Any, keepdim: bool) -> Any:
     return F.sum(F.expand(mask, size=tuple(x.shape)), dim=dim, keepdim=keepdim)
 
 
-def _typed(x: Any, dtype: Any) -> Any:
-    return x if dtype is None else x.to(dtype)
-
-
 def _reduced(verb: str, identity: float) -> Any:
     def forward(F: Any, x: Any, mask: Any = None, *, dim: Any = None, keepdim: bool = False,
                 dtype: Any = None) -> Any:  # fmt: skip
-        x = _filled(F, _typed(x, dtype), mask, identity)
+        x = _filled(F, x, mask, identity, dtype)
         return getattr(F, verb)(x, dim=axes(dim, x.ndim), keepdim=keepdim)
 
     return forward
 
 
+def _along(verb: str, identity: float) -> Any:
+    return lambda F, x, mask=None, *, dim, dtype=None: getattr(F, verb)(
+        _filled(F, x, mask, identity, dtype), dim=dim)  # fmt: skip
+
+
 def _prod(F: Any, x: Any, mask: Any = None, *, dim: Any = None, keepdim: bool = False,
           dtype: Any = None) -> Any:  # fmt: skip
-    x, gone = _filled(F, _typed(x, dtype), mask, 1), axes(dim, x.ndim)
+    x, gone = _filled(F, x, mask, 1, dtype), axes(dim, x.ndim)
     for d in gone:
         x = F.prod(x, dim=d, keepdim=True)
     return x if keepdim or not gone else F.squeeze(x, dim=gone)
@@ -48,7 +50,7 @@ def _prod(F: Any, x: Any, mask: Any = None, *, dim: Any = None, keepdim: bool = 
 
 def _mean(F: Any, x: Any, mask: Any = None, *, dim: Any = None, keepdim: bool = False,
           dtype: Any = None) -> Any:  # fmt: skip
-    total = F.sum(_filled(F, _typed(x, dtype), mask, 0), dim=axes(dim, x.ndim), keepdim=keepdim)
+    total = F.sum(_filled(F, x, mask, 0, dtype), dim=axes(dim, x.ndim), keepdim=keepdim)
     n = _count(F, x, mask, dim, keepdim)
     return total * (1 / n if n else nan) if isinstance(n, int) else total / n
 
@@ -56,7 +58,7 @@ def _mean(F: Any, x: Any, mask: Any = None, *, dim: Any = None, keepdim: bool = 
 def _var(F: Any, x: Any, mask: Any = None, *, dim: Any = None, unbiased: bool | None = None,
          keepdim: bool = False, correction: int | None = None, dtype: Any = None
          ) -> Any:  # fmt: skip
-    x = _typed(x, dtype)
+    x = _filled(F, x, None, 0, dtype)
     correction = int(unbiased is not False) if correction is None else correction
     centred = _filled(F, x - _mean(F, x, mask, dim=dim, keepdim=True), mask, 0)
     # of complex numbers a complex one, unlike var's, as in PyTorch
@@ -67,64 +69,47 @@ def _var(F: Any, x: Any, mask: Any = None, *, dim: Any = None, unbiased: bool | 
 
 def _norm(F: Any, x: Any, mask: Any = None, *, ord: float = 2.0, dim: Any = None,
           keepdim: bool = False, dtype: Any = None) -> Any:  # fmt: skip
-    x = _filled(F, _typed(x, dtype), mask, inf if ord == -inf else 0)
+    x = _filled(F, x, mask, inf if ord == -inf else 0, dtype)
     return F.linalg_vector_norm(x, ord=float(ord), dim=axes(dim, x.ndim), keepdim=keepdim)
-
-
-def _normalize(F: Any, x: Any, mask: Any = None, *, ord: float, dim: int, eps: float = 1e-12,
-               dtype: Any = None) -> Any:  # fmt: skip
-    size = _norm(F, x, mask, ord=ord, dim=dim, keepdim=True, dtype=dtype)
-    return _filled(F, _typed(x, dtype), mask, 0) / F.clamp_min(size, eps)
-
-
-def _along(verb: str, identity: float) -> Any:
-    def forward(F: Any, x: Any, mask: Any = None, *, dim: int, dtype: Any = None) -> Any:
-        return getattr(F, verb)(_filled(F, _typed(x, dtype), mask, identity), dim=dim)
-
-    return forward
-
-
-def _median(F: Any, x: Any, mask: Any = None, *, dim: int = -1, keepdim: bool = False,
-            dtype: Any = None) -> Any:  # fmt: skip
-    x = _filled(F, _typed(x, dtype), mask, nan)
-    return (F.median if mask is None else F.nanmedian)(x, dim=dim, keepdim=keepdim)[0]
 
 
 def _logaddexp(F: Any, x: Any, other: Any, input_mask: Any = None, other_mask: Any = None, *,
                dtype: Any = None) -> Any:  # fmt: skip
-    x = _filled(F, _typed(x, dtype), input_mask, -inf)
-    other = _filled(F, _typed(other, dtype), other_mask, -inf)
+    x, other = _filled(F, x, input_mask, -inf, dtype), _filled(F, other, other_mask, -inf, dtype)
     if input_mask is None or other_mask is None:
         return F.logaddexp(x, other)
     none = F.logical_not(F.logical_or(input_mask, other_mask))
     return F.where(none, -inf, F.logaddexp(F.where(none, 0, x), other))
 
 
-_ROW: dict[str, Any] = {"methods": (), "fill": {"mask": "bool"}}
-_MASKED: Any = [(((2, 5),), {}), (((2, 5), (2, 5)), {"dim": 1}),
-                (((2, 3, 2), (3, 1)), {"dim": (0, -1), "keepdim": True})]  # fmt: skip
-for _name, _verb, _identity in (("sum", "sum", 0), ("amax", "amax", -inf), ("amin", "amin", inf),
-                                ("logsumexp", "logsumexp", -inf)):  # fmt: skip
-    composite(f"masked.{_name}", _reduced(_verb, _identity), order=("x", "dim"),
-              samples=_MASKED[: 1 if _name == "logsumexp" else 3], complex=_name[0] != "a", **_ROW
-              )  # fmt: skip
-for _name, _forward in (("prod", _prod), ("mean", _mean), ("var", _var)):
-    composite(f"masked.{_name}", _forward, order=("x", "dim", "unbiased")[: 2 + (_name == "var")],
-              samples=_MASKED[: 1 if _name == "var" else 3], **_ROW)  # fmt: skip
+_ROW: dict[str, Any] = {"fill": {"mask": "bool"}}
+_ONE, _ALONG = [on((2, 5))], [on((2, 5), (2, 5), dim=1)]
+_ALL = [*_ONE, *_ALONG, on((2, 3, 2), (3, 1), dim=(0, -1), keepdim=True)]
+for _name, _forward, _samples in (
+    ("sum", _reduced("sum", 0), _ALL), ("amax", _reduced("amax", -inf), _ALL),
+    ("amin", _reduced("amin", inf), _ALL), ("logsumexp", _reduced("logsumexp", -inf), _ONE),
+    ("prod", _prod, _ALL), ("mean", _mean, _ALL),
+):  # fmt: skip
+    composite(f"masked.{_name}", _forward, order=("x", "dim"), samples=_samples,
+              complex=_name[:2] != "am", **_ROW)  # fmt: skip
+for _name, _identity in (
+    ("softmax", -inf), ("log_softmax", -inf), ("softmin", inf), ("cumsum", 0), ("cumprod", 1),
+):  # fmt: skip
+    composite(f"masked.{_name}", _along(_name, _identity), order=("x", "dim"), samples=_ALONG,
+              complex=_name[0] == "c", **_ROW)  # fmt: skip
+composite("masked.var", _var, order=("x", "dim", "unbiased"), samples=_ONE, **_ROW)
 composite("masked.std", lambda F, x, mask=None, *, dim=None, unbiased=None, keepdim=False,
-          correction=None, dtype=None: F.sqrt(_var(F, x, mask, dim=dim, unbiased=unbiased,
-                                                   keepdim=keepdim, correction=correction,
-                                                   dtype=dtype)),
-          order=("x", "dim", "unbiased"), samples=_MASKED[:1], **_ROW)  # fmt: skip
-composite("masked.norm", _norm, order=("x", "ord", "dim"), samples=_MASKED, **_ROW)
-composite("masked.normalize", _normalize, order=("x", "ord", "dim"), **_ROW,
-          samples=[(((2, 3), (2, 3)), {"ord": 2.0, "dim": 1})])  # fmt: skip
-for _name, _identity in (("softmax", -inf), ("log_softmax", -inf), ("softmin", inf), ("cumsum", 0),
-                         ("cumprod", 1)):  # fmt: skip
-    composite(f"masked.{_name}", _along(_name, _identity), order=("x", "dim"),
-              samples=[(((2, 5), (2, 5)), {"dim": 1})], complex=_name[0] == "c", **_ROW
-              )  # fmt: skip
-composite("masked.median", _median, order=("x", "dim"), complex=False, kinks="ties",
-          samples=[(((2, 5), (2, 5)), {"dim": 1})], **_ROW)  # fmt: skip
+          correction=None, dtype=None: F.sqrt(_var(
+              F, x, mask, dim=dim, unbiased=unbiased, keepdim=keepdim, correction=correction,
+              dtype=dtype)), order=("x", "dim", "unbiased"), samples=_ONE, **_ROW)  # fmt: skip
+composite("masked.norm", _norm, order=("x", "ord", "dim"), samples=_ALL, **_ROW)
+composite("masked.normalize", lambda F, x, mask=None, *, ord, dim, eps=1e-12, dtype=None:
+          _filled(F, x, mask, 0, dtype) / F.clamp_min(
+              _norm(F, x, mask, ord=ord, dim=dim, keepdim=True, dtype=dtype), eps),
+          order=("x", "ord", "dim"), samples=[on((2, 3), (2, 3), ord=2.0, dim=1)],
+          **_ROW)  # fmt: skip
+composite("masked.median", lambda F, x, mask=None, *, dim=-1, keepdim=False, dtype=None: (
+    F.median if mask is None else F.nanmedian)(_filled(F, x, mask, nan, dtype), dim, keepdim)[0],
+    order=("x", "dim"), complex=False, kinks="ties", samples=_ALONG, **_ROW)  # fmt: skip
 composite("masked.logaddexp", _logaddexp, complex=False, order=("x", "other"),
-          samples=[(((2, 3), (2, 3)), {})], **_ROW)  # fmt: skip
+          samples=[on((2, 3), (2, 3))], **_ROW)  # fmt: skip

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from reference_engine.ops.complexes import holds_complex
 from reference_engine.ops.dims import axis
-from reference_engine.ops.opdef import Sample, composite, linear
+from reference_engine.ops.opdef import composite, linear, on
 
 #: the transform in the other direction with the same factor: what the adjoint needs
 _SWAPPED = {"backward": "forward", "forward": "backward", "ortho": "ortho"}
-_LINE: list[Sample] = [(((5,),), {}), (((3, 4),), {"n": 5, "dim": 0, "norm": "ortho"}),
-                       (((2, 4),), {"n": 3, "norm": "forward"})]  # fmt: skip
-_GRID: list[Sample] = [(((3, 4),), {}), (((2, 3, 4),), {"s": (5, 3), "dim": (0, 2)})]
 
 
 def _c2c(xp: Any, x: Any, *, dims: tuple[int, ...], norm: str, inverse: bool) -> Any:
@@ -27,14 +23,6 @@ linear("_fft_c2c", _c2c, node="FftC2CBackward0", promotion="float", fill={"x": "
            g, dims=dims, norm=_SWAPPED[norm], inverse=not inverse))  # fmt: skip
 
 
-def _transform(F: Any, x: Any, dims: Sequence[int], norm: str | None, inverse: bool) -> Any:
-    norm = "backward" if norm is None else norm
-    if norm not in _SWAPPED:
-        raise RuntimeError(f"fft got norm={norm!r}; expected one of {list(_SWAPPED)}")
-    x = x if holds_complex(x) else F.complex(x, F.zeros_like(x))
-    return F._fft_c2c(x, dims=tuple(dims), norm=norm, inverse=inverse)
-
-
 def _resized(F: Any, x: Any, dim: int, n: int | None) -> Any:
     """Cut, or padded with zeros, to ``n`` elements along ``dim``."""
     have = x.shape[dim]
@@ -42,13 +30,7 @@ def _resized(F: Any, x: Any, dim: int, n: int | None) -> Any:
         return x
     if n < 1:
         raise RuntimeError(f"fft needs at least 1 element, got n={n}")
-    pad = [0, 0] * (x.ndim - dim)
-    pad[-1] = n - have
-    return F.constant_pad_nd(x, pad=tuple(pad))
-
-
-def _floating(x: Any) -> Any:
-    return x if x.dtype.differentiable else x * 1.0
+    return F.constant_pad_nd(x, pad=(*(0, 0) * (x.ndim - dim - 1), 0, n - have))
 
 
 def _dims_of(x: Any, s: Any, dim: Any) -> tuple[tuple[int, ...], tuple[int | None, ...]]:
@@ -62,87 +44,62 @@ def _dims_of(x: Any, s: Any, dim: Any) -> tuple[tuple[int, ...], tuple[int | Non
     return dims, sizes
 
 
-def _full(inverse: bool) -> Any:
-    def transform(F: Any, x: Any, s: Any, dim: Any, norm: Any) -> Any:
-        dims, sizes = _dims_of(x, s, dim)
-        x = _floating(x)
-        for d, n in zip(dims, sizes, strict=True):
-            x = _resized(F, x, d, n)
-        return _transform(F, x, dims, norm, inverse)
-
-    return transform
-
-
-def _half(inverse: bool) -> Any:
-    """Of a real signal: the half of the spectrum that says all, along the last of the dims."""
-
-    def transform(F: Any, x: Any, s: Any, dim: Any, norm: Any) -> Any:
-        if holds_complex(x):
-            raise RuntimeError(f"this transform needs a real tensor, got {x.dtype}")
-        made = _full(inverse)(F, x, s, dim, norm)
-        last = _dims_of(x, s, dim)[0][-1]
-        return F.narrow(made, dim=last, start=0, length=made.shape[last] // 2 + 1)
-
-    return transform
-
-
-def _real(inverse: bool) -> Any:
-    """The real signal whose spectrum's half is given: both halves add to twice the real part."""
-
-    def transform(F: Any, x: Any, s: Any, dim: Any, norm: Any) -> Any:
-        dims, sizes = _dims_of(x, s, dim)
-        x, last = _floating(x), dims[-1]
-        n = 2 * (x.shape[last] - 1) if sizes[-1] in (None, -1) else sizes[-1]
+def _transform(F: Any, x: Any, s: Any, dim: Any, norm: str | None, kind: str) -> Any:
+    """The transform of a kind: in PyTorch's name without "fft", ``i`` is the inverse, ``r`` that of
+    a real signal, ``h`` that of half a spectrum, whose other half is its mirror image.
+    """
+    norm = "backward" if norm is None else norm
+    inverse, half = "i" in kind, kind in ("r", "ih")
+    if norm not in _SWAPPED:
+        raise RuntimeError(f"fft got norm={norm!r}; expected one of {list(_SWAPPED)}")
+    if half and holds_complex(x):
+        raise RuntimeError(f"this transform needs a real tensor, got {x.dtype}")
+    dims, sizes = _dims_of(x, s, dim)
+    x, last, n = x if x.dtype.differentiable else x * 1.0, dims[-1], sizes[-1]
+    real = kind in ("ir", "h")
+    if real:
+        n = 2 * (x.shape[last] - 1) if n in (None, -1) else n
         if n is None or n < 1:
             raise RuntimeError(f"fft needs at least 1 element, got n={n}")
-        for d, size in zip(dims[:-1], sizes[:-1], strict=True):
-            x = _resized(F, x, d, size)
         x = _resized(F, x, last, n // 2 + 1)
-        twice = [2.0] * (n // 2 + 1)
-        twice[0] = 1.0
-        if n % 2 == 0:
-            twice[-1] = 1.0
-        x = F._scale_along(x, dim=last, factors=tuple(twice))
-        x = _resized(F, x, last, n)
-        return F.real(_transform(F, x, dims, norm, inverse))
-
-    return transform
-
-
-def _line(transform: Any) -> Any:
-    return lambda F, x, n=None, dim=-1, norm=None: transform(F, x, None if n is None else (n,),
-                                                             (dim,), norm)  # fmt: skip
+        # the half that is not given adds as much to the real part
+        twice = [1 if i == 0 or 2 * i == n else 2 for i in range(n // 2 + 1)]
+        x = x * F.reshape(F._numbers_of(x, values=twice), shape=(-1, *(1,) * (x.ndim - last - 1)))
+    for d, size in zip(dims, (*sizes[:-1], n), strict=True):
+        x = _resized(F, x, d, size)
+    x = x if holds_complex(x) else F.complex(x, F.zeros_like(x))
+    made = F._fft_c2c(x, dims=dims, norm=norm, inverse=inverse)
+    if half:
+        return F.narrow(made, dim=last, start=0, length=made.shape[last] // 2 + 1)
+    return F.real(made) if real else made
 
 
-def _rows(stem: str, transform: Any, fill: dict[str, str]) -> None:
-    """``fft.<stem>`` in one dimension, in two and in any number."""
-    row: dict[str, Any] = {"methods": (), "fill": fill}
-    row["complex"] = stem not in ("rfft", "ihfft")
-    composite(f"fft.{stem}", _line(transform), samples=_LINE, **row)
-    composite(f"fft.{stem}2", lambda F, x, s=None, dim=(-2, -1), norm=None: transform(
-        F, x, s, dim, norm), samples=_GRID[:1], **row)  # fmt: skip
-    composite(f"fft.{stem}n", lambda F, x, s=None, dim=None, norm=None: transform(
-        F, x, s, dim, norm), samples=_GRID, **row)  # fmt: skip
+def _rows(kind: str) -> None:
+    """The transforms of a kind in one dimension, in two and in any number."""
+    name, row = f"fft.{kind}fft", {"complex": kind not in ("r", "ih")}
+    composite(name, lambda F, x, n=None, dim=-1, norm=None: _transform(
+        F, x, None if n is None else (n,), (dim,), norm, kind), **row, samples=[
+            on((5,)), on((3, 4), n=5, dim=0, norm="ortho"),
+            on((2, 4), n=3, norm="forward")])  # fmt: skip
+    composite(f"{name}2", lambda F, x, s=None, dim=(-2, -1), norm=None: _transform(
+        F, x, s, dim, norm, kind), samples=[on((3, 4))], **row)  # fmt: skip
+    composite(f"{name}n", lambda F, x, s=None, dim=None, norm=None: _transform(
+        F, x, s, dim, norm, kind), **row,
+        samples=[on((3, 4)), on((2, 3, 4), s=(5, 3), dim=(0, 2))])  # fmt: skip
 
 
-_rows("fft", _full(inverse=False), {})
-_rows("ifft", _full(inverse=True), {})
-_rows("rfft", _half(inverse=False), {})
-_rows("ihfft", _half(inverse=True), {})
-_rows("hfft", _real(inverse=False), {})
-_rows("irfft", _real(inverse=True), {})
+for _kind in ("", "i", "r", "ih", "h", "ir"):
+    _rows(_kind)
 
 
-def _shift(F: Any, x: Any, dim: Any, back: bool) -> Any:
+def _shift(F: Any, x: Any, dim: Any, sign: int) -> Any:
     dims = range(x.ndim) if dim is None else (dim,) if isinstance(dim, int) else dim
-    shifts = tuple(x.shape[d] // 2 * (-1 if back else 1) for d in dims)
-    return F.roll(x, shifts=shifts, dims=tuple(dims))
+    return F.roll(x, shifts=tuple(x.shape[d] // 2 * sign for d in dims), dims=tuple(dims))
 
 
-composite("fft.fftshift", lambda F, x, dim=None: _shift(F, x, dim, False), methods=(),
-          samples=[(((5, 4),), {}), (((5,),), {"dim": 0})])  # fmt: skip
-composite("fft.ifftshift", lambda F, x, dim=None: _shift(F, x, dim, True), methods=(),
-          samples=[(((5, 4),), {}), (((5,),), {"dim": 0})])  # fmt: skip
+_SHIFTED = [on((5, 4)), on((5,), dim=0)]
+composite("fft.fftshift", lambda F, x, dim=None: _shift(F, x, dim, 1), samples=_SHIFTED)
+composite("fft.ifftshift", lambda F, x, dim=None: _shift(F, x, dim, -1), samples=_SHIFTED)
 
 
 # in windows ---------------------------------------------------------------------------------------
@@ -192,12 +149,11 @@ def _istft(F: Any, x: Any, n_fft: int, hop_length: int | None = None, win_length
                       for v in (frames, squares))  # fmt: skip
     first = n_fft // 2 if center else 0
     last = total - first if length is None else min(first + length, total)
-    made = F.narrow(signal, dim=-1, start=first, length=last - first) / F.narrow(
-        weight, dim=-1, start=first, length=last - first)  # fmt: skip
+    made = signal[..., first:last] / weight[..., first:last]
     if length is not None and last - first < length:
         made = F.constant_pad_nd(made, pad=(0, length - (last - first)))
     return F.reshape(made, shape=(*lead, made.shape[-1]))
 
 
-composite("stft", _stft, samples=[(((12,),), {"n_fft": 4, "return_complex": True})])
-composite("istft", _istft, fill={"x": "complex"}, samples=[(((3, 5),), {"n_fft": 4})])
+composite("stft", _stft, samples=[on((12,), n_fft=4, return_complex=True)])
+composite("istft", _istft, fill={"x": "complex"}, samples=[on((3, 5), n_fft=4)])
