@@ -20,13 +20,18 @@ def triage(ledger: Ledger) -> Explained:
     A defect of operations explains what programs that apply one of them show, in any clause; any
     other explains the clauses that it names. A violation that nothing explains has an empty tuple.
     """
-    engine = ledger.engine.name.partition("[")[0]
+    engine = engine_of(ledger)
     known = tuple(defect for defect in defects() if defect.engine == engine)
     return {
         (result.id, violation.cause): tuple(d for d in known if _explains(d, result.id, violation))
         for result in ledger.clauses
         for violation in result.violations
     }
+
+
+def engine_of(ledger: Ledger) -> str:
+    """Return the name by which the ledger's engine is recorded: without its options."""
+    return ledger.engine.name.partition("[")[0]
 
 
 def _explains(defect: Defect, clause: str, violation: Violation) -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from urllib.parse import quote
 
 from conformance.ledger import Ledger, file_stem
 from conformance.report.model import Headline, Score, anchor, headline, score, theme_title
 from conformance.report.outcomes import DEPARTURES, Count, Outcome, count, outcome_of, severity
+from conformance.report.triaged import Triage
 from conformance.verdict import ClauseResult, Level
 
 Facts = tuple[tuple[str, str], ...]
@@ -18,7 +20,11 @@ Facts = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One engine: its ledger, the link of its page, its score, and how its run differed."""
+    """One engine: its ledger, the link of its page, its score, and how its run differed.
+
+    triage: how many of its defects are recorded, and how many violations of MUST clauses are not
+    explained by one; None where nobody has looked.
+    """
 
     ledger: Ledger
     href: str
@@ -26,6 +32,7 @@ class Column:
     counts: tuple[Count, ...]
     score: Score
     facts: Facts
+    triage: tuple[int, int] | None = None
 
     def number(self, key: str) -> int:
         """Return how many clauses have the outcome of that key."""
@@ -78,6 +85,12 @@ class Comparison:
     shared: Facts
 
     @property
+    def triage(self) -> tuple[int, int] | None:
+        """All recorded defects and unexplained violations; None where nobody has looked."""
+        looked = [column.triage for column in self.columns if column.triage is not None]
+        return (sum(r for r, _ in looked), sum(u for _, u in looked)) if looked else None
+
+    @property
     def rows(self) -> tuple[Row, ...]:
         """All clauses, in order."""
         return tuple(row for theme in self.themes for row in theme.rows)
@@ -97,8 +110,13 @@ def page_names(ledgers: Sequence[Ledger]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def comparison(ledgers: Sequence[Ledger]) -> Comparison:
-    """Work out the comparison. The pages of the engines are those of `page_names`, beside it."""
+def comparison(
+    ledgers: Sequence[Ledger], triage: Mapping[str, Triage] = MappingProxyType({})
+) -> Comparison:
+    """Work out the comparison. The pages of the engines are those of `page_names`, beside it.
+
+    triage: what has been recorded of engines, by name.
+    """
     facts = [_facts(ledger) for ledger in ledgers]
     shared = {
         name: value
@@ -113,12 +131,17 @@ def comparison(ledgers: Sequence[Ledger]) -> Comparison:
             count(map(outcome_of, ledger.clauses)),
             score(ledger.clauses, Level.MUST),
             tuple((name, value) for name, value in own.items() if name not in shared),
+            _triage(ledger, triage.get(ledger.engine.name)),
         )
         for ledger, page, own in zip(ledgers, page_names(ledgers), facts, strict=True)
     )
     themes = _themes(ledgers)
     seen = [o for theme in themes for row in theme.rows for o in set(row.outcomes) if o is not None]
     return Comparison(columns, themes, count(seen), tuple(shared.items()))
+
+
+def _triage(ledger: Ledger, triage: Triage | None) -> tuple[int, int] | None:
+    return None if triage is None else (triage.recorded, triage.untriaged(ledger.clauses))
 
 
 def _facts(ledger: Ledger) -> dict[str, str]:

@@ -16,21 +16,32 @@ from conformance.ledger import SCHEMA, Ledger
 from conformance.report.comparison import comparison
 from conformance.report.model import engine_view, oracle_words
 from conformance.report.outcomes import BY_KEY, OUTCOMES
+from conformance.report.triaged import Triage
 
 _NONE: Mapping[str, str] = MappingProxyType({})
+_UNTRIAGED: Mapping[str, Triage] = MappingProxyType({})
 
 
-def render_engine(ledger: Ledger, index: str | None = None) -> str:
-    """Return the page of one engine; `index` is the link to the page that compares engines."""
-    return render("engine.html", ("base.css", "engine.css"), view=engine_view(ledger), index=index)
+def render_engine(ledger: Ledger, index: str | None = None, triage: Triage | None = None) -> str:
+    """Return the page of one engine; `index` is the link to the page that compares engines.
+
+    triage: what has been recorded of the engine; the defects behind its violations are named.
+    """
+    view = engine_view(ledger)
+    styles = ("base.css", "engine.css")
+    return render("engine.html", styles, view=view, index=index, triage=triage or Triage())
 
 
-def render_index(ledgers: Sequence[Ledger], absent: Mapping[str, str] = _NONE) -> str:
+def render_index(
+    ledgers: Sequence[Ledger],
+    absent: Mapping[str, str] = _NONE,
+    triage: Mapping[str, Triage] = _UNTRIAGED,
+) -> str:
     """Return the page that compares engines; it links to the pages that `write_reports` writes.
 
-    absent: engines that have no ledger, and why.
+    absent: engines that have no ledger, and why. triage: what has been recorded of engines.
     """
-    view = comparison(ledgers)
+    view = comparison(ledgers, triage)
     return render("index.html", ("base.css", "index.css"), view=view, absent=absent)
 
 
