@@ -126,6 +126,8 @@ composite("lu_solve", lambda F, b, LU, pivots: _lu_solve(F, LU, pivots, b))
 
 # QR -----------------------------------------------------------------------------------------------
 def _qr_vjp(F: Any, g_Q: Any, g_R: Any, Q: Any, R: Any) -> Any:
+    if R.shape[-2] > R.shape[-1]:
+        raise RuntimeError("qr of a tall matrix is differentiable in mode='reduced' only")
     inner = F.zeros_like(R) if g_R is None else g_R @ F.mH(R)
     inner = F.triu(inner if g_Q is None else inner - F.mH(Q) @ g_Q)
     turned = Q @ (inner + F.mH(inner) - F.diag_embed(real_diagonal(F, inner)))

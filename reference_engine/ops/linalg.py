@@ -16,7 +16,7 @@ import numpy as np
 from reference_engine.backends.numpy_backend import NUMPY
 from reference_engine.ops.complexes import holds_complex
 from reference_engine.ops.dims import axis
-from reference_engine.ops.opdef import Sample, composite, own
+from reference_engine.ops.opdef import Sample, composite, nondiff, own
 
 _SQUARE: list[Sample] = [(((2, 2),), {}), (((2, 3, 3),), {})]
 _DEFINITE: dict[str, Any] = {"fill": {"x": "positive-definite"}, "samples": _SQUARE}
@@ -181,12 +181,35 @@ def _gaps(F: Any, s: Any) -> Any:
     return F.where(diagonal, 0, 1 / F.where(diagonal, 1, s[..., None, :] - s[..., None]))
 
 
+def _determined(xp: Any, phases: Any) -> Any:
+    """RuntimeError where a loss would change with the phases of complex vectors, which nothing
+    determines; to the 1 % that PyTorch allows.
+    """
+    if xp.any(xp.abs(phases) > 0.01):
+        raise RuntimeError(
+            "the loss depends on the phases of complex eigenvectors or singular vectors, which are "
+            "not determined; use what all of them have in common, such as absolute values"
+        )
+    return phases
+
+
+nondiff("_determined", _determined)
+
+
+def _phases(F: Any, turn: Any) -> Any:
+    """How a loss changes with the phase of each vector."""
+    return F.imag(F.diagonal(turn, dim1=-2, dim2=-1))
+
+
 def _eigh_vjp(F: Any, g_eigenvalues: Any, g_eigenvectors: Any, eigenvalues: Any,
               eigenvectors: Any) -> Any:  # fmt: skip
     v = eigenvectors
     parts = [] if g_eigenvalues is None else [v * g_eigenvalues[..., None, :]]
     if g_eigenvectors is not None:
-        parts.append(v @ (F.mH(v) @ g_eigenvectors * _gaps(F, eigenvalues)))
+        turn = F.mH(v) @ g_eigenvectors
+        if holds_complex(turn):
+            F._determined(_phases(F, turn))
+        parts.append(v @ (turn * _gaps(F, eigenvalues)))
     return _hermitian(F, reduce(add, parts) @ F.mH(v))
 
 
@@ -206,6 +229,7 @@ def _eig_vjp(F: Any, g_values: Any, g_vectors: Any, values: Any, vectors: Any) -
     parts = [] if g_values is None else [F.diag_embed(g_values)]
     if g_vectors is not None:
         turn = v @ g_vectors
+        F._determined(_phases(F, turn))
         turn = turn - v @ (vectors * real_diagonal(F, turn)[..., None, :])
         parts.append(turn * F.conj(_gaps(F, values)))
     return F._solve(v, reduce(add, parts) @ v)
@@ -225,6 +249,11 @@ def _svd_vjp(F: Any, g_U: Any, g_S: Any, g_Vh: Any, U: Any, S: Any, Vh: Any) -> 
     """
     across, gaps = S[..., None, :], _gaps(F, S * S)
     parts = [] if g_S is None else [U * g_S[..., None, :] @ Vh]
+    if holds_complex(U):
+        turns = [] if g_U is None else [F.mH(U) @ g_U]
+        turns += [] if g_Vh is None else [Vh @ F.mH(g_Vh)]
+        if turns:
+            F._determined(_phases(F, reduce(add, turns)))
     if g_U is not None:
         turn = F.mH(U) @ g_U
         inner = (turn - F.mH(turn)) * gaps * across

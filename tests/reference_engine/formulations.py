@@ -71,8 +71,14 @@ def _logsumexp(x: Any, dim: Any = None, keepdim: bool = False, mask: Any = None)
 
 
 def _logcumsumexp(x: Any, dim: int) -> Any:
+    if not x.ndim:
+        return x.clone()
     parts = [x.narrow(dim, 0, i + 1) for i in range(x.shape[dim])]
-    return torch.cat([_logsumexp(part, dim, True) for part in parts], dim)
+    found = torch.cat([_logsumexp(part, dim, True) for part in parts], dim)
+    if not x.is_complex():
+        return found
+    turns = (torch.logcumsumexp(x.detach(), dim) - found.detach()).imag / (2 * math.pi)
+    return found + turns.round() * 2j * math.pi  # a complex logarithm may be of any turn
 
 
 def _norm_of_zeros(x: Any, p: float, keepdim: bool = False) -> Any:
