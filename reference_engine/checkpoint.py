@@ -17,7 +17,7 @@ from traceback import extract_stack
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary, ref
 
-from reference_engine.backends.base import BACKENDS
+from reference_engine.backends.base import rng_states, set_rng_states
 from reference_engine.backward import backward
 from reference_engine.function import Function
 from reference_engine.modes import MODES, enable_grad
@@ -124,8 +124,7 @@ def _remember(ctx: Any, function: Run, preserve: bool, args: Sequence[Any]) -> N
     version-checked, or packed by an outer checkpoint.
     """
     ctx.function, ctx.args = function, [None if isinstance(x, Tensor) else x for x in args]
-    backends = [b for b in BACKENDS.values() if preserve and not b.batched]
-    ctx.randomness = {backend: backend.rng_state() for backend in backends}
+    ctx.randomness = rng_states() if preserve else {}
     ctx.save_for_backward(*(x if isinstance(x, Tensor) else None for x in args))
 
 
@@ -136,15 +135,13 @@ def _repeated(ctx: Any) -> Iterator[list[Any]]:
         x if saved is None else _leaf(saved)
         for x, saved in zip(ctx.args, ctx.saved_tensors, strict=True)
     ]
-    before = {backend: backend.rng_state() for backend in ctx.randomness}
-    for backend, state in ctx.randomness.items():
-        backend.set_rng_state(state)
+    before = rng_states() if ctx.randomness else {}
+    set_rng_states(ctx.randomness)
     try:
         with enable_grad():
             yield found
     finally:
-        for backend, state in before.items():
-            backend.set_rng_state(state)
+        set_rng_states(before)
 
 
 def _leaf(x: Tensor) -> Tensor:

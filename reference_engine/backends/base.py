@@ -8,7 +8,7 @@ function, ``xp.index_add`` one of the verbs below.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import ModuleType
 from typing import Any, Protocol, TypeAlias
@@ -249,3 +249,14 @@ def of_array(x: Any) -> Backend:
             b for t, b in BACKENDS.items() if isinstance(x, b.scalar_types) or t is type(x)
         )
     return found
+
+
+def rng_states() -> dict[Backend, Any]:
+    """The states of all random generators, for :func:`set_rng_states`."""
+    return {backend: backend.rng_state() for backend in BACKENDS.values() if not backend.batched}
+
+
+def set_rng_states(states: Mapping[Backend, Any]) -> None:
+    """Has random generators draw the same numbers again."""
+    for backend, state in states.items():
+        backend.set_rng_state(state)

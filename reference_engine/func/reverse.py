@@ -32,6 +32,23 @@ def selected(args: Sequence[Any], argnums: Argnums) -> Any:
     return args[argnums] if isinstance(argnums, int) else tuple(args[n] for n in argnums)
 
 
+def replaced(args: Sequence[Any], argnums: Argnums, values: Any) -> list[Any]:
+    """Arguments of which those that :func:`selected` gives are others."""
+    made = list(args)
+    listed = (
+        zip(argnums, values, strict=True) if isinstance(argnums, tuple) else [(argnums, values)]
+    )
+    for n, value in listed:
+        made[n] = value
+    return made
+
+
+def check_real(name: str, what: str, tensors: Sequence[Tensor]) -> None:
+    """RuntimeError for a Jacobian of complex numbers, of which there would be two."""
+    if any(x.is_complex() for x in tensors):
+        raise RuntimeError(f"{name} got {what} that is complex; use vjp, jvp, or view_as_real")
+
+
 def split_aux(name: str, made: Any, has_aux: bool) -> tuple[Any, Any]:
     """What a function returned, and its auxiliary output, () without ``has_aux``."""
     if not has_aux:
@@ -102,8 +119,8 @@ def _pullback(
         made, aux = split_aux(name, func(*given, **kwargs), has_aux)
         outputs, shape = flatten(made)
         check_tensors(outputs, f"{name} needs a function that returns tensors", RuntimeError)
-        if not outputs:
-            raise RuntimeError(f"{name} needs a function that returns a tensor, got {made!r}")
+        if not outputs or (name != "grad" and not all(y.dtype.differentiable for y in outputs)):
+            raise RuntimeError(f"{name} needs a function that returns floating tensors, got {made}")
         inputs, structure = flatten(selected(given, everything if argnums is None else argnums))
     value, aux = released(made, aux)
 
@@ -114,6 +131,7 @@ def _pullback(
         leaves, found = (None, shape) if cotangents is None else flatten(cotangents)
         if found != shape:
             raise RuntimeError(f"cotangents need the structure of outputs, {shape}, got {found}")
+        check_tensors(leaves or (), "cotangents must be tensors", TypeError)
         return released(structure.build(gradients(outputs, inputs, leaves, retain_graph)))[0]
 
     return value, pullback, aux
@@ -152,6 +170,8 @@ def jacrev(
 
         value, pullback, aux = _pullback("jacrev", func, args, {}, argnums, has_aux)
         outputs, shape = flatten(value)
+        check_real("jacrev", "an input", flatten(selected(args, argnums))[0])
+        check_real("jacrev", "an output", outputs)
         rows = vmap(pullback, chunk_size=chunk_size)(shape.build(standard_basis(outputs)))
         columns, structure = flatten(rows)
         sizes = [y.shape.numel() for y in outputs]

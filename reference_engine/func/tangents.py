@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import wraps
 from typing import Any
 
 from reference_engine import forward
+from reference_engine.autograd.forward_ad import _dual as make_dual
 from reference_engine.func.reverse import (
     Argnums,
     Function,
+    check_real,
     chosen,
     jacrev,
+    replaced,
     selected,
     split_aux,
     standard_basis,
@@ -30,7 +34,15 @@ def jvp(
     """
     if not isinstance(primals, tuple):
         raise RuntimeError(f"jvp needs a tuple of primals, got {type(primals).__name__}")
-    leaves, structure = flatten(primals)
+    return _pushforward(func, primals, tuple(range(len(primals))), tangents, strict, has_aux)
+
+
+def _pushforward(
+    func: Function, args: Sequence[Any], argnums: Argnums, tangents: Any, strict: bool,
+    has_aux: bool,
+) -> tuple[Any, ...]:  # fmt: skip
+    """A function's value, its derivative by the arguments at ``argnums``, and aux if there is."""
+    leaves, structure = flatten(selected(args, argnums))
     directions, other = flatten(tangents)
     if other != structure:
         raise RuntimeError(f"jvp needs tangents of structure {structure}, got {other}")
@@ -38,9 +50,10 @@ def jvp(
     if not leaves:
         raise RuntimeError("jvp needs at least one tensor among the primals")
     with Transform(records=False) as transform, forward.Level() as level:
-        duals = [forward.make_dual(x, t, level) for x, t in zip(leaves, directions, strict=True)]
-        transform.admit(primals, tangents)
-        made, aux = split_aux("jvp", func(*structure.build(duals)), has_aux)
+        duals = [make_dual(x, t, level) for x, t in zip(leaves, directions, strict=True)]
+        transform.admit(args, tangents)
+        given = replaced(args, argnums, structure.build(duals))
+        made, aux = split_aux("jvp", func(*given), has_aux)
         outputs, shape = flatten(made)
         check_tensors(outputs, "jvp needs a function that returns tensors", RuntimeError)
         pairs = [_unpacked(y, level, strict) for y in outputs]
@@ -89,23 +102,18 @@ def jacfwd(
     def wrapper(*args: Any) -> Any:
         from reference_engine.func.vmap import vmap
 
-        at = chosen(args, argnums)
+        chosen(args, argnums)
         inputs, structure = flatten(selected(args, argnums))
         check_tensors(inputs, "jacfwd differentiates with respect to tensors", RuntimeError)
-
-        def of_chosen(values: Any) -> Any:
-            given = list(args)
-            for n, x in zip(at, values if isinstance(argnums, tuple) else (values,), strict=True):
-                given[n] = x
-            return func(*given)
+        check_real("jacfwd", "an input", inputs)
 
         def push(*basis: Any) -> Any:
-            primals, tangents = (selected(args, argnums),), (structure.build(basis),)
-            return jvp(of_chosen, primals, tangents, has_aux=has_aux)[1:]
+            return _pushforward(func, args, argnums, structure.build(basis), False, has_aux)[1:]
 
         mapped = vmap(push, out_dims=(-1, None)[: 1 + has_aux], randomness=randomness)
         columns, *aux = mapped(*standard_basis(inputs))
         outputs, shape = flatten(columns)
+        check_real("jacfwd", "an output", outputs)
         sizes = [x.shape.numel() for x in inputs]
         jacobian = shape.build([
             structure.build([

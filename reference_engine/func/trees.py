@@ -44,9 +44,13 @@ class _Star:
 _STAR = _Star()
 
 
+def _is_container(tree: Any) -> bool:
+    return type(tree) in _CONTAINERS or hasattr(tree, "_fields")
+
+
 def flatten(tree: Any) -> tuple[list[Any], Structure]:
     """The leaves of a tree, from left to right, and its structure."""
-    if type(tree) not in _CONTAINERS and not hasattr(tree, "_fields"):
+    if not _is_container(tree):
         return [tree], Structure()
     keys = tuple(tree) if isinstance(tree, dict) else ()
     found = [flatten(part) for part in (tree.values() if keys or isinstance(tree, dict) else tree)]
@@ -58,14 +62,13 @@ def broadcast(prefix: Any, structure: Structure) -> list[Any] | None:
     """A tree that may stop earlier than the structure, as one value for each leaf of that; None
     when it does not fit.
     """
-    if type(prefix) not in _CONTAINERS:
+    if not _is_container(prefix):
         return [prefix] * _count(structure)
-    keys = tuple(prefix) if isinstance(prefix, dict) else ()
-    parts = list(prefix.values() if isinstance(prefix, dict) else prefix)
-    # a list stands for a tuple, and the other way round
-    mapped = isinstance(prefix, dict) == (structure.kind in _MAPPINGS)
-    if not mapped or keys != structure.keys or len(parts) != len(structure.children):
+    _, (kind, keys, _) = flatten(prefix)
+    alike = kind is structure.kind or {kind, structure.kind} <= {*_MAPPINGS}
+    if not alike or keys != structure.keys or len(prefix) != len(structure.children):
         return None
+    parts = prefix.values() if isinstance(prefix, dict) else prefix
     found = [broadcast(part, child) for part, child in zip(parts, structure.children, strict=True)]
     return None if None in found else [x for part in found for x in part or ()]
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
+from reference_engine.backends.base import rng_states, set_rng_states
 from reference_engine.func.transform import Transform
 from reference_engine.func.trees import Structure, broadcast, flatten
 from reference_engine.modes import MODES
@@ -51,9 +52,11 @@ def vmap(
         leaves, structure = flatten((args, kwargs))
         dims = _in_dims(in_dims, args, leaves)
         size = _size(leaves, dims)
+        random = rng_states() if randomness == "same" else {}
 
         def run(start: int, n: int) -> tuple[list[Any], list[int | None], Structure]:
             """Part of the batch: outputs, their batch dimensions, and their structure."""
+            set_rng_states(random)
             with _Call(n, randomness) as call:
                 given = [
                     x if d is None else unstack(_part(x, d, start, n), d, call.level)
@@ -86,7 +89,7 @@ def _part(x: Tensor, dim: int, start: int, n: int) -> Tensor:
 
 def _in_dims(in_dims: Any, args: Any, leaves: Sequence[Any]) -> list[int | None]:
     """For each leaf of the arguments the dimension to map over: none of keyword arguments."""
-    if not isinstance(in_dims, (int, tuple, list)):
+    if not isinstance(in_dims, (int, tuple)):
         raise ValueError(f"vmap in_dims must be an int, or in the arguments' form, got {in_dims!r}")
     structure = flatten(args)[1]
     found = broadcast(in_dims, structure)

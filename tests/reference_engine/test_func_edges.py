@@ -1,0 +1,167 @@
+"""The edges of ``torch.func``: arguments of unusual structure, dtype or number, and randomness."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, namedtuple
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch as pytorch
+
+from tests.reference_engine.outcome import assert_same, outcome
+from tests.reference_engine.test_func import matrix, scalar, vector
+
+Pair = namedtuple("Pair", "a b")
+CASES: dict[str, Callable[[Any], Any]] = {}
+
+
+def table(group: str, **cases: Callable[[Any], Any]) -> None:
+    """Adds scenarios of one group."""
+    for name, scenario in cases.items():
+        CASES[f"{group}-{name}"] = scenario
+
+
+def z(t: Any) -> Any:
+    return t.tensor([1 + 2j, 0.5 - 1j], dtype=t.complex128)
+
+
+def total(*xs: Any) -> Any:
+    return sum((x**3).sum() for x in xs)
+
+
+for name in ("grad", "jacrev", "jacfwd", "hessian"):
+
+    def way(t: Any, function: Any, name: str = name, **options: Any) -> Any:
+        return getattr(t.func, name)(function, **options)
+
+    table(
+        name,
+        several=lambda t, way=way: way(t, total, argnums=(1, 0))(vector(t), scalar(t)),
+        one_in_a_tuple=lambda t, way=way: way(t, total, argnums=(1,))(vector(t), scalar(t)),
+        the_same_twice=lambda t, way=way: way(t, total, argnums=(0, -2))(vector(t), scalar(t)),
+        none=lambda t, way=way: way(t, total, argnums=())(vector(t)),
+        a_list_of_numbers=lambda t, way=way: way(t, total, argnums=[0])(vector(t)),
+        complex_input=lambda t, way=way: way(t, lambda x: (x * x.conj()).real.sum())(z(t)),
+        complex_output=lambda t, way=way: way(t, lambda x: (x * (1 + 2j)).sum())(vector(t)),
+        integers=lambda t, way=way: way(t, total)(t.arange(3)),
+        integer_output=lambda t, way=way: way(t, lambda x: x.argmax())(vector(t)),
+        bool_output=lambda t, way=way: way(t, lambda x: (x > 0).any())(vector(t)),
+        no_output=lambda t, way=way: way(t, lambda x: None)(vector(t)),
+        number_output=lambda t, way=way: way(t, lambda x: 2.0)(vector(t)),
+        nothing_used=lambda t, way=way: way(t, lambda x: scalar(t, True) * 1)(vector(t)),
+        constant_argument_written=lambda t, way=way: (
+            lambda y: (way(t, lambda x, y: (x * y.add_(1)).sum())(vector(t), y), y)
+        )(vector(t)),
+        input_written=lambda t, way=way: way(t, lambda x: x.mul_(2).sum())(vector(t)),
+        mapped_in_chunks=lambda t, way=way: t.func.vmap(way(t, total), chunk_size=1)(matrix(t)),
+        in_no_grad_of_tracked=lambda t, way=way: t.no_grad()(
+            lambda: way(t, total)(vector(t, True))
+        )(),
+        autograd_inside=lambda t, way=way: way(
+            t, lambda x: t.autograd.grad(total(x), x, create_graph=True)[0].sum()
+        )(vector(t)),
+    )  # fmt: skip
+    if name != "hessian":
+        table(
+            f"{name}-aux",
+            tracked=lambda t, way=way: way(t, lambda x: (total(x), x * 2), has_aux=True)(
+                vector(t, True)
+            ),
+            number=lambda t, way=way: way(t, lambda x: (total(x), 3), has_aux=True)(vector(t)),
+            list=lambda t, way=way: way(t, lambda x: [total(x), x], has_aux=True)(vector(t)),
+            three=lambda t, way=way: way(t, lambda x: (total(x), x, x), has_aux=True)(vector(t)),
+        )
+table(
+    "vjp",
+    number_as_cotangent=lambda t: t.func.vjp(total, vector(t))[1](1.0),
+    other_shape=lambda t: t.func.vjp(lambda x: x**2, vector(t))[1](scalar(t)),
+    list_for_tuple=lambda t: t.func.vjp(lambda x: (x, x), vector(t))[1]([vector(t), vector(t)]),
+    integer_output=lambda t: t.func.vjp(lambda x: x.long(), vector(t)),
+    of_nothing=lambda t: t.func.vjp(lambda: vector(t))[0],
+    after_it_was_let_go=lambda t: (
+        lambda pull: (pull(vector(t), retain_graph=False), pull(vector(t)))
+    )(t.func.vjp(lambda x: x**2, vector(t))[1]),
+)
+table(
+    "jvp",
+    integers=lambda t: t.func.jvp(lambda x: x, (t.arange(3),), (t.arange(3),)),
+    integer_tangent=lambda t: t.func.jvp(lambda x: x, (vector(t),), (t.arange(3),)),
+    list_of_tangents=lambda t: t.func.jvp(lambda x: x, (vector(t),), [vector(t)]),
+    too_few=lambda t: t.func.jvp(lambda x, y: x, (vector(t), vector(t)), (vector(t),)),
+    aux_that_is_no_tensor=lambda t: t.func.jvp(
+        lambda x: (x**2, 3), (vector(t),), (vector(t),), has_aux=True
+    ),
+)
+table(
+    "in_dims",
+    list_of_all=lambda t: t.func.vmap(lambda a, b: a * b, in_dims=[0, None])(vector(t), scalar(t)),
+    list_inside=lambda t: t.func.vmap(lambda p: p[0] * p[1], in_dims=([0, None],))(
+        [vector(t), 2.0]
+    ),
+    tuple_for_list=lambda t: t.func.vmap(lambda p: p[0], in_dims=((0,),))([vector(t)]),
+    named_tuple=lambda t: t.func.vmap(lambda p: p.a * p.b, in_dims=(Pair(0, None),))(
+        Pair(vector(t), scalar(t))
+    ),
+    ordered_dict=lambda t: t.func.vmap(lambda p: p["a"], in_dims=({"a": 0},))(
+        OrderedDict(a=vector(t))
+    ),
+    part_of_a_dict=lambda t: t.func.vmap(lambda p: p["a"] * p["b"], in_dims=({"a": 0},))(
+        {"a": vector(t), "b": vector(t)}
+    ),
+    keyword_only=lambda t: t.func.vmap(lambda k: k)(k=vector(t)),
+)  # fmt: skip
+table(
+    "out_dims",
+    tuple_for_list=lambda t: t.func.vmap(lambda x: [x, x], out_dims=(0, 0))(vector(t)),
+    list_for_tuple=lambda t: t.func.vmap(lambda x: (x, x), out_dims=[0, 0])(vector(t)),
+    dict_of_tuples=lambda t: list(
+        t.func.vmap(lambda x: {"a": x, "b": (x, x * 2)}, out_dims={"a": 0, "b": 0})(
+            vector(t)
+        ).values()
+    ),
+    too_many=lambda t: t.func.vmap(lambda x: (x, x), out_dims=(0, 0, 0))(vector(t)),
+    far_behind=lambda t: t.func.vmap(lambda x: x * 1, out_dims=-3)(matrix(t)),
+    nothing=lambda t: t.func.vmap(lambda x: None)(vector(t)),
+    nothing_as_none=lambda t: t.func.vmap(lambda x: None, out_dims=None)(vector(t)),
+    empty=lambda t: t.func.vmap(lambda x: ())(vector(t)),
+)
+
+
+def agree(y: Any) -> bool:
+    return bool((y[0] == y[1]).all())
+
+
+for how in ("same", "different", "error"):
+    for chunk in (None, 1):
+        table(
+            f"randomness={how},chunk_size={chunk}",
+            drawn=lambda t, how=how, chunk=chunk: agree(
+                t.func.vmap(lambda x: t.rand(9) + 0 * x, randomness=how, chunk_size=chunk)(
+                    vector(t)
+                )
+            ),
+            like=lambda t, how=how, chunk=chunk: agree(
+                t.func.vmap(t.randn_like, randomness=how, chunk_size=chunk)(t.ones(2, 9))
+            ),
+            dropped=lambda t, how=how, chunk=chunk: agree(
+                t.func.vmap(t.nn.functional.dropout, randomness=how, chunk_size=chunk)(
+                    t.ones(2, 60)
+                )
+            ),
+        )
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_edge_of_a_transform_is_as_in_torch(engine: Any, name: str) -> None:
+    assert_same(replace(outcome(CASES[name], pytorch), warned=()), outcome(CASES[name], engine))
+
+
+@pytest.mark.parametrize("name", ["jacfwd", "hessian"])
+def test_an_argument_may_be_counted_from_behind(engine: Any, name: str) -> None:
+    """PyTorch's ``jacfwd`` gives zeros here: it puts the dual number in another place."""
+    transform = getattr(engine.func, name)
+    given = vector(engine), scalar(engine)
+    behind, before = transform(total, argnums=-1)(*given), transform(total, argnums=1)(*given)
+    assert behind.tolist() == before.tolist() == 12.0
