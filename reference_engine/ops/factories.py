@@ -6,13 +6,7 @@ from typing import Any
 
 from reference_engine.backends.dtypes import int64
 from reference_engine.memory_format import laid_out
-from reference_engine.ops.opdef import elementwise, linear, nondiff, own
-
-nondiff("zeros_like", lambda xp, x: xp.zeros_like(x), methods=())
-nondiff("ones_like", lambda xp, x: xp.ones_like(x), methods=())
-# for rules: zeros of another size
-nondiff("zeros_of", lambda xp, x, *, size: xp.zeros(tuple(size), dtype=x.dtype, device=x.device),
-        methods=())  # fmt: skip
+from reference_engine.ops.opdef import elementwise, linear, nondiff, on, own
 
 
 def _written(xp: Any, x: Any, value: Any) -> Any:
@@ -20,13 +14,6 @@ def _written(xp: Any, x: Any, value: Any) -> Any:
     if not hasattr(value, "shape"):
         return xp.full_like(x, value)
     return xp.copy(xp.expand(xp.cast(value, xp.dtype_of(x)), tuple(x.shape)))
-
-
-elementwise("fill", _written, dx=0, dvalue=1, promotion="keep", methods=("fill",),
-            nodes={"value": 1}, samples=[(((2, 3), ()), {})])  # fmt: skip
-elementwise("copy", lambda xp, x, src, *, non_blocking=False: _written(xp, x, src), dx=0, dsrc=1,
-            promotion="keep", methods=("copy",), node="CopyBackwards",
-            samples=[(((2, 3), (3,)), {})])  # fmt: skip
 
 
 def _drawn(kind: str, xp: Any, x: Any) -> Any:
@@ -37,14 +24,25 @@ def _drawn(kind: str, xp: Any, x: Any) -> Any:
 _UNRELATED: dict[str, Any] = {
     "inplace": True, "vjp_x": lambda F, g: F.zeros_like(g), "jvp": lambda F, t_x: F.zeros_like(t_x)
 }  # fmt: skip
+nondiff("zeros_like", lambda xp, x: xp.zeros_like(x), methods=())
+nondiff("ones_like", lambda xp, x: xp.ones_like(x), methods=())
+# for rules: zeros of another size, and integers
+nondiff("zeros_of", lambda xp, x, *, size: xp.zeros(tuple(size), dtype=x.dtype, device=x.device),
+        methods=())  # fmt: skip
+nondiff("_numbers_of", lambda xp, x, *, values: xp.asarray(values, int64, x.device))
+elementwise("fill", _written, dx=0, dvalue=1, promotion="keep", nodes={"value": 1},
+            samples=[on((2, 3), ())])  # fmt: skip
+elementwise("copy", lambda xp, x, src, *, non_blocking=False: _written(xp, x, src), dx=0, dsrc=1,
+            promotion="keep", node="CopyBackwards", samples=[on((2, 3), (3,))])  # fmt: skip
+elementwise("zero", lambda xp, x: xp.zeros_like(x), dx=0, promotion="keep")
 own("uniform", lambda xp, x, *, a=0.0, b=1.0: _drawn("uniform", xp, x) * (b - a) + a, **_UNRELATED)
-own(
-    "normal", lambda xp, x, *, mean=0.0, std=1.0: _drawn("normal", xp, x) * std + mean, **_UNRELATED
-)
-elementwise("zero", lambda xp, x: xp.zeros_like(x), dx=0, promotion="keep", methods=("zero",))
+own("normal", lambda xp, x, *, mean=0.0, std=1.0: _drawn("normal", xp, x) * std + mean,
+    **_UNRELATED)  # fmt: skip
 linear("clone", lambda xp, x, *, memory_format=None: laid_out(xp, x, memory_format),
        transpose=lambda F, g: g)  # fmt: skip
 linear("_to_copy",
        lambda xp, x, *, dtype: xp.copy(x) if xp.dtype_of(x) is dtype else xp.cast(x, dtype),
-       transpose=lambda F, g: g, node="ToCopyBackward0")  # fmt: skip
-nondiff("_numbers_of", lambda xp, x, *, values: xp.asarray(values, int64, x.device))
+       transpose=lambda F, g: g)  # fmt: skip
+linear("_to_device", lambda xp, x, *, device: device.backend.asarray(
+           x, xp.dtype_of(x), device.raw), node="ToCopyBackward0",
+       transpose=lambda F, g, x_device: F._to_device(g, device=x_device))  # fmt: skip

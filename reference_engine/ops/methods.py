@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from reference_engine.fast import binary
+from reference_engine.inplace import become_view
 from reference_engine.ops.call import function_of, in_place_of, method_of
 from reference_engine.ops.creation import NEW
-from reference_engine.ops.getitem import getitem, index_put_, setitem
-from reference_engine.ops.memory import copy_, fill_
+from reference_engine.ops.getitem import copy_, fill_, getitem, index_put_, setitem
 from reference_engine.ops.opdef import OpDef
 from reference_engine.ops.table import ALIASES, TABLE
 from reference_engine.tensor import Tensor
-from reference_engine.views import become_view
 
 #: operators of one tensor, those that compare two, and those that an array or number may be left of
 _UNARY = {"neg": "neg", "abs": "abs", "invert": "bitwise_not"}

@@ -37,8 +37,8 @@ def _scatter_reduce(F: Any, x: Any, index: Any, src: Any, *, dim: int, reduce: s
         count = total(F.ones_like(x.detach()), F.ones_like(src.detach()))
         return total(x, src) / F.where(count == 0, 1, count)
     if x.ndim == 0:
-        row = [F.reshape(v, (1,)) for v in (x, index, src)]
-        return F.reshape(_met(F, 0, *row, reduce, include_self), ())
+        x, index, src = (F.reshape(v, (1,)) for v in (x, index, src))
+        return F.reshape(_met(F, 0, x, index, src, reduce, include_self), ())
     return _met(F, axis(dim, x.ndim), x, index, src, reduce, include_self)
 
 
