@@ -20,7 +20,7 @@ from reference_engine.backends.dtypes import (
     result_type,
 )
 from reference_engine.forward import push_forward
-from reference_engine.graph import CONSTANT, NO_EDGE, Node, OpNode, new_node, node_type
+from reference_engine.graph import CONSTANT, NO_EDGE, Edge, OpNode, new_node, node_type
 from reference_engine.modes import MODES
 from reference_engine.ops.accepted import LEAST, check
 from reference_engine.ops.opdef import OpDef
@@ -217,7 +217,7 @@ def _raw(backend: Backend, x: Any, common: dtype | None, device: Any) -> Any:
     return x if x is None else backend.asarray(x, common, device=device)
 
 
-def input_edges(run: Operator, inputs: Sequence[Any]) -> list[tuple[Node | None, int]] | None:
+def input_edges(run: Operator, inputs: Sequence[Any]) -> list[Edge] | None:
     """The graph edges of the differentiable inputs; None when no input requires grad."""
     edges = []
     found = False
@@ -238,11 +238,14 @@ def record(
     raws: Sequence[Any],
     params: Mapping[str, Any],
     outputs: Sequence[Tensor],
-    edges: Sequence[tuple[Node | None, int]],
+    edges: Sequence[Edge],
 ) -> None:
     """Makes the node of an op that has run, and the differentiable outputs its children."""
-    node = make_node(run, inputs, params, outputs, edges)
-    node._saved = pack(save(node, inputs, raws, outputs), inputs)
+    arrays = [y._raw for y in outputs]
+    node = make_node(run, inputs, params, arrays, edges)
+    missing = [None] * (len(run.op.inputs) - len(inputs))
+    tensors, arrays = [*inputs, *missing, *outputs], [*raws, *missing, *arrays]
+    node._saved = pack(save(node._plan.sources, tensors, arrays), inputs)
     for nr, out in enumerate(outputs):
         if out._raw.dtype in DIFFERENTIABLE:
             out._grad_fn, out._nr, out._tracked = node, nr, True
@@ -252,39 +255,32 @@ def make_node(
     run: Operator,
     inputs: Sequence[Any],
     params: Mapping[str, Any],
-    outputs: Sequence[Tensor],
-    edges: Sequence[tuple[Node | None, int]],
+    outputs: Sequence[Any],
+    edges: Sequence[Edge],
 ) -> OpNode:
-    """A node without saved values."""
+    """A node without saved values; ``outputs`` are arrays."""
     parents, nrs = zip(*edges, strict=True)
     wanted = (0,) if run.variadic else tuple([i for i, n in enumerate(parents) if n is not None])
-    metas = tuple([(out._raw.shape, out._raw.dtype) for out in outputs])
+    metas = tuple([(out.shape, out.dtype) for out in outputs])
     plan = run.plans.get(wanted, any(dtype in COMPLEX for _, dtype in metas))
     facts = plan.facts(inputs, params)
     node_class = run.node_class_for(inputs, params) if run.op.nodes else run.node_class
     node = new_node(node_class, plan, parents, nrs, metas, (), facts)
-    if MODES.anomaly:
-        note_traceback(node)
+    note_traceback(node)
     return node
 
 
-def save(
-    node: OpNode, inputs: Sequence[Any], raws: Sequence[Any], outputs: Sequence[Tensor]
-) -> tuple[Any, ...]:
-    """The flat triples of (value, storage, version) that a node's plan asks for."""
+def save(sources: Sequence[int], tensors: Sequence[Any], arrays: Sequence[Any]) -> tuple[Any, ...]:
+    """The flat triples of (value, storage, version) that a plan's sources ask for.
+
+    ``tensors`` are an op's inputs, numbers and None among them, and its outputs; ``arrays`` what
+    was computed with.
+    """
     saved: list[Any] = []
-    plan = node._plan
-    if not plan.sources:
-        return ()
-    count = len(plan.op.inputs)
-    for place in plan.sources:
-        if place >= count:
-            out = outputs[place - count]
-            saved += (out._raw, out._storage, out._storage.version)
-            continue
-        x = inputs[place] if place < len(inputs) else None
+    for place in sources:
+        x = tensors[place]
         if isinstance(x, Tensor):
-            saved += (raws[place], x._storage, x._storage.version)
+            saved += (arrays[place], x._storage, x._storage.version)
         else:
-            saved += (x if x is None else raws[place], CONSTANT, 0)
+            saved += (arrays[place], CONSTANT, 0)
     return tuple(saved)

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from reference_engine.backends.base import NATIVE_FLOATING, of_array
-from reference_engine.dispatch import apply, operator
-from reference_engine.graph import CONSTANT, new_node, node_type
+from reference_engine.dispatch import apply, operator, save
+from reference_engine.graph import new_node, node_type
 from reference_engine.modes import MODES
 from reference_engine.ops.opdef import OpDef
 from reference_engine.rare import NOTHING
@@ -46,7 +46,7 @@ def unary(op: OpDef) -> Callable[[Any], Any]:
                 if parent is None:
                     return apply(run, (x,), {}) if x.requires_grad else y
             metas = ((y._raw.shape, y._raw.dtype),)
-            saved = _save((x, y), sources) if sources else ()
+            saved = save(sources, (x, y), (raw, y._raw)) if sources else ()
             y._grad_fn = new_node(node_class, plan, (parent,), (nr,), metas, saved, ())
             y._tracked = True
         return y
@@ -103,11 +103,12 @@ def binary(op: OpDef) -> Callable[[Any, Any], Any]:
             return apply(run, (a, b), {})  # a view that is not tracked after all
         if wanted:
             plan = plans[wanted]
-            saved = _save((a, b, out), plan.sources) if plan.sources else ()
-            metas = ((out._raw.shape, out._raw.dtype),)
+            made = out._raw
+            saved = save(plan.sources, (a, b, out), (x, y, made)) if plan.sources else ()
+            metas = ((made.shape, made.dtype),)
             parents, nrs = (parent_a, parent_b), (nr_a, nr_b)
-            made = tensors_class if kind is Tensor else node_class
-            out._grad_fn = new_node(made, plan, parents, nrs, metas, saved, facts[wanted])
+            named = tensors_class if kind is Tensor else node_class
+            out._grad_fn = new_node(named, plan, parents, nrs, metas, saved, facts[wanted])
             out._tracked = True
         return out
 
@@ -130,16 +131,3 @@ def _output(result: Any, like: Any) -> Tensor:
     made._rare = NOTHING
     made._tracked = False
     return made
-
-
-def _save(values: tuple[Any, ...], sources: tuple[int, ...]) -> tuple[Any, ...]:
-    """(value, storage, version) of each value that a plan saves."""
-    saved: list[Any] = []
-    for source in sources:
-        x = values[source]
-        if type(x) is Tensor:
-            storage = x._storage
-            saved += (x._raw, storage, storage.version)
-        else:
-            saved += (x, CONSTANT, 0)
-    return tuple(saved)

@@ -19,7 +19,7 @@ from reference_engine.modes import MODES, Mode
 from reference_engine.ops.push import Push
 from reference_engine.saved_tensors import Dual
 from reference_engine.tensor import Tensor
-from reference_engine.views import replay
+from reference_engine.views import replay, way_from_base
 
 if TYPE_CHECKING:
     from reference_engine.dispatch import Operator
@@ -114,7 +114,7 @@ def tangent_of(x: object, level: Level) -> Tensor | None:
     if view is None or whole is None:
         return None
     with below(level):
-        part = replay(whole, view.chain)
+        part: Tensor = replay(whole, way_from_base(view))
     set_tangent(x, level, part)
     return part
 
@@ -146,7 +146,7 @@ def overwrite_tangent(x: Tensor, level: Level, tangent: Tensor) -> None:
             base = rare.view.base
             whole = base.new_zeros(tuple(base.shape))
             set_tangent(base, level, whole)
-            part = replay(whole, rare.view.chain)
+            part = replay(whole, way_from_base(rare.view))
             part.copy_(tangent)
             tangent = part
         set_tangent(x, level, tangent)

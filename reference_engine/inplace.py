@@ -14,21 +14,16 @@ from typing import TYPE_CHECKING, Any
 from reference_engine import errors
 from reference_engine.backends.base import BACKENDS, DIFFERENTIABLE, Backend, of_array
 from reference_engine.backends.dtypes import dtype
-from reference_engine.forward import keep_tangents, of_write, overwrite_tangent
-from reference_engine.graph import (
-    AccumulateGrad,
-    Cotangent,
-    Node,
-    OpNode,
-    priorities,
-)
+from reference_engine.forward import copy_tangents, keep_tangents, of_write, overwrite_tangent
+from reference_engine.graph import AccumulateGrad, Cotangent, Node, OpNode
 from reference_engine.modes import MODES
 from reference_engine.ops.accepted import check
+from reference_engine.ops.opdef import REGISTRY
 from reference_engine.rare import View
 from reference_engine.saved_tensors import pack
 from reference_engine.storage import InferenceStorage, new_storage
 from reference_engine.tensor import Tensor, from_graph, from_raw
-from reference_engine.views import check_creation, move_retained, replay, replay_raw
+from reference_engine.views import check_creation, move_retained, replay, way_from_base
 
 if TYPE_CHECKING:
     from reference_engine.dispatch import Operator
@@ -59,19 +54,18 @@ def apply_in_place(run: Operator, inputs: Sequence[Any], params: Mapping[str, An
     _check_fits(target, result, backend, name)
     node = None
     if edges is not None and target._raw.dtype in DIFFERENTIABLE:
-        node = make_node(run, inputs, params, [target], edges)
-        if 0 in node._plan.sources:
+        node = make_node(run, inputs, params, (target._raw,), edges)
+        sources = node._plan.sources
+        if 0 in sources:
             # the gradient needs the value that is about to be overwritten
             kept = from_raw(backend.copy(raws[0]), new_storage())
             inputs, raws = [kept, *inputs[1:]], [kept._raw, *raws[1:]]
-        saved = save(node, inputs, raws, [target])
-    if MODES.mutation is not None:
-        MODES.mutation.before_write(target._storage)
-    backend.assign(target._raw, result)
+        saved = save(sources, (*inputs, target), (*raws, target._raw))
+        if len(inputs) in sources:  # the result, which will be there once it is written
+            saved = (*saved[:-1], saved[-1] + 1)
     bump(target)
+    backend.assign(target._raw, result)
     if node is not None:
-        if len(run.op.inputs) in node._plan.sources:
-            saved = _output_as_written(saved, target)
         rebase(target, node)  # before hooks look: a view would take its base's old history for new
         node._saved = pack(saved, inputs)
     for level, tangent in tangents:
@@ -81,26 +75,45 @@ def apply_in_place(run: Operator, inputs: Sequence[Any], params: Mapping[str, An
     return target
 
 
-def _output_as_written(written: tuple[Any, ...], target: Tensor) -> tuple[Any, ...]:
-    """A saved output is valid from the version that the write itself made."""
-    saved = list(written)
-    for i in range(0, len(saved), 3):
-        if saved[i] is target._raw:
-            saved[i + 2] = target._storage.version
-    return tuple(saved)
+def become_view(target: Tensor, view: Tensor, name: str) -> Tensor:
+    """Lets a tensor take the shape, strides and history of a view of itself: ``t_``, ``squeeze_``.
+
+    RuntimeError for a leaf that requires grad. It counts as a write, as in PyTorch, so that views
+    taken before remake their history.
+    """
+    info, shape, old = view._rare.view, tuple(target._raw.shape), target._noted()[0]
+    if info is not None and MODES.recording and target.requires_grad and target.is_leaf:
+        raise errors.leaf_in_place(name, "a leaf")
+    copy_tangents(view, target)
+    target._raw = view._raw
+    if info is None:  # in inference mode there is no history to keep
+        return target
+    bump(target)
+    if target._rare.view is not None:
+        target._rare.view = info
+        info.version = int(target._storage.version)
+    else:
+        op, params, _ = info.chain[-1]
+        if op.name not in ("t", "transpose"):  # which undo themselves
+            op, params = REGISTRY["view"], {"shape": shape}
+        target._extras().reshaped += ((op, params, None),)
+        if info.grad_fn is not None:
+            target._grad_fn, target._nr = info.grad_fn, info.nr
+    move_retained(target, old, info.grad_fn, info.nr)
+    return target
 
 
 def add_raw(target: Tensor, addend: Any) -> None:
     """Adds a raw array to a tensor in place, unrecorded; RuntimeError as ``apply_in_place``."""
     check_writable(target, "add_", recording=False)
-    if MODES.mutation is not None:
-        MODES.mutation.before_write(target._storage)
-    target._raw += addend
     bump(target)
+    target._raw += addend
 
 
 def bump(target: Tensor) -> None:
-    """Counts one write to a tensor's memory."""
+    """Counts one write to a tensor's memory, which is about to follow."""
+    if MODES.mutation is not None:
+        MODES.mutation.before_write(target._storage)
     if not isinstance(target._storage, InferenceStorage):
         target._storage.version += 1
 
@@ -148,17 +161,15 @@ def _check_fits(target: Tensor, result: Any, backend: Backend, name: str) -> Non
 def rebase(target: Tensor, node: Node) -> None:
     """Makes ``node``, whose first input was the target, the target's history."""
     view = target._view_info
-    if view is None:
-        old = target._grad_fn
-        target._grad_fn, target._nr, target._tracked = node, 0, True
-        move_retained(target, old, node, 0)
-        return
-    check_creation(view, "the view")
-    base = view.base
-    slices = CopySlices(base, view, node)
-    old = base._grad_fn
-    base._grad_fn, base._nr, base._tracked = slices, 0, True
-    move_retained(base, old, slices, 0)
+    written = target if view is None else view.base
+    if view is not None:
+        check_creation(view, "the view")
+        node = CopySlices(view, node)
+    old = written._grad_fn
+    written._grad_fn, written._nr, written._tracked = node, 0, True
+    move_retained(written, old, node, 0)
+    if view is not None and view.grad_fn is not None and view.grad_fn.hooks is not None:
+        target._edge()  # what retains its gradient retains that of its latest value from now on
 
 
 class CopySlices(Node):
@@ -169,17 +180,13 @@ class CopySlices(Node):
 
     __slots__ = ("_chain", "_raw", "inner")
 
-    def __init__(self, base: Tensor, view: View, inner: Node) -> None:
+    def __init__(self, view: View, inner: Node) -> None:
         self.inner = inner
-        self._chain = view.chain
+        self._chain = way_from_base(view)
         #: the base's array: its memory layout is the cotangent's too
-        self._raw = base._raw
-        before, nr = base._edge()
-        self.next = (before, *inner.next[1:])
-        self.nrs = (nr, *inner.nrs[1:])
-        self.metas = ((tuple(base._raw.shape), base._raw.dtype),)
-        self.priority = next(priorities)
-        self.hooks = None
+        self._raw = view.base._raw
+        edges = (view.base._edge(), *inner.next_functions[1:])
+        self.link(edges, ((tuple(self._raw.shape), self._raw.dtype),))
 
     def run(
         self, grads: Sequence[Cotangent], F: Any, wanted: Sequence[bool] | None
@@ -187,30 +194,16 @@ class CopySlices(Node):
         """Cotangents: of the base outside the view's elements as they come, inside by ``inner``."""
         if grads[0] is None:
             return [None] * len(self.next)
-        if F.creates_graph:
-            return self._run_tensors(grads[0], F, wanted)
-        backend = of_array(grads[0])
-        whole = backend.copy(grads[0])
-        part = replay_raw(whole, self._chain)
-        outs = list(self.inner.run((backend.copy(part),), F, wanted))
-        if outs[0] is None:
-            backend.assign(part, 0)
-        else:
-            backend.assign(part, F.fit(outs[0], part.shape, part.dtype, self))
-        return [whole, *outs[1:]]
-
-    def _run_tensors(self, g: Tensor, F: Any, wanted: Sequence[bool] | None) -> Sequence[Tensor]:
-        whole = F.clone(g)
+        whole = F.clone(grads[0])
         part = replay(whole, self._chain)
-        outs = list(self._run_inner(F.clone(part), F, wanted))
-        if outs[0] is None:
-            part.zero_()
-        else:
-            part.copy_(outs[0])
-        return [whole, *outs[1:]]
+        inside, *others = self._run_inner(F.clone(part), F, wanted)
+        F.write(part, inside, self)
+        return [whole, *others]
 
-    def _run_inner(self, g: Tensor, F: Any, wanted: Sequence[bool] | None) -> Sequence[Cotangent]:
-        if not isinstance(self.inner, OpNode):
+    def _run_inner(
+        self, g: Cotangent, F: Any, wanted: Sequence[bool] | None
+    ) -> Sequence[Cotangent]:
+        if not F.creates_graph or not isinstance(self.inner, OpNode):
             return self.inner.run((g,), F, wanted)
         # if the write saved its output, that is now, in the graph, the view of this base
         base = from_graph(self._raw, new_storage(), self, 0)

@@ -23,14 +23,15 @@ ViewStep = tuple[OpDef, dict[str, Any], "int | None"]
 class View:
     """What a view remembers: its base and the way from there, so that its history can be remade."""
 
-    __slots__ = ("base", "chain", "grad_fn", "mode", "nr", "requires_grad", "version")
+    __slots__ = ("age", "base", "chain", "grad_fn", "mode", "nr", "requires_grad", "version")
 
     def __init__(
-        self, base: Tensor, chain: tuple[ViewStep, ...], mode: CreationMode, version: int
+        self, base: Tensor, chain: tuple[ViewStep, ...], mode: CreationMode, age: int, version: int
     ) -> None:
         self.base = base
-        #: from the base to this tensor
+        #: from the base to this tensor, when ``age`` of the base's ``reshaped`` had been
         self.chain = chain
+        self.age = age
         self.mode = mode
         #: storage version for which ``grad_fn`` is the right history
         self.version = version
@@ -44,7 +45,7 @@ class Rare:
     """What most tensors do not have."""
 
     __slots__ = (
-        "accumulated", "accumulator", "grad", "grad_dtype", "hooks", "tangents", "view",
+        "accumulated", "accumulator", "grad", "grad_dtype", "hooks", "reshaped", "tangents", "view",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -53,6 +54,8 @@ class Rare:
         self.grad_dtype: dtype | Literal["own"] | None = "own"
         self.accumulator: Callable[[], AccumulateGrad | None] | None = None
         self.view: View | None = None
+        #: for each ``t_`` and its like that changed this tensor's shape, the view op back
+        self.reshaped: tuple[ViewStep, ...] = ()
         self.tangents: Tangents | None = None
         #: tensor hooks of a leaf, and those for when its gradient has been accumulated
         self.hooks: Hooks = {}

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from reference_engine import errors
 from reference_engine.backends.base import DIFFERENTIABLE
-from reference_engine.graph import Node
+from reference_engine.graph import NO_EDGE, Edge, Node
 from reference_engine.modes import MODES, enable_grad
-from reference_engine.rare import CreationMode, Rare, View
+from reference_engine.rare import CreationMode, Rare, View, ViewStep
 from reference_engine.tensor import Tensor, from_raw
 
 if TYPE_CHECKING:
@@ -26,83 +25,69 @@ def make_view(
     x: Tensor,
     params: Mapping[str, Any],
     out: Any,
-    edges: Sequence[tuple[Node | None, int]] | None,
+    edges: Sequence[Edge] | None,
 ) -> Any:
     """The tensor, or tuple of tensors, that a view op gives: ``out`` over ``x``'s memory."""
     from reference_engine.dispatch import make_node
 
-    several = run.op.outputs != ("y",)
-    raws = tuple(out) if several else (out,)
-    mode: CreationMode = "multi_output" if several else "default"
+    raws = (out,) if run.single else tuple(out)
+    mode: CreationMode = "default" if run.single else "multi_output"
     if MODES.inference:
         mode = "inference"
     elif not MODES.recording:
         mode = "no_grad"
+    node = None
+    if edges is not None and raws and raws[0].dtype in DIFFERENTIABLE:
+        node = make_node(run, (x,), params, raws, edges)
     step = (run.op, dict(params))
-    views = [_view(x, raw, (*step, i if several else None), mode) for i, raw in enumerate(raws)]
-    if edges is not None and views and raws[0].dtype in DIFFERENTIABLE:
-        node = make_node(run, (x,), params, views, edges)
-        for nr, view in enumerate(views):
-            info = view._view_info
-            assert info is not None
-            info.grad_fn, info.nr = node, nr
-            view._tracked = True
-    return tuple(views) if several else views[0]
+    views = [
+        _view(x, raw, (*step, None if run.single else nr), mode, node, nr)
+        for nr, raw in enumerate(raws)
+    ]
+    return views[0] if run.single else tuple(views)
 
 
-def _view(x: Tensor, raw: Any, step: tuple[Any, Any, int | None], mode: CreationMode) -> Tensor:
+def _view(
+    x: Tensor, raw: Any, step: ViewStep, mode: CreationMode, node: Node | None, nr: int
+) -> Tensor:
     made = from_raw(raw, x._storage)
     if x.is_inference():
         return made
-    above = x._view_info
-    base = x if above is None else above.base
-    chain = (step,) if above is None else (*above.chain, step)
-    if above is not None and mode == "default":
-        mode = above.mode
-    rare = made._rare = Rare()
-    rare.view = View(base, chain, mode, int(x._storage.version))
+    above = x._rare.view
+    if above is None:
+        view = View(x, (step,), mode, len(x._rare.reshaped), int(x._storage.version))
+    else:
+        mode = above.mode if mode == "default" else mode
+        view = View(above.base, (*above.chain, step), mode, above.age, int(x._storage.version))
+    view.grad_fn, view.nr = node, nr
+    made._rare = Rare()
+    made._rare.view = view
     made._tracked = raw.dtype in DIFFERENTIABLE
     return made
 
 
-def become_view(target: Tensor, view: Tensor, name: str) -> Tensor:
-    """Lets a tensor take the shape, strides and history of a view of itself: ``t_``, ``squeeze_``.
-
-    RuntimeError for a leaf that requires grad. Views taken before keep their own history.
+def way_from_base(view: View) -> tuple[ViewStep, ...]:
+    """The view ops from the base as it is now to the view: first back from the shape that ``t_``
+    and its like have given the base since the view was taken.
     """
-    info, above = view._view_info, target._view_info
-    if info is None:  # in inference mode there is no history to keep
-        target._raw = view._raw
-        return target
-    if MODES.recording and target.requires_grad and target.is_leaf:
-        raise errors.leaf_in_place(name, "a leaf")
-    target._raw = view._raw
-    if above is not None:
-        old, target._extras().view = above.grad_fn, info
-    elif info.grad_fn is not None:
-        old, target._grad_fn, target._nr = target._grad_fn, info.grad_fn, info.nr
-    else:
-        return target
-    move_retained(target, old, info.grad_fn, info.nr)
-    return target
+    return (*reversed(view.base._rare.reshaped[view.age :]), *view.chain)
 
 
-def view_edge(tensor: Tensor, info: View) -> tuple[Node | None, int]:
+def view_edge(tensor: Tensor, info: View) -> Edge:
     """The edge of a view, remade when its memory was written since it was made.
 
     RuntimeError for a view that cannot follow: made in no_grad or inference mode, or one of several
     outputs of one op.
     """
     if info.grad_fn is None and not info.base.requires_grad:
-        return None, 0
+        return NO_EDGE
     version = int(tensor._storage.version)
     if info.version != version:
         check_creation(info, "its base, or another view of it,")
         with enable_grad():
-            again = replay(info.base, info.chain)
-        remade = again._view_info
-        assert remade is not None
-        old, info.grad_fn, info.nr = info.grad_fn, remade.grad_fn, remade.nr
+            remade = replay(info.base, way_from_base(info))
+        old = info.grad_fn
+        info.grad_fn, info.nr = remade._noted()
         info.version = version
         move_retained(tensor, old, info.grad_fn, info.nr)
     return info.grad_fn, info.nr
@@ -117,25 +102,18 @@ def move_retained(tensor: Tensor, old: Node | None, new: Node | None, nr: int) -
             new.attached().retained[nr] = held
 
 
-def replay(base: Tensor, chain: Sequence[tuple[Any, Mapping[str, Any], int | None]]) -> Tensor:
-    """The chain of view ops applied to a tensor."""
+def replay(x: Any, chain: Sequence[ViewStep]) -> Any:
+    """A chain of view ops applied to a tensor or a raw array."""
     from reference_engine.dispatch import apply, operator
 
-    x = base
     for op, params, nr in chain:
-        made = apply(operator(op), (x,), params)
+        run = operator(op)
+        if isinstance(x, Tensor):
+            made = apply(run, (x,), params)
+        else:
+            made = run.kernel(type(x))(x, **params)
         x = made if nr is None else made[nr]
     return x
-
-
-def replay_raw(raw: Any, chain: Sequence[tuple[Any, Mapping[str, Any], int | None]]) -> Any:
-    """The chain of view ops applied to a raw array."""
-    from reference_engine.dispatch import operator
-
-    for op, params, nr in chain:
-        made = operator(op).kernel(type(raw))(raw, **params)
-        raw = made if nr is None else made[nr]
-    return raw
 
 
 _REASONS = {

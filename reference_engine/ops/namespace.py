@@ -50,6 +50,7 @@ class RawNamespace:
         self.backend = backend
         self.array_type = backend.array_type
         self.batched = backend.batched
+        self.clone = backend.copy
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         op = lookup(name)
@@ -92,6 +93,11 @@ class RawNamespace:
         rare = tensor._extras()
         raw = self.backend.copy(g) if rare.grad is None else rare.grad._raw + g
         rare.grad = from_raw(self.backend.wrap(raw))
+
+    def write(self, part: Any, g: Any, node: Node) -> None:
+        """Writes a cotangent into part of another, zeros for an undefined one."""
+        fitted = 0 if g is None else self.fit(g, part.shape, part.dtype, node)
+        self.backend.assign(part, fitted)
 
     def to_tensor(self, g: Any) -> Tensor:
         """A cotangent as hooks see it."""
@@ -136,6 +142,10 @@ class TensorNamespace:
     def retain(self, tensor: Tensor, g: Tensor) -> None:
         """Fills ``.grad`` of a non-leaf."""
         self.accumulate(tensor, g)
+
+    def write(self, part: Tensor, g: Tensor | None, node: Node) -> None:  # noqa: ARG002
+        """Writes a cotangent into part of another, zeros for an undefined one."""
+        part.zero_() if g is None else part.copy_(g)
 
     def to_tensor(self, g: Tensor) -> Tensor:
         """A cotangent as hooks see it."""

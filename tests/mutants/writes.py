@@ -151,11 +151,11 @@ def whole_passes(original: Callable[..., Any], self: Any, grads: Any, *rest: Any
     "After a write through a view only the viewed elements of the base pass gradients on.",
 )
 def rest_dropped(original: Callable[..., Any], self: Any, grads: Any, *rest: Any) -> Any:
-    from reference_engine.views import replay_raw
+    from reference_engine.views import replay
 
     outs = list(original(self, grads, *rest))
     kept = outs[0] * 0
-    replay_raw(kept, self._chain)[...] = replay_raw(outs[0], self._chain)
+    replay(kept, self._chain)[...] = replay(outs[0], self._chain)
     return [kept, *outs[1:]]
 
 

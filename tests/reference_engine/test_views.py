@@ -318,6 +318,72 @@ def in_place_operators(lib: Any) -> Any:
     return z is y, x.grad
 
 
+def views_taken_before(change: str, *args: Any) -> None:
+    """Writes after a tensor's shape was changed in place: to it, and through views of before and
+    after.
+    """
+
+    def scenario(lib: Any) -> Any:
+        x = lib.arange(6.0).reshape((2, 1, 3) if change == "squeeze_" else (2, 3)).detach()
+        base = x.requires_grad_() * 1
+        before, written = base[0], base[1:]
+        getattr(base, change)(*args)
+        after = base[:1]
+        seen = [base._version, base.shape, before.tolist(), before._base is base]
+        base.mul_(2 * lib.ones_like(base))
+        written.mul_(3)
+        after.mul_(5)
+        weights = lib.arange(1.0, 1 + before.numel()).reshape(before.shape)
+        (before * weights).sum().backward(retain_graph=True)
+        return *seen, before, written, after, x.grad, lib.autograd.grad(base.exp().sum(), x)
+
+    scenario.__name__ = f"views_taken_before_{change}{args}"
+    SCENARIOS(scenario)
+
+
+for change, *args in (
+    ("t_",), ("transpose_", 0, 1), ("swapaxes_", 0, -1), ("squeeze_",), ("squeeze_", 1),
+    ("unsqueeze_", 0), ("unsqueeze_", -1),
+):  # fmt: skip
+    views_taken_before(change, *args)
+
+
+@SCENARIOS
+def views_taken_before_several_changes_of_shape(lib: Any) -> Any:
+    x = leaf(lib, 2, 3)
+    base = x * 1
+    first = base[0]
+    base.t_()
+    second = base[0]
+    base.unsqueeze_(0)
+    first.mul_(2)
+    second.mul_(3)
+    base.squeeze_(0)
+    first.mul_(x[1])
+    base.sum().backward()
+    return first, second, base, x.grad
+
+
+@SCENARIOS
+def a_changed_shape_makes_what_was_saved_too_old(lib: Any) -> Any:
+    y = leaf(lib, 2, 3).exp()
+    z = y * 1
+    y.t_()
+    z.sum().backward()
+
+
+@SCENARIOS
+def a_view_of_a_view_changes_its_shape(lib: Any) -> Any:
+    x = leaf(lib, 2, 3)
+    base = x * 1
+    view = base[:, 1:]
+    view.t_()
+    view.mul_(x[:, 1:].t())
+    base.mul_(2)
+    (view * view).sum().backward()
+    return view, x.grad
+
+
 @SCENARIOS.each()
 def test_as_in_torch(engine: Any, scenario: Scenario) -> None:
     assert_as_in_torch(scenario, engine)
