@@ -159,8 +159,7 @@ def backward(
             UserWarning,
             stacklevel=2,
         )
-    keep = create_graph if retain_graph is None else retain_graph
-    _run(roots, grads, create_graph, keep, targets, accumulate=True)
+    _run(roots, grads, targets, retain_graph, create_graph, accumulate=True)
 
 
 def grad(
@@ -188,13 +187,12 @@ def grad(
         raise RuntimeError("grad got no inputs; name the tensors to differentiate with respect to")
     targets = _edges(wanted, _NO_INPUT)
     roots = _edges(outs, _NO_OUTPUT)
-    keep = create_graph if retain_graph is None else retain_graph
-    results: tuple[Tensor | None, ...]
     if is_grads_batched:
-        results = _batched(outs, wanted, grad_outputs, roots, targets, keep, create_graph)
+        batches = _batches(outs, grad_outputs)
+        results = _run_batched(roots, batches, targets, retain_graph, create_graph)
     else:
         grads = _root_grads(outs, grad_outputs)
-        results = _run(roots, grads, create_graph, keep, targets)
+        results = _run(roots, grads, targets, retain_graph, create_graph)
     if materialize_grads:
         return tuple(
             TENSORS.zeros_like(x) if g is None and isinstance(x, Tensor) else g
@@ -206,71 +204,70 @@ def grad(
             f"input {place} was not used in computing the outputs; pass allow_unused=True to get "
             "None for it"
         )
-    return results
+    return tuple(results)
 
 
 def _run(
     roots: Sequence[Edge],
     grads: Sequence[Tensor],
-    create_graph: bool,
-    keep: bool,
     targets: Sequence[Edge] | None,
+    retain_graph: bool | None,
+    create_graph: bool,
     accumulate: bool = False,
-) -> tuple[Tensor | None, ...]:
+) -> Sequence[Tensor | None]:
     """Runs with the right namespace; returns what arrived at the targets, as tensors."""
     if not roots:
         return ()
+    keep = create_graph if retain_graph is None else retain_graph
     scope = None if targets is None else Scope(targets, accumulate)
-    task = Task(scope)
-    metas = [node.metas[nr] for node, nr in roots]
-    nodes = [node for node, _ in roots]
     # saved values and cotangents may have tangents in a level of forward mode
     kinds = [type(g._raw) for g in grads]
     kind = next((k for k in kinds if BACKENDS[k].batched), kinds[0])
     F: Any = TENSORS if create_graph or MODES.forward else raw_namespace(kind)
     # nobody has asked NumPy for warnings about overflow or 0/0: torch gives none
     with Mode(grad=create_graph), np.errstate(all="ignore"):
-        given = grads if F is TENSORS else [g._raw for g in grads]
-        fitted = [F.fit(g, *m, n) for g, m, n in zip(given, metas, nodes, strict=True)]
+        fitted = [
+            F.fit(F.from_tensor(g), *node.metas[nr], node)
+            for g, (node, nr) in zip(grads, roots, strict=True)
+        ]
+        task = Task(scope)
         with Mode(task=task):
             run(roots, fitted, F, keep_graph=keep, task=task)
         found = [] if scope is None else [scope.captured.get(edge) for edge in targets or ()]
-        return tuple(None if g is None else F.to_tensor(g) for g in found)
+        return [None if g is None else F.to_tensor(g) for g in found]
 
 
-def _batched(
-    outs: Sequence[Place],
-    wanted: Sequence[Place],
-    grad_outputs: Tensor | Sequence[Tensor | None] | None,
-    roots: Sequence[Edge],
-    targets: Sequence[Edge],
-    keep: bool,
-    create_graph: bool,
-) -> tuple[Tensor | None, ...]:
-    """One run for each entry of the gradients' first dimension; the results are stacked."""
-    batches = _gradient_list(outs, grad_outputs)
-    sizes = {g.shape[0] if g is not None and g.ndim else None for g in batches}
-    size = next(iter(sizes))
-    shapes_of = [node.metas[nr][0] for node, nr in roots]
-    for shape, g in zip(shapes_of, batches, strict=True):
-        if g is None or size is None or len(sizes) > 1 or g.shape[1:] != shape:
-            shapes = [None if g is None else list(g.shape) for g in batches]
-            raise RuntimeError(
-                f"is_grads_batched needs gradients of shape [batch, *output shape], got {shapes} "
-                f"for outputs of shape {list(map(list, shapes_of))}"
-            )
-    rows = []
-    for i in range(size or 0):
-        grads = _root_grads(outs, [None if g is None else g[i] for g in batches])
-        last = i + 1 == size
-        rows.append(_run(roots, grads, create_graph, keep or not last, targets))
-    if not rows:
-        return tuple(x.new_zeros((0, *x.shape)) for x in wanted if isinstance(x, Tensor))
-    columns = zip(*rows, strict=True)
-    return tuple(
-        None if any(g is None for g in column) else TENSORS.stack(list(column), dim=0)
-        for column in columns
-    )
+def _batches(
+    outputs: Sequence[Place], grads: Tensor | Sequence[Tensor | None] | None
+) -> list[Tensor]:
+    """Gradients of which each has one more dimension in front than its output, all of one size."""
+    given = _gradient_list(outputs, grads)
+    shapes = [None if g is None else list(g.shape) for g in given]
+    wanted = [list((x if isinstance(x, Tensor) else _like(x)).shape) for x in outputs]
+    fits = [s is not None and s[1:] == w for s, w in zip(shapes, wanted, strict=True)]
+    if not all(fits) or len({s[0] for s in shapes if s}) > 1:
+        raise RuntimeError(
+            f"is_grads_batched needs gradients of shape [batch, *output shape], got {shapes} for "
+            f"outputs of shape {wanted}"
+        )
+    return [g for g in given if g is not None]
+
+
+def _run_batched(
+    roots: Sequence[Edge], batches: Sequence[Tensor], *how: Any
+) -> Sequence[Tensor | None]:
+    """One run on all entries of the gradients' first dimension, which the results have too."""
+    from reference_engine.func.vmap import vmap
+
+    undefined: list[bool] = []
+
+    def pull(*grads: Tensor) -> list[Tensor]:
+        found = _run(roots, grads, *how)
+        undefined[:] = [g is None for g in found]
+        return [g for g in found if g is not None]
+
+    defined = iter(vmap(pull)(*batches))
+    return [None if missing else next(defined) for missing in undefined]
 
 
 def _sequence(places: Places) -> tuple[Place, ...]:
@@ -279,16 +276,11 @@ def _sequence(places: Places) -> tuple[Place, ...]:
 
 def _edges(places: Sequence[Place], refusal: str) -> list[Edge]:
     """Where tensors are in the graph; RuntimeError for one that requires no grad."""
-    edges = []
+    edges: list[Any] = []
     for number, place in enumerate(places):
-        if isinstance(place, GradientEdge):
-            node, nr = place.node, place.output_nr
-        else:
-            found, nr = place._edge()
-            if found is None:
-                raise RuntimeError(refusal.format(number, list(place.shape)))
-            node = found
-        edges.append((node, nr))
+        edges.append(place[:2] if isinstance(place, GradientEdge) else place._edge())
+        if edges[-1][0] is None and isinstance(place, Tensor):
+            raise RuntimeError(refusal.format(number, list(place.shape)))
     return edges
 
 
