@@ -7,7 +7,9 @@ from contextlib import suppress
 from dataclasses import replace
 
 from conformance.adapters.base import Engine
+from conformance.compare.difference import is_grave
 from conformance.errors import UsageError
+from conformance.execute import or_fault
 from conformance.judge import judge
 from conformance.notation import render
 from conformance.profiles import PROFILES, Profile
@@ -33,9 +35,9 @@ def examine(
 
     profile: a name of `conformance.profiles.PROFILES`. before: called with every program that is
     about to run, those of shrinking too. after: called with every program that counts and what it
-    showed. Violations of one cause are one: the one with the shortest program. The same arguments
-    give the same result. Raises `UsageError` for an unknown profile; faults of the harness
-    propagate.
+    showed. Violations of one cause are one: the one with the shortest program. A program on which
+    the oracles disagree, or the harness fails, leaves the clause inconclusive unless it is
+    violated. The same arguments give the same result. Raises `UsageError` for an unknown profile.
     """
     if profile not in PROFILES:
         raise UsageError(f"profile {profile!r} is unknown; choose from {', '.join(PROFILES)}")
@@ -71,6 +73,7 @@ class _Examination:
         self.failing: dict[str, tuple[Program, Finding]] = {}
         self.tags: dict[str, list[str]] = {}
         self.notes: dict[Outcome, str] = {}
+        self.grave = ""
         self.error_ulp: float | None = None
 
     def scenario(self, program: Program) -> None:
@@ -124,12 +127,17 @@ class _Examination:
     def _judge(self, program: Program) -> Finding:
         if self.before is not None:
             self.before(program)
-        return judge(self.engine, program, oracles=self.clause.oracles)
+        found = or_fault(lambda: judge(self.engine, program, oracles=self.clause.oracles))
+        if isinstance(found, str):
+            return Finding(Outcome.INCONCLUSIVE, self.engine.dtypes[0], message=found)
+        return found
 
     def _count(self, program: Program, finding: Finding) -> None:
         self.counts[finding.outcome] += 1
         if finding.message:
             self.notes.setdefault(finding.outcome, finding.message)
+        if finding.outcome is Outcome.INCONCLUSIVE and is_grave(finding.message):
+            self.grave = self.grave or finding.message
         if finding.error_ulp is not None:
             self.error_ulp = max(self.error_ulp or 0.0, finding.error_ulp)
         if self.after is not None:
@@ -169,6 +177,8 @@ class _Examination:
         status = Status.UNEXERCISED
         if self.failing:
             status = Status.VIOLATED
+        elif self.grave:
+            status = Status.INCONCLUSIVE
         elif reached:
             status = Status.HOLDS
         elif counts[Outcome.INCONCLUSIVE]:
@@ -177,7 +187,7 @@ class _Examination:
             status = Status.UNSUPPORTED
         note = ""
         if status in (Status.INCONCLUSIVE, Status.UNSUPPORTED):
-            note = self.notes.get(Outcome(status.value), "")
+            note = self.grave or self.notes.get(Outcome(status.value), "")
         elif status is Status.UNEXERCISED:
             note = "no program of the clause was run"
         return ClauseResult(

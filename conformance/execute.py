@@ -16,6 +16,7 @@ from typing import Literal, TypeVar
 from conformance.adapters.base import Engine
 from conformance.adapters.remote import RemoteEngine
 from conformance.blocks import in_a_thread, manager, without_collector
+from conformance.compare.difference import FAULT
 from conformance.errors import ConformanceError, Unsupported
 from conformance.observation import Array, Event, Observation, Observed, Refusal
 from conformance.program import BLOCKS, Program, Ref, Step, step_needs
@@ -62,6 +63,19 @@ def unless_raised(run: Callable[[], Result]) -> Result | None:
         return run()
     except Exception:  # noqa: BLE001  (whatever an engine raises: the caller runs it step by step)
         return None
+
+
+def or_fault(run: Callable[[], Result]) -> Result | str:
+    """Return what `run` returns; what it raises is a fault of this package, said in one sentence.
+
+    Raises what is the user's mistake, a `ConformanceError`, and `EngineLost`.
+    """
+    try:
+        return run()
+    except ConformanceError:
+        raise
+    except Exception as error:  # noqa: BLE001  (one case is lost, and the run goes on)
+        return f"{FAULT}: {type(error).__name__}: {sanitised(error)}"
 
 
 class _BlockLeft(Exception):

@@ -15,10 +15,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 
 from conformance.adapters.load import load_engine
+from conformance.compare.difference import FAULT, is_grave
 from conformance.errors import EngineLoadError
+from conformance.execute import or_fault
 from conformance.ledger import Ledger, RunFacts
 from conformance.notation import render
 from conformance.program import Program, to_json
@@ -92,7 +94,12 @@ def fuzz_chunk(
             for number, steps, agrees in zip(batch, programs, agreeing, strict=True):
                 if agrees:
                     continue
-                finding = check.slowly(Program(steps)).finding
+                found = or_fault(partial(check.slowly, Program(steps)))
+                if isinstance(found, str):
+                    outcomes[Outcome.INCONCLUSIVE] += 1
+                    doubts[found] += 1
+                    continue
+                finding = found.finding
                 outcomes[finding.outcome] += 1
                 if finding.outcome is Outcome.VIOLATED:
                     count_so_far = causes.get(finding.cause, (number, 0))
@@ -242,6 +249,10 @@ class Fuzz:
                 f"the process of {self.engine} ends before its first program: {lost.detail}; run"
                 " `autograd-conformance run --profile smoke` on it"
             )
+        if lost.how == "faulted":
+            self.outcomes[Outcome.INCONCLUSIVE] += 1
+            self.doubts[f"{FAULT}: {lost.detail}"] += 1
+            return without | {number}, True
         kind = Kind.CRASHED if lost.how == "crashed" else Kind.TIMED_OUT
         self.outcomes[Outcome.VIOLATED] += 1
         self.times[kind.value] += 1
@@ -284,7 +295,8 @@ class Fuzz:
     def result(self) -> ClauseResult:
         """Return the verdict on all programs, as that of one clause."""
         held, violated = self.outcomes[Outcome.HOLDS], self.outcomes[Outcome.VIOLATED]
-        status = Status.VIOLATED if violated else Status.HOLDS if held else Status.INCONCLUSIVE
+        clean = held and not self.grave
+        status = Status.VIOLATED if violated else Status.HOLDS if clean else Status.INCONCLUSIVE
         return ClauseResult(
             id=CLAUSE,
             theme="random programs",
@@ -298,6 +310,11 @@ class Fuzz:
             note="; ".join(self.notes()),
             why="Bugs hide where features meet: a view, a write in place, a second backward.",
         )
+
+    @property
+    def grave(self) -> dict[str, int]:
+        """Return how often the oracles disagreed, or the harness failed, by the reason."""
+        return {why: times for why, times in sorted(self.doubts.items()) if is_grave(why)}
 
     def notes(self) -> Iterator[str]:
         """Say how often each cause came up, and why programs were inconclusive."""

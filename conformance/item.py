@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from conformance.adapters.base import Engine
 from conformance.adapters.load import load_engine
 from conformance.adapters.remote import EngineLost
 from conformance.catalogue import share
+from conformance.compare.difference import FAULT
 from conformance.errors import InvalidProgram
 from conformance.examine import examine
 from conformance.ledger import EngineFacts
@@ -67,7 +68,7 @@ class _Log:
 
 
 def lost_item(engine: str, clause_id: str, lost: Lost, notes: Notes) -> Examined:
-    """Return the verdict on a clause whose process died or ran out of time, in a new process.
+    """Return the verdict on a clause whose process died, ran out of time or failed, in a new one.
 
     The program that was under way is named and gets a script, which is not run.
     """
@@ -79,6 +80,8 @@ def lost_item(engine: str, clause_id: str, lost: Lost, notes: Notes) -> Examined
 def _lost(
     adapter: Engine, row: Clause, lost: Lost | EngineLost, program: Program | None, judged: int
 ) -> Examined:
+    if lost.how == "faulted":
+        return Examined(_without_verdict(row, f"{FAULT}: {lost.detail}", judged))
     where = "it got ready" if program is None else "this program ran"
     dtype = adapter.dtypes[0]
     violation = Violation(
@@ -99,16 +102,20 @@ def _lost(
 
 
 def _unfinished(row: Clause, violation: Violation, judged: int) -> ClauseResult:
-    crashed = violation.kind is Kind.CRASHED
+    status = Status.CRASHED if violation.kind is Kind.CRASHED else Status.TIMED_OUT
+    result = _without_verdict(row, violation.message, judged)
+    return replace(result, status=status, violations=(violation,))
+
+
+def _without_verdict(row: Clause, note: str, judged: int) -> ClauseResult:
     return ClauseResult(
         id=row.id,
         theme=row.theme,
         level=row.level,
         title=row.title,
-        status=Status.CRASHED if crashed else Status.TIMED_OUT,
+        status=Status.INCONCLUSIVE,
         programs=judged,
-        violations=(violation,),
-        note=violation.message,
+        note=note,
         source=row.source,
         why=row.why,
     )

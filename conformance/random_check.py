@@ -15,6 +15,7 @@ from functools import cached_property, partial
 from conformance.adapters.base import Engine
 from conformance.bulk import Bulk, Seen
 from conformance.compare.agreement import agreed, same
+from conformance.compare.difference import DISAGREEMENT
 from conformance.execute import execute, unless_raised
 from conformance.judge import judge
 from conformance.observation import Event, Observation
@@ -135,7 +136,8 @@ class RandomCheck:
         if self._second is not None:
             doubt = judge(self._second, form, dtype=self._second.dtypes[0])
             if doubt.outcome is Outcome.VIOLATED and doubt.step <= finding.step:
-                reason = f"{self._second.name} sides against {self.oracle.name}: {doubt.message}"
+                sides = f"{self._second.name} sides against {self.oracle.name}"
+                reason = f"{DISAGREEMENT}: {sides}: {doubt.message}"
                 return Checked(form, Finding(Outcome.INCONCLUSIVE, self.dtype, message=reason))
         return Checked(form, finding)
 

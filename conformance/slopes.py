@@ -10,11 +10,11 @@ import numpy as np
 from conformance.adapters.base import Engine
 from conformance.adapters.remote import RemoteEngine
 from conformance.compare.arrays import widened
-from conformance.compare.difference import Answer, Difference, Doubt
+from conformance.compare.difference import DISAGREEMENT, Answer, Difference, Doubt
 from conformance.compare.tolerance import SAMPLES, allowance, unit_roundoff
 from conformance.observation import Array, Event, Observation
 from conformance.oracles.algebraic import Adjoint
-from conformance.oracles.differential import Differential
+from conformance.oracles.differential import Differential, other_oracle
 from conformance.oracles.finite_difference import FiniteDifference, contraction
 from conformance.program import Program
 
@@ -43,7 +43,8 @@ class Slopes:
         """Blame a gradient only where finite differences side with the differential oracle.
 
         The direction is that in which the two gradients differ most. Where finite differences do
-        not apply (hazards in place, hooks that change gradients), the differential oracle decides.
+        not apply (hazards in place, hooks that change gradients), the differential oracle decides,
+        unless there is no engine that could judge it in turn (`other_oracle`).
         """
         theirs = self._differential.events[event.step].value
         assert isinstance(theirs, np.ndarray)
@@ -54,16 +55,19 @@ class Slopes:
             return found
         direction = apart / gap
         slope = self._oracle_slopes.slope(event.step, direction)
-        if slope is None:
-            return found
-        side = "nobody"
-        if slope.error < gap / 4:
-            if abs(slope.value - contraction(theirs, direction)) < gap / 4:
-                return found
-            if abs(slope.value - contraction(observed, direction)) < gap / 4:
-                side = self._engine.name
         oracle = self._differential.name
-        return Doubt(f"{oracle} contradicts, but finite differences side with {side}")
+        if slope is None:
+            if other_oracle(self._engine) is not None:
+                return found
+            return Doubt(f"{DISAGREEMENT}: {oracle} contradicts, and no second oracle applies")
+        sides = "contradicts, but finite differences side with"
+        if slope.error >= gap / 4:  # as at a kink
+            return Doubt(f"{oracle} {sides} nobody")
+        if abs(slope.value - contraction(theirs, direction)) < gap / 4:
+            return found
+        agrees = abs(slope.value - contraction(observed, direction)) < gap / 4
+        side = self._engine.name if agrees else "nobody"
+        return Doubt(f"{DISAGREEMENT}: {oracle} {sides} {side}")
 
     def opinion(self, oracle: str, event: Event, gradient: Array) -> Opinion | None:
         """Compare a gradient with a derivative along one direction that leaves no entry out.

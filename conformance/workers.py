@@ -23,6 +23,7 @@ from typing import Generic, Literal, TypeVar
 from pebble import ProcessExpired, ProcessPool
 
 from conformance.errors import ConformanceError
+from conformance.execute import sanitised
 from conformance.exits import cause_of_death
 
 Result = TypeVar("Result")
@@ -30,9 +31,13 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Why an item returned nothing, and the last note that it left (empty where it left none)."""
+    """Why an item returned nothing, and the last note that it left (empty where it left none).
 
-    how: Literal["crashed", "timed-out"]
+    An item that `faulted` raised: a defect of this package, as an engine's errors are refusals by
+    then.
+    """
+
+    how: Literal["crashed", "timed-out", "faulted"]
     detail: str
     note: str
 
@@ -44,10 +49,6 @@ class Done(Generic[Result]):
     index: int
     result: Result | Lost
     seconds: float
-
-
-class HarnessFault(Exception):
-    """An item raised: a defect of this package, as the engine's errors are refusals by then."""
 
 
 class Notes:
@@ -118,8 +119,8 @@ class Workers:
     ) -> Iterator[Done[Result]]:
         """Run `function(*item, notes_path)` for every item; yield the ends as they come.
 
-        timeout: seconds per item. A `ConformanceError` that the function raises is raised here; for
-        any other exception `HarnessFault` is, which names the item.
+        timeout: seconds per item. A `ConformanceError` that the function raises is raised here; any
+        other exception costs its item, as the death of a process does.
         """
         futures: dict[Future[tuple[Result, float]], tuple[int, Path]] = {}
         for index, item in enumerate(items):
@@ -129,15 +130,14 @@ class Workers:
             futures[future] = index, note
         try:
             for ended in as_completed(tuple(futures)):
-                index, note = futures.pop(ended)
-                yield _done(ended, index, note, timeout, f"{function.__name__}{items[index]}")
+                yield _done(ended, *futures.pop(ended), timeout)
         finally:
             for waiting in futures:
                 waiting.cancel()
 
 
 def _done(
-    future: Future[tuple[Result, float]], index: int, note: Path, timeout: float, item: str
+    future: Future[tuple[Result, float]], index: int, note: Path, timeout: float
 ) -> Done[Result]:
     error = future.exception()
     if error is None:
@@ -154,7 +154,7 @@ def _done(
         return Done(index, Lost("crashed", f"raised {type(error).__name__}", last), 0.0)
     if isinstance(error, ConformanceError):
         raise error
-    raise HarnessFault(f"{item} raised {type(error).__name__}: {error}") from error
+    return Done(index, Lost("faulted", f"{type(error).__name__}: {sanitised(error)}", last), 0.0)
 
 
 def _timed(

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from reference_engine.backends.base import of_array
 from reference_engine.graph import CONSTANT
 from reference_engine.modes import MODES, Mode, no_grad
-from reference_engine.storage import Storage
+from reference_engine.storage import Detached, Storage
 from reference_engine.tensor import Tensor, from_raw
 
 if TYPE_CHECKING:
@@ -68,7 +68,10 @@ class Packed:
                 found = self._unpack(value)
             if not isinstance(found, Tensor):
                 raise TypeError(f"an unpack hook must return a Tensor, got {found!r}")
-            flat += (found._raw, found._storage, found._storage.version)
+            raw, version = found._raw, found._storage.version
+            if isinstance(version, Detached) and not of_array(raw).batched:
+                raw = raw[...]  # to detach in place leaves alone what hooks have packed
+            flat += (raw, found._storage, version)
         return tuple(flat)
 
 

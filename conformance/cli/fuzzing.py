@@ -68,7 +68,9 @@ def fuzz(
             f" {unclear} inconclusive ({unclear / programs:.2%}); ledger: {path}"
         ), soft_wrap=True)  # fmt: skip
         _print_violations(ledger)
-        failed = failed or ledger.clauses[0].status is Status.VIOLATED
+        for reason, times in running.grave.items():
+            click.echo(f"\n{times} x {reason}")
+        failed = failed or ledger.clauses[0].status is not Status.HOLDS
     return int(failed)
 
 

@@ -27,3 +27,13 @@ class Doubt:
 
 
 Answer = Difference | Doubt | None
+
+DISAGREEMENT = "oracles disagree"
+"""How a doubt begins where somebody is wrong and the oracles do not agree on who."""
+FAULT = "error of the harness"
+"""How a doubt begins where this package itself failed: its defect, not the engine's."""
+
+
+def is_grave(reason: str) -> bool:
+    """Tell whether a doubt must be looked at: a run that has one is no success."""
+    return reason.startswith((DISAGREEMENT, FAULT))

@@ -10,7 +10,7 @@ No backward of any engine takes part.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,9 +27,11 @@ from conformance.program import Program, Step
 _PLAIN = frozenset(
     "leaf reload apply detach backward retain_grad set_grad raise value grad requires_grad is_leaf"
     " grad_fn version is_grad_enabled hook remove_hook hook_log no_grad enable_grad"
-    " set_grad_enabled inference_mode".split()
+    " set_grad_enabled inference_mode saved_tensors_hooks".split()
 )
 """Verbs that a trial understands; `apply_` too where nothing could share memory across a cut."""
+_SAME = frozenset("None keep record copy array".split())
+"""What hooks on saved tensors may do that leaves derivatives as they are."""
 _CUTS = frozenset("detach no_grad enable_grad set_grad_enabled inference_mode reload".split())
 
 
@@ -191,6 +193,11 @@ class Trial(Wrapped):
         """Track or cut what is computed inside."""
         return self._mode(flag)
 
+    def saved_tensors_hooks(self, pack: object, unpack: object) -> AbstractContextManager[None]:
+        """Do nothing: without a backward nothing is saved."""
+        del pack, unpack
+        return nullcontext()
+
     def inference_mode(self, flag: bool = True) -> AbstractContextManager[None]:
         """Cut what is computed inside, unless `flag` is false."""
         return self._mode(not flag and self._tracking[-1])
@@ -250,7 +257,9 @@ def understood(program: Program) -> bool:
 
 def _beyond(step: Step) -> bool:
     changing_hook = step.verb == "hook" and step.param("action") not in ("record", "none")
-    return changing_hook or bool(step.param("create_graph"))
+    packing = {str(step.param("pack")), str(step.param("unpack"))}
+    changing_pack = step.verb == "saved_tensors_hooks" and not packing <= _SAME
+    return changing_hook or changing_pack or bool(step.param("create_graph"))
 
 
 def recorded(engine: Engine, program: Program, observation: Observation) -> Record | None:

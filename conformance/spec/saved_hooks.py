@@ -77,6 +77,18 @@ THEME.clause(
             assert grad(x) == [2.0, 4.0]
             """
         ),
+        scenario(
+            """
+            x = leaf([1.0, 2.0], requires_grad=True)
+            y = neg(x)
+            v = unsqueeze(y, dim=0)
+            with saved_tensors_hooks(pack="keep", unpack="keep"):
+                mul_(v, other=2.0)
+            s = sum(v)
+            backward(s)
+            assert grad(x) == [-2.0, -2.0]
+            """
+        ),
     ],
 )
 

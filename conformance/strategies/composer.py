@@ -40,7 +40,8 @@ class Variable:
     counted: whether its version counts the program's writes alone; PyTorch's matmul writes into its
     own result. stale: whether the memory that it shares was written to, or it is a gradient:
     nothing is hung onto it. sure: whether all engines track it, if it is tracked; they differ in
-    which second derivatives they know to vanish.
+    which second derivatives they know to vanish. ghost: a view made without tracking of what is
+    tracked: PyTorch says that it requires grad, and gives it none.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Variable:
     sure: bool = True
     written: bool = False
     view: bool = False
+    ghost: bool = False
 
 
 @dataclass(slots=True)
@@ -73,9 +75,11 @@ class Composer:
 
     variables: the tensors that operations may take, oldest first. spent: operations whose graph is
     freed or spoiled. kinked, curved: those whose second derivative vanishes almost everywhere, and
-    nowhere much. passes: those that stand for a backward. unwritable: memory into which nothing is
-    written. expanded: memory that expanded views share. lent: whether a tensor of the program has
-    seeded a backward, so that gradients may share its memory.
+    nowhere much. passes: those that stand for a backward. sliced: those that stand for a write
+    through a view: some engines free them with the graph, others have nothing to free. unwritable:
+    memory into which nothing is written. expanded: memory that expanded views share, as gradients
+    may. lent: whether a tensor of the program has seeded a backward, so that gradients may share
+    its memory.
     """
 
     def __init__(self, facts: Facts) -> None:
@@ -87,6 +91,7 @@ class Composer:
         self.kinked: set[int] = set()
         self.curved: set[int] = set()
         self.passes: set[int] = set()
+        self.sliced: set[int] = set()
         self.unwritable: set[int] = set()
         self.expanded: set[int] = set()
         self.hooked = self.ran_backward = self.lent = False
@@ -191,6 +196,7 @@ class Composer:
             self.passes.add(self._operations)
             made.graph = graph | {self._operations}
         self.unwritable.add(made.memory)
+        self.expanded.add(made.memory)
         return self._new(made)
 
     def apply(self, rows: Sequence[Operation], first: int, operand: int, draw: Draw) -> None:
@@ -206,8 +212,13 @@ class Composer:
             operation = rows[(first + offset) % count]
             placed = place(operation, operand, draw, scene)
             if placed is not None and _size(placed.shape) <= MOST_ELEMENTS:
-                self._placed(operation, placed)
+                if not (self.enabled and self._haunted(placed)):
+                    self._placed(operation, placed)
                 return
+
+    def _haunted(self, placed: Placed) -> bool:
+        """Whether an operand is tracked only as far as some engines are concerned."""
+        return any(not isinstance(i, Leaf) and self.variables[i].ghost for i in placed.inputs)
 
     def _placed(self, operation: Operation, placed: Placed) -> Variable:
         inputs = [
@@ -217,7 +228,7 @@ class Composer:
             for i in placed.inputs
         ]
         name = self.fresh()
-        args = tuple(v.name for v in inputs)
+        args = tuple([v.name for v in inputs])
         self.write(Step("apply", (name,), args, operation.name, placed.params))
         memory = inputs[0].memory if operation.view else self._memory()
         if operation.name in _ALIASING:
@@ -237,6 +248,7 @@ class Composer:
         made.sure = any(v.sure and v.tracked for v in inputs)
         made.counted = inputs[0].counted if operation.view else operation.family != "matmul"
         made.view = operation.view
+        made.ghost = made.view and (inputs[0].ghost or (inputs[0].tracked and not tracked))
         return self._new(made)
 
     def made(self, name: str, source: Variable, bounds: Interval) -> Variable:
@@ -261,6 +273,8 @@ class Composer:
         self.spent |= self._savers.get(target.memory, set())
         tracked = self.enabled and any(v.tracked for v in (target, *operands))
         graph = self.recorded((target, *operands), ()) if tracked else frozenset()
+        if tracked and target.view:
+            self.sliced.add(self._operations)
         target.written = True
         sharing = [v for v in self.variables if v.memory == target.memory]
         if tracked and any(v.leaf for v in sharing if v is not target):
@@ -272,10 +286,18 @@ class Composer:
                 variable.tracked, variable.leaf = True, False
                 variable.graph |= graph
 
+    def roots(self) -> list[Variable]:
+        """Return the tracked variables from which all engines run a backward, or none does."""
+        sliced = self.sliced & self.spent
+        sure = [v for v in self.tracked if v.sure and sliced.isdisjoint(v.graph)]
+        if not self.hooked and not any(v.watched for v in self.variables):
+            return sure
+        # a rule may compute from its result or from its operand: who is visited again differs
+        return [v for v in sure if self.passes.isdisjoint(v.graph)]
+
     def ends(self) -> list[Variable]:
-        """Return the tracked variables from which a backward should run."""
-        sure = [v for v in self.tracked if v.sure]
-        return [v for v in sure if self.spent.isdisjoint(v.graph)]
+        """Return those of them from which a backward should run."""
+        return [v for v in self.roots() if self.spent.isdisjoint(v.graph)]
 
     def _fresh_leaf(self, shape: Shape, draw: Draw) -> Leaf | None:
         if self._leaves >= ROOM or _size(shape) > MOST_ELEMENTS:

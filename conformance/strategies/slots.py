@@ -133,10 +133,7 @@ def _root(composer: Composer, byte: int) -> Variable | None:
     if composer.lent:
         # torch-51 of docs/findings.md: a pass may write into what seeded an earlier one
         return None
-    if byte >= WILD:
-        roots = [v for v in composer.tracked if v.sure]
-    else:
-        roots = [v for v in composer.ends() if not v.leaf]
+    roots = composer.roots() if byte >= WILD else [v for v in composer.ends() if not v.leaf]
     return back(roots, byte) if roots else None
 
 
@@ -324,7 +321,7 @@ def retain_grad(composer: Composer, slot: bytes) -> None:
 
 def requires_grad_(composer: Composer, slot: bytes) -> None:
     """Flag a leaf, or take its flag away before anything was done with it."""
-    leaves = [v for v in composer.variables if v.leaf]
+    leaves = [v for v in composer.variables if v.leaf and not v.stale]
     if leaves:
         target = back(leaves, slot[1])
         flag = slot[2] % 4 != 3 or target is not composer.variables[-1]
@@ -338,7 +335,8 @@ def detach_(composer: Composer, slot: bytes) -> None:
     targets = [v for v in composer.tracked if not v.leaf and memories.count(v.memory) == 1]
     # a matmul may be a view; torch-53 of docs/findings.md: kept gradients fail an assertion
     targets = [v for v in targets if v.counted and not v.watched]
-    if targets:
+    # what a gradient saved of a tensor is that tensor in PyTorch, and refused once it is detached
+    if targets and not composer.passes:
         target = back(targets, slot[1])
         composer.write(Step("detach_", (), (target.name,)))
         target.tracked, target.leaf, target.graph = False, True, frozenset()

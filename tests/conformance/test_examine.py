@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from conformance.adapters.base import Engine
 from conformance.errors import UsageError
 from conformance.examine import examine
+from conformance.judge import judge
 from conformance.notation import parse
 from conformance.program import Program, from_json
 from conformance.spec.clause import Clause, scenario
@@ -207,6 +209,20 @@ def test_faults_of_the_harness_are_no_violation() -> None:
 
     with pytest.raises(LookupError, match="note"):
         examine(Sound(), clause([SINE]), "smoke", 0, before=broken)
+
+
+def test_a_fault_of_the_harness_costs_one_program_and_the_clause_its_verdict(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(engine: Engine, program: Program, **options: Any) -> Finding:
+        if program is EXP:
+            raise LookupError("an index of the judge is off")
+        return judge(engine, program, **options)
+
+    monkeypatch.setattr("conformance.examine.judge", broken)
+    result = examine(Sound(), clause([EXP, DOUBLES]), "smoke", 0)
+    assert (result.status, result.programs, result.inconclusive) == (Status.INCONCLUSIVE, 1, 1)
+    assert result.note == "error of the harness: LookupError: an index of the judge is off"
 
 
 def test_an_unknown_profile_is_a_mistake_of_the_user() -> None:

@@ -64,6 +64,16 @@ def test_it_follows_a_view_whose_base_is_written(torch: Any) -> None:
     assert_values(v.grad, [2.0, 2.0])
 
 
+def test_a_view_written_into_retains_the_gradient_of_its_latest_value_alone(torch: Any) -> None:
+    y = counting(torch, 3) * 1
+    v = y[1:]
+    before = v + v
+    v.retain_grad()
+    v.add_(2)
+    before.sum().backward()
+    assert v.grad is None
+
+
 def test_the_leaf_it_started_as_can_become_a_result_that_retains(torch: Any) -> None:
     a, x = torch.ones(2), counting(torch, 2)
     a.add_(x)

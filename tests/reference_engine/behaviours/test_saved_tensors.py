@@ -47,6 +47,26 @@ def test_packed_values_may_be_anything_and_unpacking_decides_the_gradient(torch:
     assert_values(x.grad, [20.0, 40.0])
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_was_saved_is_detached_in_place_unless_hooks_have_packed_it(
+    torch: Any, packed: bool
+) -> None:
+    x = counting(torch, 2)
+    y = x + x
+    if packed:
+        with hooks(torch):
+            z = (y * y).sum()
+    else:
+        z = (y * y).sum()
+    y.detach_()
+    if packed:
+        z.backward()
+        assert_values(x.grad, [8.0, 16.0])
+    else:
+        with pytest.raises(RuntimeError):
+            z.backward()
+
+
 def test_the_innermost_hooks_are_used(torch: Any) -> None:
     x = counting(torch, 2)
     calls = []
