@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from reference_engine.backends.numpy_backend import NUMPY
-from reference_engine.ops.opdef import Sample, composite, linear, own
+from reference_engine.ops.opdef import composite, linear, on, own
 from reference_engine.ops.reduction import is_complex
 
-_COMPLEX: list[Sample] = [(((2, 3),), {}), (((),), {})]
-_FILL = {"x": "complex"}
+_COMPLEX: dict[str, Any] = {"fill": {"x": "complex"}, "samples": [on((2, 3)), on(())]}
+_REAL: dict[str, Any] = {"complex": False, "promotion": "promote", "methods": ()}
 
 
 def holds_complex(x: Any) -> bool:
@@ -23,33 +23,10 @@ def holds_complex(x: Any) -> bool:
     return bool(kind.is_complex) if hasattr(kind, "is_complex") else kind.kind == "c"
 
 
-def _conj(F: Any, x: Any) -> Any:
-    """The conjugate; a real input itself, as in PyTorch."""
-    return F._conj(x) if holds_complex(x) else x
-
-
-def _imag(F: Any, x: Any) -> Any:
+def _needing_complex(name: str, x: Any) -> Any:
     if not holds_complex(x):
-        raise RuntimeError(f"imag needs a complex tensor, got dtype {x.dtype}")
-    return F._imag(x)
-
-
-linear("_conj", lambda xp, x: xp.conj(x), transpose=lambda F, g: F.conj(g), node="ConjBackward0",
-       fill=_FILL, samples=_COMPLEX)  # fmt: skip
-linear("_real", lambda xp, x: xp.real(x), view=True, transpose=lambda F, g: F.complex(g, g * 0),
-       node="SelectBackward0", fill=_FILL, samples=_COMPLEX)  # fmt: skip
-linear("_imag", lambda xp, x: xp.imag(x), view=True, transpose=lambda F, g: F.complex(g * 0, g),
-       node="SelectBackward0", fill=_FILL, samples=_COMPLEX)  # fmt: skip
-composite("conj", _conj, aliases=("conj_physical",))
-composite("resolve_conj", lambda F, x: x)
-composite("real", lambda F, x: F._real(x) if holds_complex(x) else x, methods=())
-composite("imag", _imag, methods=())
-
-
-def _as_real(xp: Any, x: Any) -> Any:
-    if not is_complex(xp, x):
-        raise RuntimeError(f"view_as_real needs a complex tensor, got dtype {x.dtype}")
-    return xp.view_as_real(x)
+        raise RuntimeError(f"{name} needs a complex tensor, got dtype {x.dtype}")
+    return x
 
 
 def _as_complex(xp: Any, x: Any) -> Any:
@@ -74,38 +51,43 @@ def _numpy_complex(real: Any, imag: Any) -> Any:
 NUMPY.define("view_as_real", lambda x: x[..., None].view(x.real.dtype))
 NUMPY.define("view_as_complex", lambda x: x.view(np.result_type(x, np.complex64))[..., 0])
 NUMPY.define("complex", _numpy_complex)
-linear("view_as_real", _as_real, transpose=lambda F, g: F.view_as_complex(F.clone(g)), view=True,
-       methods=(), fill=_FILL, samples=_COMPLEX)  # fmt: skip
+linear("_conj", lambda xp, x: xp.conj(x), transpose=lambda F, g: F.conj(g), node="ConjBackward0",
+       **_COMPLEX)  # fmt: skip
+linear("_real", lambda xp, x: xp.real(x), view=True, transpose=lambda F, g: F.complex(g, g * 0),
+       node="SelectBackward0", **_COMPLEX)  # fmt: skip
+linear("_imag", lambda xp, x: xp.imag(x), view=True, transpose=lambda F, g: F.complex(g * 0, g),
+       node="SelectBackward0", **_COMPLEX)  # fmt: skip
+# the conjugate and the real part of a real tensor are that tensor, as in PyTorch
+composite("conj", lambda F, x: F._conj(x) if holds_complex(x) else x, aliases=("conj_physical",))
+composite("resolve_conj", lambda F, x: x)
+composite("real", lambda F, x: F._real(x) if holds_complex(x) else x, methods=())
+composite("imag", lambda F, x: F._imag(_needing_complex("imag", x)), methods=())
+linear("view_as_real", lambda xp, x: xp.view_as_real(_needing_complex("view_as_real", x)),
+       transpose=lambda F, g: F.view_as_complex(F.clone(g)), view=True, methods=(),
+       **_COMPLEX)  # fmt: skip
 linear("view_as_complex", _as_complex, transpose=lambda F, g: F.view_as_real(g), view=True,
-       methods=(), complex=False, samples=[(((3, 2),), {}), (((2,),), {})])  # fmt: skip
-linear("complex", lambda xp, real, imag: xp.complex(real, imag),
+       methods=(), complex=False, samples=[on((3, 2)), on((2,))])  # fmt: skip
+linear("complex", lambda xp, real, imag: xp.complex(real, imag), **_REAL,
        transpose_real=lambda F, g: F.real(g), transpose_imag=lambda F, g: F.imag(g),
-       promotion="promote", methods=(), complex=False,
-       samples=[(((2, 3), (2, 3)), {}), (((), ()), {})])  # fmt: skip
-
-
-def _unit(F: Any, angle: Any) -> Any:
-    return F.complex(F.cos(angle), F.sin(angle))
-
-
-own("polar", lambda xp, abs, angle: xp.complex(abs * xp.cos(angle), abs * xp.sin(angle)),
-    vjp_abs=lambda F, g, angle: F.real(g * F.conj(_unit(F, angle))),
+       samples=[on((2, 3), (2, 3)), on((), ())])  # fmt: skip
+own("polar", lambda xp, abs, angle: xp.complex(abs * xp.cos(angle), abs * xp.sin(angle)), **_REAL,
+    vjp_abs=lambda F, g, angle: F.real(g * F.complex(F.cos(angle), -F.sin(angle))),
     vjp_angle=lambda F, g, y: F.real(g * F.conj(y * 1j)),
-    jvp=lambda F, angle, y, t_abs, t_angle: _unit(F, angle) * t_abs + y * 1j * t_angle,
-    promotion="promote", methods=(), complex=False, domain={"abs": (0.0, inf)},
-    samples=[(((2, 3), (2, 3)), {})])  # fmt: skip
+    jvp=lambda F, angle, y, t_abs, t_angle: F.complex(
+        F.cos(angle), F.sin(angle)) * t_abs + y * 1j * t_angle,
+    domain={"abs": (0.0, inf)}, samples=[on((2, 3), (2, 3))])  # fmt: skip
 
 
 # magnitude and direction --------------------------------------------------------------------------
-_NONZERO = {"x": (0.0,)}
+_NONZERO: Any = {"kinks": {"x": (0.0,)}, "samples": _COMPLEX["samples"]}
 
 
-def _tangential(F: Any, v: Any, x: Any, y: Any, x_dtype: Any) -> Any:
+def _tangential(F: Any, v: Any, x: Any, y: Any) -> Any:
     """What of ``v`` turns the unit vector y = x/|x|, divided by |x|; 0 at x = 0, as in PyTorch.
 
     The map is its own transpose, so it serves as vjp and as jvp.
     """
-    if not x_dtype.is_complex:
+    if not holds_complex(x):
         return v * 0
     size = F.abs(x)
     across = v - y * F.real(F.conj(y) * v)
@@ -118,20 +100,18 @@ def _angle(xp: Any, x: Any) -> Any:
     return xp.where(xp.isnan(x), x, xp.where(x < 0, xp.full_like(x, pi), 0))
 
 
-def _normal(F: Any, x: Any, x_dtype: Any) -> Any:
+def _normal(F: Any, x: Any) -> Any:
     """Direction in which the angle grows, over |x|: i·x/|x|²; 0 for real numbers and at 0."""
-    if not x_dtype.is_complex:
+    if not holds_complex(x):
         return x * 0
     squared = F.square(F.real(x)) + F.square(F.imag(x))
     return F.where(squared == 0, 0, x * 1j / F.where(squared == 0, 1, squared))
 
 
-own("abs", "abs", vjp_x=lambda F, g, x: g * F.sgn(x),
-    jvp=lambda F, x, t_x: F.real(F.conj(F.sgn(x)) * t_x), samples=_COMPLEX,
-    promotion="promote", inplace=True, kinks=_NONZERO, aliases=("absolute",))  # fmt: skip
-own("sgn", "sgn", vjp_x=lambda F, g, x, y, x_dtype: _tangential(F, g, x, y, x_dtype),
-    jvp=lambda F, t_x, x, y, x_dtype: _tangential(F, t_x, x, y, x_dtype), samples=_COMPLEX,
-    promotion="promote", inplace=True, kinks=_NONZERO)  # fmt: skip
-own("angle", _angle, vjp_x=lambda F, g, x, x_dtype: g * _normal(F, x, x_dtype),
-    jvp=lambda F, t_x, x, x_dtype: F.real(F.conj(_normal(F, x, x_dtype)) * t_x),
-    promotion="float", kinks=_NONZERO, samples=_COMPLEX)  # fmt: skip
+own("abs", "abs", vjp_x=lambda F, g, x: g * F.sgn(x), promotion="promote", inplace=True,
+    jvp=lambda F, x, t_x: F.real(F.conj(F.sgn(x)) * t_x), aliases=("absolute",),
+    **_NONZERO)  # fmt: skip
+own("sgn", "sgn", vjp_x=lambda F, g, x, y: _tangential(F, g, x, y), promotion="promote",
+    jvp=lambda F, t_x, x, y: _tangential(F, t_x, x, y), inplace=True, **_NONZERO)  # fmt: skip
+own("angle", _angle, vjp_x=lambda F, g, x: g * _normal(F, x), promotion="float",
+    jvp=lambda F, t_x, x: F.real(F.conj(_normal(F, x)) * t_x), **_NONZERO)  # fmt: skip
