@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from reference_engine import forward
 from reference_engine import func as transforms
-from reference_engine.func.reverse import standard_basis
+from reference_engine.func.reverse import check_real, standard_basis
 from reference_engine.func.transform import pulled
 from reference_engine.modes import enable_grad
 from reference_engine.tensor import Tensor
@@ -118,6 +118,9 @@ def jvp(
         made = func(*(forward.make_dual(x, t, level) for x, t in zip(xs, v, strict=True)))
         pairs = [forward.unpack(y, level) for y in _outputs(made, False)]
         products = [_filled(t, y, y.shape, 0, create_graph, strict) for y, t in pairs]
+        if strict:  # tangents do not tell which input they come from
+            outputs = [y for y, _ in pairs]
+            _pulled(outputs, xs, [y.new_ones(tuple(y.shape)) for y in outputs], False, True)
     return _like(made, [y for y, _ in pairs], create_graph), _like(made, products, create_graph)
 
 
@@ -150,11 +153,14 @@ def jacobian(
     RuntimeError for ``strict`` with ``vectorize``.
     """
     assert strategy in ("forward-mode", "reverse-mode"), f"no strategy is called {strategy!r}"
-    if strict and vectorize:
-        raise RuntimeError("strict=True cannot be had with vectorize=True; leave one out")
-    if strategy == "forward-mode":
-        if create_graph or not vectorize:
-            raise NotImplementedError(f"{strategy} needs vectorize=True and create_graph=False")
+    forward_mode = strategy == "forward-mode"
+    if forward_mode and create_graph:
+        raise NotImplementedError(f"{strategy} cannot be had with create_graph=True")
+    if strict and (vectorize or forward_mode):
+        raise RuntimeError("strict=True needs reverse mode, and vectorize=False")
+    if forward_mode:
+        if not vectorize:
+            raise NotImplementedError(f"{strategy} needs vectorize=True")
         xs = _as_tuple(inputs, "inputs")
 
         def checked(*given: Tensor) -> Any:
@@ -169,7 +175,10 @@ def jacobian(
         xs = _inputs(inputs, create_graph)
         made = func(*xs)
         blocks = []
-        for y in _outputs(made, strict):
+        outputs = _outputs(made, strict)
+        if not vectorize:
+            check_real("jacobian", "an output", outputs)
+        for y in outputs:
             basis, n = standard_basis([y]), y.shape.numel()
             rows = _pulled([y], xs, basis, create_graph, strict, (n,))
             parts = [g.reshape((*y.shape, *x.shape)) for g, x in zip(rows, xs, strict=True)]

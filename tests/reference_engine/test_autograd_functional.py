@@ -102,6 +102,8 @@ for strict in (False, True):
         jvp_linear_graph=case(
             "jvp", lambda x: x * 2, tracked, vector, strict=strict, create_graph=True
         ),
+        jvp_unused=case("jvp", lambda x, y: x**2, both, both, strict=strict),
+        jvp_of_two=case("jvp", two, both, both, strict=strict),
         jacobian=case("jacobian", lambda x, y: x**2, both, strict=strict),
         jacobian_linear=case("jacobian", lambda x: x * 2, vector, strict=strict),
         jacobian_linear_graph=case(
@@ -144,9 +146,30 @@ for how in ({}, {"vectorize": True}, {"vectorize": True, "strategy": "forward-mo
         number_as_output=case("jacobian", lambda x: 2.0, vector, **how),
         create_graph=case("jacobian", square, tracked, create_graph=True, trace=True, **how),
         with_strict=case("jacobian", square, vector, strict=True, **how),
+        with_strict_and_a_graph=case(
+            "jacobian", square, vector, strict=True, create_graph=True, **how
+        ),
+        lists=case("jacobian", lambda x: [x], vector, **how),
+        captured=lambda t, how=how: (
+            lambda w: traced(functional(t).jacobian(lambda x: x * w, vector(t), **how))
+        )(scalar(t, True)),
     )
 table(
     "jacobian",
+    complex_output=case("jacobian", lambda x: x * (1 + 2j), vector),
+    complex_output_at_once=case("jacobian", lambda x: x * (1 + 2j), vector, vectorize=True),
+    of_other_strategies_strictly=case(
+        "jacobian", square, vector, strategy="forward-mode", strict=True
+    ),
+    of_nothing_in_inference_mode=lambda t: t.inference_mode()(functional(t).jacobian)(
+        square, vector(t)
+    ),
+    a_gradient_through_one=lambda t: (
+        lambda x: (
+            functional(t).jacobian(lambda y: y**3, x, create_graph=True).sum().backward(),
+            x.grad,
+        )
+    )(vector(t, True)),
     forward_without_vectorize=case("jacobian", square, vector, strategy="forward-mode"),
     of_a_jacobian=lambda t: functional(t).jacobian(
         lambda x: functional(t).jacobian(lambda y: y**3, x, create_graph=True), vector(t)
