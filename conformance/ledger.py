@@ -18,12 +18,18 @@ from conformance.verdict import ClauseResult, Kind, Level, OperationResult, Stat
 SCHEMA = 1
 
 
+def short_name(engine: str) -> str:
+    """Return an engine's name for readers: without the path of its Python, which tells nothing."""
+    name = re.sub(r"python=[^,\]]*,?", "", engine)
+    return name.replace(",]", "]").replace("[]", "")
+
+
 def file_stem(engine: str) -> str:
     """Return the file name, without its suffix, under which a run of `engine` is written.
 
-    The name itself, as `reference[backend=torch]`, with `-` for what some file system refuses.
+    Its short name, as `reference[backend=torch]`, with `-` for what some file system refuses.
     """
-    return re.sub(r'[\x00-\x1f<>:"/\\|?*]+', "-", engine).strip(" .-") or "engine"
+    return re.sub(r'[\x00-\x1f<>:"/\\|?*]+', "-", short_name(engine)).strip(" .-") or "engine"
 
 
 @dataclass(frozen=True, slots=True)

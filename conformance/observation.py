@@ -64,13 +64,13 @@ class Observation:
         return None
 
 
-def describe(value: Observed, limit: int = 12) -> str:
+def describe(value: Observed, limit: int = 12, digits: int = 8) -> str:
     """Return an observed value in one short line, with the dtype and shape of large arrays."""
     if isinstance(value, tuple):
-        return f"[{', '.join(describe(item) for item in value)}]"
+        return f"[{', '.join(describe(item, digits=digits) for item in value)}]"
     if not isinstance(value, np.ndarray):
         return repr(value)
     if value.size <= limit:
-        return np.array2string(value, separator=", ", precision=8).replace("\n", "")
-    first = ", ".join(f"{item:.8g}" for item in value.ravel()[:4])
+        return np.array2string(value, separator=", ", precision=digits).replace("\n", "")
+    first = ", ".join(f"{item:.{digits}g}" for item in value.ravel()[:4])
     return f"{value.dtype}{list(value.shape)} [{first}, …]"

@@ -29,7 +29,8 @@ class OperationCounts:
     """Collects judged programs by operation and dtype.
 
     programs counts those in which the operation took part; max_error_ulp is the worst error of
-    these programs, of whichever operation it was. An operation is violated where it is to blame.
+    these programs, of whichever operation it was, but for the errors that another operation is to
+    blame for, or none is known to be. An operation is violated where it is to blame.
     """
 
     def __init__(self) -> None:
@@ -46,7 +47,8 @@ class OperationCounts:
             if status is Status.VIOLATED and not blamed:
                 status = Status.INCONCLUSIVE
             row = self._rows.setdefault((name, finding.dtype), _Row())
-            row.add(status, 0 if unsupported else 1, finding.error_ulp)
+            wrong = finding.outcome is Outcome.VIOLATED and not blamed
+            row.add(status, 0 if unsupported else 1, None if wrong else finding.error_ulp)
 
     def results(self) -> tuple[OperationResult, ...]:
         """Return the rows by name and dtype."""

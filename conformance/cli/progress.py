@@ -11,7 +11,7 @@ from rich.progress import TimeElapsedColumn as Elapsed
 from rich.text import Text
 
 from conformance.cli.tables import STYLES, label
-from conformance.ledger import EngineFacts
+from conformance.ledger import EngineFacts, short_name
 from conformance.report.outcomes import DEPARTURES, OUTCOMES, outcome_of
 from conformance.verdict import ClauseResult
 
@@ -47,7 +47,7 @@ class LiveProgress:
     def started(self, engines: Sequence[EngineFacts], clauses: int) -> None:
         """Replace the waiting bar by one per engine."""
         self._bars.remove_task(self._loading)
-        names = [f"{engine.name} {engine.version}" for engine in engines]
+        names = [f"{short_name(engine.name)} {engine.version}" for engine in engines]
         for engine, name in zip(engines, names, strict=True):
             self._tasks[engine.name] = self._bars.add_task(name, total=clauses, found=Text())
             self._found[engine.name] = []

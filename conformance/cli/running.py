@@ -120,6 +120,7 @@ def run(
             interrupted = True
     ledgers = [ledger for ledger in running.ledgers() if ledger.clauses]
     if not ledgers:
+        screen.print(Text("no clause was done yet: there is nothing to write", "yellow"))
         raise click.Abort
     print_summary(screen, ledgers, known)
     for warning in known.warnings(ledgers, (row.id for row in clauses())):

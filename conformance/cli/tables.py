@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from conformance.known import Known, failures
-from conformance.ledger import Ledger
+from conformance.ledger import Ledger, short_name
 from conformance.report.causes import sharing, sharing_words
 from conformance.report.model import headline, in_themes, theme_title
 from conformance.report.outcomes import NOT_ASKED, Outcome, count, outcome_of, severity
@@ -54,7 +54,7 @@ def label(outcome: Outcome) -> Text:
 def print_summary(out: Console, ledgers: Sequence[Ledger], known: Known) -> None:
     """Print what needs attention, the worst first, then the topics by engine, then a line each."""
     attention = [
-        (ledger.engine.name, result)
+        (short_name(ledger.engine.name), result)
         for ledger in ledgers
         for result in ledger.clauses
         if outcome_of(result).key not in {"holds", *NOT_ASKED}
@@ -102,7 +102,7 @@ def _topics(ledgers: Sequence[Ledger]) -> Table:
     table.add_column("topic", no_wrap=True)
     grouped = [in_themes(ledger.clauses) for ledger in ledgers]
     for ledger in ledgers:
-        table.add_column(Text(f"{ledger.engine.name} {ledger.engine.version}"))
+        table.add_column(Text(f"{short_name(ledger.engine.name)} {ledger.engine.version}"))
     for theme in dict.fromkeys(name for groups in grouped for name in groups):
         table.add_row(theme_title(theme), *(_counts(groups.get(theme, ())) for groups in grouped))
     return table
@@ -120,7 +120,7 @@ def _line(ledger: Ledger, known: Known) -> Text:
     summary = headline(ledger.clauses)
     sign = Text(f"{summary.outcome.letter} ", STYLES[summary.outcome.key])
     failing = len(failures(ledger, known))
-    text = sign + Text(f"{ledger.engine.name} {ledger.engine.version}: ", "bold")
+    text = sign + Text(f"{short_name(ledger.engine.name)} {ledger.engine.version}: ", "bold")
     text += Text(f"{summary.sentence} {summary.detail}")
     if not ledger.run.complete:
         text += Text(" The run was cut short.", "yellow")

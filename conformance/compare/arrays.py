@@ -30,7 +30,10 @@ def dtype_difference(observed: Array, expected: str) -> Difference | None:
     kinds = {observed.dtype.kind, _kind(expected)}
     if found == expected or kinds <= {"i", "u"}:
         return None
-    return Difference("dtype", expected, found, f"the dtype is {found}; expected {expected}")
+    words = f"the dtype is {found}; expected {expected}"
+    if (found, expected) == ("float32", "float64"):
+        words += " (an adapter of what computes in float32 names it first in `dtypes`)"
+    return Difference("dtype", expected, found, words)
 
 
 def value_difference(observed: Array, expected: Array, allowed: Array) -> Difference | None:
@@ -105,16 +108,26 @@ def _at(
     aspect: str, index: tuple[int, ...], observed: Array, expected: Array, note: str
 ) -> Difference:
     where = f"element {list(index)} is" if index else "the value is"
+    digits = 8 if describe(expected) != describe(observed) else 17
     return Difference(
         aspect,
-        describe(expected),
-        describe(observed),
-        f"{where} {_number(observed[index])}; expected {_number(expected[index])}{note}",
+        describe(expected, digits=digits),
+        describe(observed, digits=digits),
+        "{} {}; expected {}{}".format(where, *_apart(observed[index], expected[index]), note),
     )
 
 
-def _number(value: object) -> str:
-    return f"{value:.9g}" if isinstance(value, (float, complex, np.inexact)) else str(value)
+def _apart(*values: object) -> list[str]:
+    """Return texts of two numbers with as many digits as it takes to tell them apart."""
+    texts: list[str] = []
+    for digits in (9, 13, 17):
+        texts = [
+            f"{value:.{digits}g}" if isinstance(value, (float, complex, np.inexact)) else str(value)
+            for value in values
+        ]
+        if len(set(texts)) > 1:
+            break
+    return texts
 
 
 def _shape(array: Array) -> str:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from conformance.ledger import SCHEMA, Ledger
+from conformance.ledger import SCHEMA, Ledger, short_name
 from conformance.report.comparison import comparison
 from conformance.report.model import engine_view, oracle_words
 from conformance.report.outcomes import BY_KEY, OUTCOMES
@@ -92,6 +92,7 @@ def _environment() -> Environment:
         keep_trailing_newline=False,
     )
     environment.filters["ulp"] = _ulp
+    environment.filters["short_name"] = short_name
     environment.filters["linked"] = _linked
     environment.filters["oracle"] = oracle_words
     environment.filters["prose"] = _prose

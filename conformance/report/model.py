@@ -246,6 +246,10 @@ def _sentence(results: tuple[ClauseResult, ...], outcomes: list[Outcome], worst:
     return f"No violation; {_clauses(unjudged)} not judged."
 
 
+def _holding(score: Score, level: str) -> str:
+    return f"{score.held} of {_clauses(score.judged, level)} hold{'s' if score.judged == 1 else ''}"
+
+
 def _clauses(number: int, level: str = "") -> str:
     return f"{number} {level} clause{'' if number == 1 else 's'}".replace("  ", " ")
 
@@ -263,8 +267,8 @@ def _departure(outcome: Outcome, number: int) -> str:
 
 def _detail(results: tuple[ClauseResult, ...], outcomes: list[Outcome]) -> str:
     must, should = score(results, Level.MUST), score(results, Level.SHOULD)
-    said = [f"{must.held} of {_clauses(must.judged, 'MUST')} hold"] if must.judged else []
-    said += [f"{should.held} of {_clauses(should.judged, 'SHOULD')} hold"] if should.judged else []
+    said = [_holding(must, "MUST")] if must.judged else []
+    said += [_holding(should, "SHOULD")] if should.judged else []
     keys = [outcome.key for outcome in outcomes]
     unjudged = keys.count("inconclusive") + keys.count("unexercised")
     said += [f"{unjudged} not judged"] if unjudged else []

@@ -6,7 +6,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 
-from conformance.ledger import Ledger
+from conformance.ledger import Ledger, short_name
 from conformance.report.causes import sharing, sharing_words
 from conformance.report.listing import program_listing
 from conformance.report.model import EngineView, engine_view, oracle_words
@@ -33,7 +33,7 @@ def render_text(ledger: Ledger, width: int = 80) -> str:
 
 def _head(view: EngineView, width: int) -> Iterator[str]:
     engine, run, tool = view.ledger.engine, view.ledger.run, view.ledger.tool
-    yield f"{engine.name} {engine.version}: {view.headline.sentence}"
+    yield f"{short_name(engine.name)} {engine.version}: {view.headline.sentence}"
     yield from textwrap.wrap(view.headline.detail, width)
     facts = [f"profile {run.profile}", f"seed {run.seed}"]
     facts += [f"clauses {run.select}"] if run.select != "*" else []

@@ -7,7 +7,14 @@ import json
 import pytest
 
 from conformance.errors import InvalidLedger
-from conformance.ledger import EngineFacts, Ledger, RunFacts, ledger_from_json
+from conformance.ledger import (
+    EngineFacts,
+    Ledger,
+    RunFacts,
+    file_stem,
+    ledger_from_json,
+    short_name,
+)
 from conformance.notation import parse, render
 from conformance.program import to_json
 from conformance.verdict import ClauseResult, Kind, Level, OperationResult, Status, Violation, tally
@@ -79,3 +86,17 @@ def test_tally_counts_statuses_and_silent_wrongness() -> None:
     assert counted.counts[Status.HOLDS] == 1
     assert counted.counts[Status.CRASHED] == 0
     assert counted.silent == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("torch", "torch"),
+        ("my.adapter:Engine[python=/opt/my/bin/python]", "my.adapter:Engine"),
+        ("reference[python=/x,device=cuda]", "reference[device=cuda]"),
+        ("reference[backend=torch,python=/x]", "reference[backend=torch]"),
+    ],
+)
+def test_the_path_of_an_engines_python_is_nothing_to_read(name: str, short: str) -> None:
+    assert short_name(name) == short
+    assert "python" not in file_stem(name)

@@ -85,3 +85,23 @@ def test_the_dtype_due_follows_the_kind_of_the_oracle() -> None:
 def test_what_overflows_a_dtype_is_expected_to_be_infinite() -> None:
     array: Array = np.array([1e6, -1e6, 3.0])
     assert saturated(array, 65504.0).tolist() == [np.inf, -np.inf, 3.0]
+
+
+def test_numbers_are_told_apart_by_as_many_digits_as_it_takes() -> None:
+    close = np.array([1.435, 2.0]), np.array([1.435 + 9.63e-13, 2.0])
+    found = value_difference(*close, np.zeros(2))
+    assert found is not None
+    assert found.message.startswith("element [0] is 1.435; expected 1.435000000001 (error")
+    assert found.expected != found.observed
+    far = value_difference(np.array(1.0), np.array(1.25), np.array(0.0))
+    assert far is not None
+    assert "is 1; expected 1.25 (" in far.message
+
+
+def test_single_precision_in_place_of_double_is_told_to_the_author_of_an_adapter() -> None:
+    found = dtype_difference(np.ones(1, "float32"), "float64")
+    assert found is not None
+    assert "names it first in `dtypes`" in found.message
+    other = dtype_difference(np.ones(1, "float64"), "float32")
+    assert other is not None
+    assert "`dtypes`" not in other.message

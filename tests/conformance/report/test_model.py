@@ -64,7 +64,7 @@ def test_unsupported_clauses_do_not_count_against_an_engine() -> None:
 def test_the_detail_accounts_for_every_clause() -> None:
     detail = headline((HOLDS, WRONG, LACKING, UNJUDGED, ADVICE)).detail
     assert detail == (
-        "1 of 3 MUST clauses hold; 0 of 1 SHOULD clause hold; 1 not judged; 1 unsupported."
+        "1 of 3 MUST clauses hold; 0 of 1 SHOULD clause holds; 1 not judged; 1 unsupported."
     )
 
 
