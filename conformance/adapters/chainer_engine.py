@@ -60,7 +60,7 @@ class ChainerEngine(TapeEngine):
     def backward(self, tensor: Tensor, gradient: Any = None, create_graph: bool = False) -> None:
         """Call `tensor.backward`, after the assignment of its gradient where one is given."""
         self._check_root(tensor)
-        if gradient is None and tensor.grad_var is not None:
+        if gradient is None and (tensor.grad_var is not None or tensor.size != 1):
             self.departs("seeds_in_grad")
         if gradient is not None:
             tensor.grad_var = gradient

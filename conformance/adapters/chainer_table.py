@@ -17,8 +17,8 @@ CONVENTIONS: Mapping[str, str] = {
     "none_for_unused": "where no gradient passes a function gives None (FunctionNode.backward)",
     "untracked_inputs": "the flag says whether backward sets a gradient; chainer.grad sets"
     " none, and is not told by it (Variable, requires_grad)",
-    "seeds_in_grad": "the initial error is the gradient that the variable has already"
-    " (Variable.backward)",
+    "seeds_in_grad": "the initial error is the gradient that the variable has, and 1.0 where"
+    " it is a scalar that has none (Variable.backward)",
     "fills_ones": "where a gradient of an output is None an array filled with 1 is used"
     " (chainer.grad)",
     "no_default_seed": "chainer.backward does not set a default gradient (its warning)",
