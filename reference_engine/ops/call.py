@@ -125,11 +125,13 @@ def _composite(op: OpDef) -> Callable[..., Any]:
             return _write_out(call, op, args, kwargs)
         found = bind.named(args, kwargs)
         if least is not None and found.get("dtype") is None:
-            given = found.get(op.inputs[0].lstrip("*"))
+            given: Any = found.get(op.inputs[0].lstrip("*"))
             check(op.name, least, given if op.variadic else (given,))
         if op.variadic:
             return forward(TENSORS, *found.pop(op.inputs[0].lstrip("*"), ()), **found)
-        return forward(TENSORS, **found)
+        y = forward(TENSORS, **found)
+        written = found.get("inplace") and y is not found[op.inputs[0]]
+        return found[op.inputs[0]].copy_(y) if written else y
 
     typed = of_integers(call, INTEGRAL[op.name]) if op.name in INTEGRAL else call
     return _named(typed, op.name, op)

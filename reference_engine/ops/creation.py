@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -212,8 +214,28 @@ def _as(factory: Callable[..., Tensor], like: bool) -> Callable[..., Tensor]:
     return make
 
 
+def normal(mean: Any, std: Any = 1.0, size: Any = None, **options: Any) -> Tensor:
+    """Normal random numbers around ``mean``, which gradients reach, as they reach ``std``: tensors
+    that broadcast, or numbers with a ``size``.
+
+    RuntimeError for a negative ``std``, NotImplementedError for tensors of integers.
+    """
+    tensors = [x for x in (mean, std) if isinstance(x, Tensor)]
+    if any(not x.dtype.differentiable for x in tensors):
+        raise NotImplementedError("normal is not implemented for integers; convert mean and std")
+    negative = std < 0
+    if bool(negative.any()) if isinstance(std, Tensor) else negative:
+        raise RuntimeError(f"normal got std={std}; expected standard deviations of 0 or more")
+    if not tensors:
+        requires_grad = options.pop("requires_grad", False)
+        return (randn(size, **options) * std + mean).requires_grad_(requires_grad)  # type: ignore[no-any-return]
+    draw: Any = FACTORIES["randn_like"]
+    noise = draw(reduce(operator.add, tensors).detach())
+    return noise * std + mean  # type: ignore[no-any-return]
+
+
 _LIKE = [_as(factory, like=True) for factory in (empty, full, ones, rand, randn, zeros)]
-FACTORIES = {f.__name__: f for f in (as_tensor, *_ALL, *_LIKE)}
+FACTORIES = {f.__name__: f for f in (as_tensor, normal, *_ALL, *_LIKE)}
 #: Tensor's methods
 NEW = {f.__name__: f for f in (_as(factory, like=False) for factory in (empty, full, ones, zeros))}
 

@@ -172,11 +172,15 @@ def _channels(x: Any) -> tuple[int, ...]:
     return (*x.shape[:2], *(1,) * (x.ndim - 2))
 
 
-def _dropout(F: Any, x: Any, p: float, training: bool, shape: Sequence[int]) -> Any:
-    """Zeros each element with probability p and scales the others by 1/(1 − p)."""
+def _keeps_all(p: float, training: bool) -> bool:
     if not 0 <= p <= 1:
         raise ValueError(f"dropout got p={p}; a probability is between 0 and 1")
-    if not training or p == 0:
+    return not training or p == 0
+
+
+def _dropout(F: Any, x: Any, p: float, training: bool, shape: Sequence[int]) -> Any:
+    """Zeros each element with probability p and scales the others by 1/(1 − p)."""
+    if _keeps_all(p, training):
         return x
     return x * (F._kept(x, p=p, shape=tuple(shape)) * (1 / (1 - p) if p < 1 else 0.0))
 
@@ -185,7 +189,7 @@ def _alpha(F: Any, x: Any, p: float, training: bool, shape: Sequence[int]) -> An
     """Dropout to selu's least value that keeps mean 0 and variance 1 (Klambauer et al. 2017,
     https://arxiv.org/abs/1706.02515).
     """
-    if not training or p == 0:
+    if _keeps_all(p, training):
         return x
     kept = F._kept(x.detach(), p=p, shape=tuple(shape))
     scale = ((1 - p) * (1 + p * _ALPHA_PRIME**2)) ** -0.5 if p < 1 else 0.0
@@ -195,7 +199,7 @@ def _alpha(F: Any, x: Any, p: float, training: bool, shape: Sequence[int]) -> An
 def _rrelu(F: Any, x: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False,
            inplace: bool = False) -> Any:  # fmt: skip
     """Negative slopes are drawn in training, else their mean."""
-    del inplace
+    del inplace  # what calls a composite writes its result
     drawn = F.uniform(F.zeros_like(x.detach()), a=lower, b=upper) if training else None
     return F.where(x > 0, x, x * ((lower + upper) / 2 if drawn is None else drawn))
 
@@ -209,9 +213,9 @@ def _safe_softmax(F: Any, x: Any, dim: int, dtype: Any = None) -> Any:
 nondiff("_kept", lambda xp, x, *, p, shape: xp.cast(
     xp.random("uniform", tuple(shape), xp.dtype_of(x).to_real(), str(x.device)) >= p,
     xp.dtype_of(x)))  # fmt: skip
-composite("nn.functional.dropout", lambda F, x, p=0.5, training=True: _dropout(
+composite("nn.functional.dropout", lambda F, x, p=0.5, training=True, inplace=False: _dropout(
     F, x, p, training, x.shape))  # fmt: skip
-composite("nn.functional.dropout2d", lambda F, x, p=0.5, training=True: _dropout(
+composite("nn.functional.dropout2d", lambda F, x, p=0.5, training=True, inplace=False: _dropout(
     F, x, p, training, _channels(x)))  # fmt: skip
 composite("nn.functional.dropout3d", lambda F, x, p=0.5, training=True, inplace=False: _dropout(
     F, x, p, training, _channels(x) if x.ndim > 4 else (*x.shape[:1], *(1,) * (x.ndim - 1)))
