@@ -120,7 +120,14 @@ class Check:
             return self._result()
 
     def _result(self) -> GradientResult:
-        base = self._base()
+        try:
+            base = self._base()
+        except BACKWARD_ERRORS as error:
+            if not self.native.takes_originals():
+                raise
+            sentence = f"the function takes these inputs, but no copies of them: {error}"
+            self.found.doubts.append(Departure("memory", sentence))
+            return self._summary()
         try:
             context = self._formula(base)
             if self.mode == "full" and not self._random and not base.empty():

@@ -121,7 +121,7 @@ def coarser(base: BasePoint, line: Line) -> float:
 
     Asked at a point without trailing zeros, so that a function that only selects shows its digits.
     """
-    outputs = base.target.evaluate(base.point + line.direction * (DIGITS * 2.0**-14))
+    outputs = line.at(base.point + line.direction * (DIGITS * 2.0**-14))
     for dtype, roundoff in ((np.float16, 2.0**-11), (np.float32, 2.0**-24)):
         with np.errstate(all="ignore"):
             if base.unit < roundoff and (outputs.astype(dtype) == outputs).all():
@@ -300,7 +300,10 @@ def _judge_beside(
     comparison = compare(beside, chosen, base.pull(chosen))
     if comparison.agrees or not comparison.resolved:
         return True
-    found.failures.append(located(base, beside, chosen, Noise(2 * base.unit * abs(base.outputs))))
+    noise = 2 * base.unit * np.abs(base.outputs)
+    if (classified(beside, beside.best(noise), noise) != Shape.SMOOTH)[kinked].any():
+        return True  # a kink that only several elements together have
+    found.failures.append(located(base, beside, chosen, Noise(noise)))
     return False
 
 

@@ -53,8 +53,10 @@ def classified(line: Line, slopes: Slopes, noise: Array) -> Array:
         typical = _typical(slopes.central)
         tolerance = line.unit**0.3 * np.fmax(np.abs(slopes.central), typical)
         settled = slopes.error <= np.maximum(tolerance, 0)
-        right = slopes.right_error <= tolerance * 8
-        left = slopes.left_error <= tolerance * 8
+        # at a kink like that of |x| the two-sided slope is zero, and no measure of one-sided ones
+        known = 8 * line.unit**0.3
+        right = slopes.right_error <= np.fmax(8 * tolerance, known * np.abs(slopes.right))
+        left = slopes.left_error <= np.fmax(8 * tolerance, known * np.abs(slopes.left))
         apart = np.abs(slopes.right - slopes.left)
         kinked = apart > MARGIN * (slopes.right_error + slopes.left_error)
         slack = 8 * line.unit * np.abs(line.outputs)
@@ -165,7 +167,7 @@ def hull(line: Line, weights: Array, random: Draws) -> Hull:
             shift = np.sign(line.direction) * scale * away
         for sign in (1.0, -1.0):
             base, move = line.start + sign * shift, line.direction * step
-            up, down = (line.target.evaluate(base + s * move) for s in (1.0, -1.0))
+            up, down = (line.at(base + s * move) for s in (1.0, -1.0))
             with np.errstate(all="ignore"):
                 found.append(float(weights @ (up - down)) / (2 * step))
     slopes = np.array([value for value in found if np.isfinite(value)])

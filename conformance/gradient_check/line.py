@@ -12,6 +12,8 @@ from conformance.gradient_check.numerics import NOISE, Slope, extrapolated, extr
 from conformance.gradient_check.targets import Target
 from conformance.observation import Array
 
+REFUSALS = (ArithmeticError, LookupError, RuntimeError, ValueError)
+"""What a function may raise at a point beside the one at which it is checked."""
 SETTLED = 2.0**-6
 """Fraction of itself within which a numeric slope must be known to count."""
 SETTLED_NOISE = 64.0
@@ -64,16 +66,20 @@ class Line:
         found = self._samples.get(level)
         if found is None:
             shift = self.direction * 2.0**-level
-            found = self._at(self.start + shift), self._at(self.start - shift)
+            found = self.at(self.start + shift), self.at(self.start - shift)
             self._samples[level] = found
         return found
 
     def ahead(self, level: int) -> Array:
         """Return the outputs at +2^-level alone."""
-        return self._at(self.start + self.direction * 2.0**-level)
+        return self.at(self.start + self.direction * 2.0**-level)
 
-    def _at(self, point: Array) -> Array:
-        values = self.target.evaluate(point)
+    def at(self, point: Array) -> Array:
+        """Return the outputs at any point, NaN where the function refuses that."""
+        try:
+            values = self.target.evaluate(point)
+        except REFUSALS:  # beyond the edge of its domain, for one
+            return np.full(self.outputs.shape, np.nan)
         if values.size != self.outputs.size:
             return np.full(self.outputs.shape, np.nan)
         return values

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from conformance.gradient_check.line import REFUSALS
 from conformance.gradient_check.recordings import Recording
 from conformance.gradient_check.targets import Target
 from conformance.observation import Array
@@ -62,7 +63,11 @@ def measured(
         return _distribution(target, recording, weights, direction)
     tau = 8 * unit
     values = 2 * unit * np.abs(recording.outputs)
-    up, down = (target.record(target.point + sign * tau * direction) for sign in (1.0, -1.0))
+    beside = [_recorded(target, target.point + sign * tau * direction) for sign in (1.0, -1.0)]
+    moved = [run for run in beside if run is not None]
+    if len(moved) < len(beside):  # the function ends here
+        return Noise(values, moved=tuple(moved))
+    up, down = moved
     with np.errstate(all="ignore"):
         # the slope cancels in the mean, and the rounding stays; what one roundoff in the inputs
         # does, one in the function may do as well
@@ -70,6 +75,13 @@ def measured(
         values = values + np.abs(up.outputs - down.outputs) / 8
         values[np.isnan(values)] = 0.0
     return Noise(values, moved=(up, down))
+
+
+def _recorded(target: Target, point: Array) -> Recording | None:
+    try:
+        return target.record(point)
+    except REFUSALS:
+        return None
 
 
 def _distribution(target: Target, recording: Recording, weights: Array, direction: Array) -> Noise:

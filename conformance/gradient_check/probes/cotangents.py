@@ -10,7 +10,7 @@ from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaise
 from conformance.gradient_check.comparison import compare
 from conformance.gradient_check.directions import finite
 from conformance.gradient_check.probes.asking import Answer, Ask, Outcome, Probing
-from conformance.gradient_check.probes.context import Context
+from conformance.gradient_check.probes.context import EQUAL, SCALED, Context
 from conformance.gradient_check.recordings import Recording
 from conformance.gradient_check.result import Departure, passed, skipped
 from conformance.observation import Array
@@ -53,7 +53,8 @@ def layout_and_repetition(context: Context) -> Probing:
     again = _on_strided_inputs(context, arranged) or base.target.record(base.point)
     small = SMALL if base.unit < 2.0**-30 else 1.0
     [gradient] = yield [Ask(again, weights * small, arranged)]
-    if not isinstance(gradient, BackwardRaised) and context.same(gradient / small):
+    roundings = EQUAL if small == 1.0 else SCALED
+    if not isinstance(gradient, BackwardRaised) and context.same(gradient / small, None, roundings):
         return passed(name)
     return name, _which(context, again, arranged, small)
 
@@ -87,8 +88,8 @@ def _pulled(
     return found if isinstance(found, BackwardRaised) else found / factor
 
 
-def _right(context: Context, found: Answer) -> bool:
-    return not isinstance(found, BackwardRaised) and context.same(found)
+def _right(context: Context, found: Answer, roundings: float = EQUAL) -> bool:
+    return not isinstance(found, BackwardRaised) and context.same(found, roundings=roundings)
 
 
 def _departed(context: Context, found: Answer, cause: str, circumstance: str) -> Departure:
@@ -131,7 +132,7 @@ def _which(context: Context, again: Recording, arranged: str, small: float) -> D
     ]  # fmt: skip
     for cause, circumstance, action in asked:
         found = action()
-        if not _right(context, found):
+        if not _right(context, found, EQUAL if small == 1.0 else SCALED):
             return _departed(context, found, cause, circumstance)
     late, circumstance = (
         _pulled(context, again, small, arranged), "in a backward that other calls came before",
@@ -165,13 +166,13 @@ def expanded(context: Context) -> Probing:
             return passed(name)
     fresh = base.target.record(base.point)
     plain = base.pull(ones, fresh)
-    if context.same(found, plain):
+    if context.same(found, plain, EQUAL if size == 1.0 else SCALED):
         return passed(name)
     state = _state(context)
     if state is not None:
         return name, state
     grown = base.pull(ones * size, fresh) / size
-    if context.same(grown, plain):
+    if context.same(grown, plain, SCALED):
         circumstance = "for an expanded cotangent, as `sum().backward()` gives it"
         return name, context.wrong(name, found, circumstance, plain)
     circumstance = f"for a cotangent {LARGE:.0f} times as large, scaled back"
@@ -204,7 +205,7 @@ def large(context: Context) -> Probing:
     circumstance = f"for a cotangent {LARGE:.0f} times as large, scaled back"
     if isinstance(found, BackwardRaised):
         return name, Departure(name, f"{circumstance}, {found.sentence}")
-    if context.same(found / LARGE):
+    if context.same(found / LARGE, roundings=SCALED):
         return passed(name)
     return name, context.wrong(name, found / LARGE, circumstance, context.gradient)
 
