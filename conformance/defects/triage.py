@@ -18,15 +18,22 @@ def triage(ledger: Ledger) -> Explained:
     """Return the recorded defects of the ledger's engine that explain its violations.
 
     A defect of operations explains what programs that apply one of them show, in any clause; any
-    other explains the clauses that it names. A violation that nothing explains has an empty tuple.
+    other explains the clauses that it names. Where several do, those of the violation's own kind
+    are meant. A violation that nothing explains has an empty tuple.
     """
     engine = engine_of(ledger)
     known = tuple(defect for defect in defects() if defect.engine == engine)
     return {
-        (result.id, violation.cause): tuple(d for d in known if _explains(d, result.id, violation))
+        (result.id, violation.cause): _behind(known, result.id, violation)
         for result in ledger.clauses
         for violation in result.violations
     }
+
+
+def _behind(known: tuple[Defect, ...], clause: str, violation: Violation) -> tuple[Defect, ...]:
+    found = tuple(defect for defect in known if _explains(defect, clause, violation))
+    alike = tuple(defect for defect in found if defect.kind == violation.kind.value)
+    return alike or found
 
 
 def engine_of(ledger: Ledger) -> str:

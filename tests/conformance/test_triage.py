@@ -54,6 +54,16 @@ def test_the_operation_to_blame_counts_where_one_is_known() -> None:
     assert ids(shown("ACC-2", program, "sin")) == ["torch-2"]
 
 
+def test_of_several_defects_those_of_the_violations_kind_are_meant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refused = replace(BY_CLAUSE, id="torch-3", kind="refused-loudly")
+    monkeypatch.setattr(triage, "defects", lambda: (BY_CLAUSE, refused))
+    assert ids(shown("ACC-1")) == ["torch-1"]
+    monkeypatch.setattr(triage, "defects", lambda: (refused,))
+    assert ids(shown("ACC-1")) == ["torch-3"], "the only one that there is"
+
+
 def test_defects_of_other_engines_explain_nothing() -> None:
     found = shown("ACC-1")
     assert ids(replace(found, engine=replace(found.engine, name="jax"))) == []
