@@ -18,20 +18,11 @@ from reference_engine.backends.base import DIFFERENTIABLE, of_array
 from reference_engine.forward import Tangents, all_tangents, paused
 from reference_engine.function_forward import push_custom
 from reference_engine.function_misuse import refusal
-from reference_engine.graph import (
-    AccumulateGrad,
-    Cotangent,
-    Node,
-    refuse_changed,
-    with_tangents,
-)
+from reference_engine.graph import Cotangent, Edge, Node, refuse_changed, saved_at, with_tangents
 from reference_engine.inplace import bump, rebase
 from reference_engine.modes import MODES, no_grad
 from reference_engine.saved_tensors import Packed, pack, unpack
-from reference_engine.tensor import Tensor, from_graph, from_raw
-
-#: what a saved tensor is rebuilt from: (raw, storage, version), and where it is in the graph
-_Place = tuple[Node | None, int]
+from reference_engine.tensor import Tensor, from_raw
 
 
 class FunctionCtx:
@@ -146,7 +137,7 @@ class FunctionNode(FunctionCtx, Node):
 
     _function: ClassVar[type[Function]]
     _saved: Packed | tuple[Any, ...] | None = ()
-    _places: tuple[_Place, ...] = ()
+    _places: tuple[Edge, ...] = ()
     _tangents: tuple[Tangents | None, ...] = ()
     #: places among the arguments of those that are tensors
     _positions: tuple[int, ...] = ()
@@ -227,7 +218,7 @@ class FunctionNode(FunctionCtx, Node):
     def keep(self) -> None:
         """Saves what ``save_for_backward`` was given: arrays and places, so that no cycle forms."""
         flat: list[Any] = []
-        places: list[_Place] = []
+        places: list[Edge] = []
         for x in self._to_save:
             node, nr = (None, 0) if x is None else x._edge()
             flat += (None, None, 0) if x is None else (x._raw, x._storage, x._storage.version)
@@ -249,15 +240,12 @@ class FunctionNode(FunctionCtx, Node):
         found = [self._tensor(*triple) for triple in triples]
         return tuple(map(with_tangents, found, self._tangents) if self._tangents else found)
 
-    def _tensor(self, raw: Any, storage: Any, version: int, place: _Place) -> Tensor | None:
+    def _tensor(self, raw: Any, storage: Any, version: int, place: Edge) -> Tensor | None:
         if raw is None:
             return None
-        node, nr = place
         if storage.version != version:  # detached since is no matter: the place is the node's own
             refuse_changed(self, raw, version, storage.version, (None, 0))
-        if isinstance(node, AccumulateGrad) and node.variable._raw is raw:
-            return node.variable
-        return from_graph(raw, storage, *((self, -1 - nr) if nr < 0 else (node, nr)))
+        return saved_at(raw, storage, *((self, -1 - place[1]) if place[1] < 0 else place))
 
     # backward -------------------------------------------------------------------------------------
     def run(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from reference_engine.func.reverse import grad, grad_and_value, jacrev, vjp
 from reference_engine.func.tangents import hessian, jacfwd, jvp, linearize
 from reference_engine.func.vmap import vmap
-from reference_engine.nn.functional_call import functional_call
+from reference_engine.nn.functional_call import functional_call, stack_module_state
 
 __all__ = [
     "functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize",
-    "vjp", "vmap",
+    "stack_module_state", "vjp", "vmap",
 ]  # fmt: skip

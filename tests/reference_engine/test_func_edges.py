@@ -153,6 +153,50 @@ for how in ("same", "different", "error"):
         )
 
 
+def layer(t: Any, **options: Any) -> Any:
+    made = t.nn.Linear(2, 2, **options).double()
+    with t.no_grad():
+        for p in made.parameters():
+            p.fill_(0.5)
+    return made
+
+
+def called(t: Any, state: Any, module: Any = None, **options: Any) -> Any:
+    x = vector(t)[:2]
+    return t.func.functional_call(layer(t) if module is None else module, state, x, **options)
+
+
+def stacked(t: Any, *models: Any) -> Any:
+    parameters, buffers = t.func.stack_module_state(models)
+    return [[name, x, x.requires_grad] for name, x in parameters.items()], list(buffers)
+
+
+table(
+    "functional_call",
+    number_among_dicts=lambda t: called(t, [{}, 3]),
+    name_in_another_module=lambda t: called(t, {"other.weight": matrix(t)[:, :2]}),
+    unknown_name=lambda t: called(t, {"other": vector(t)}),
+    none=lambda t: called(t, {"bias": None}),
+    what_is_none=lambda t: called(t, {"bias": vector(t)[:2]}, layer(t, bias=False)),
+    strictly_what_is_none=lambda t: called(
+        t, {"weight": matrix(t)[:, :2]}, layer(t, bias=False), strict=True
+    ),
+    strictly_too_little=lambda t: called(t, {"weight": matrix(t)[:, :2]}, strict=True),
+    number=lambda t: called(t, {"weight": 2.0}),
+    leaves_the_rest=lambda t: (
+        lambda m: (called(t, {"weight": matrix(t)[:, :2]}, m).sum().backward(), m.bias.grad)
+    )(layer(t)),
+)
+table(
+    "stack_module_state",
+    two=lambda t: stacked(t, layer(t), layer(t)),
+    none=stacked,
+    two_types=lambda t: stacked(t, layer(t), t.nn.Tanh()),
+    one_in_training=lambda t: stacked(t, layer(t), layer(t).eval()),
+    constant=lambda t: stacked(t, layer(t).requires_grad_(False), layer(t).requires_grad_(False)),
+)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_an_edge_of_a_transform_is_as_in_torch(engine: Any, name: str) -> None:
     assert_same(replace(outcome(CASES[name], pytorch), warned=()), outcome(CASES[name], engine))
