@@ -18,51 +18,40 @@ def _row(name: str, kernel: Callable[..., Any], transpose: Callable[..., Any], v
     INTERNAL[name] = REGISTRY.pop(name)
 
 
-_row(
-    "_unstack",
-    lambda xp, x, *, dim, level, size: unstacked(x, dim, level, size),
-    lambda F, g, dim, level, size: F._restack(g, dim=dim, level=level, size=size),
-    view=True,
-)
-_row(
-    "_restack",
-    lambda xp, x, *, dim, level, size: stacked(x, dim, level, size),
-    lambda F, g, dim, level, size: F._unstack(g, dim=dim, level=level, size=size),
-    view=False,
-)
-_row(
-    "_lift",
-    lambda xp, x, *, level, size: lifted(x, {level: size}),
-    lambda F, g, level, size: F._unlift(g, level=level, size=size),
-    view=True,
-)
-_row(
-    "_unlift",
-    lambda xp, x, *, level, size: summed(x, level, size),
-    lambda F, g, level, size: F._lift(g, level=level, size=size),
-    view=False,
-)
+_row("_unstack", lambda xp, x, *, dim, level, size: unstacked(x, dim, level, size),
+     lambda F, g, dim, level, size: F._restack(g, dim=dim, level=level, size=size), view=True
+     )  # fmt: skip
+_row("_restack", lambda xp, x, *, dim, level, size: stacked(x, dim, level, size),
+     lambda F, g, dim, level, size: F._unstack(g, dim=dim, level=level, size=size), view=False
+     )  # fmt: skip
+_row("_lift", lambda xp, x, *, level, size: lifted(x, {level: size}),
+     lambda F, g, level, size: F._unlift(g, level=level, size=size), view=True)  # fmt: skip
+_row("_unlift", lambda xp, x, *, level, size: summed(x, level, size),
+     lambda F, g, level, size: F._lift(g, level=level, size=size), view=False)  # fmt: skip
+
+
+def _run(name: str, x: Tensor, **params: int) -> Tensor:
+    made: Tensor = apply(operator(INTERNAL[name]), (x,), params)
+    return made
 
 
 def unstack(x: Tensor, dim: int, level: int) -> Tensor:
     """The batch of a tensor's slices along a dimension, a view."""
-    params = {"dim": dim, "level": level, "size": x.shape[dim]}
-    made: Tensor = apply(operator(INTERNAL["_unstack"]), (x,), params)
-    return made
+    return _run("_unstack", x, dim=dim, level=level, size=x.shape[dim])
 
 
 def restack(x: Tensor, dim: int, level: int, size: int) -> Tensor:
     """A batch along a new dimension of a tensor."""
-    params = {"dim": dim, "level": level, "size": size}
-    made: Tensor = apply(operator(INTERNAL["_restack"]), (x,), params)
-    return made
+    return _run("_restack", x, dim=dim, level=level, size=size)
 
 
-def lift(x: Tensor, levels: Mapping[int, int]) -> Tensor:
-    """A tensor as a batch at all of these levels (level → size), of which it may have some."""
-    for level, size in sorted(levels.items()):
+def lift(x: Any, levels: Mapping[int, int]) -> Any:
+    """A tensor as a batch at all of these levels (level → size), of which it may have some; another
+    value as it is.
+    """
+    for level, size in sorted(levels.items() if isinstance(x, Tensor) else ()):
         if all(found.level != level for found in nested(x._raw)):
-            x = apply(operator(INTERNAL["_lift"]), (x,), {"level": level, "size": size})
+            x = _run("_lift", x, level=level, size=size)
     return x
 
 
@@ -87,12 +76,9 @@ def align(
             f"vmap cannot map {name}, the shape of whose result depends on values; use where()"
         )
     levels = levels_of(*raws, *params.values())
-    tensors = [lift(x, levels) if isinstance(x, Tensor) else x for x in inputs]
-    arrays = [
-        lifted(raw, levels) if isinstance(x, Tensor) else raw
-        for x, raw in zip(inputs, raws, strict=True)
-    ]
-    return tensors, arrays
+    pairs = zip(inputs, raws, strict=True)
+    arrays = [lifted(raw, levels) if isinstance(x, Tensor) else raw for x, raw in pairs]
+    return [lift(x, levels) for x in inputs], arrays
 
 
 def aligned_for_write(inputs: Sequence[Any], name: str) -> list[Any]:
@@ -106,4 +92,4 @@ def aligned_for_write(inputs: Sequence[Any], name: str) -> list[Any]:
             f"{name} would write batched values into a tensor of shape {list(target.shape)} that "
             "vmap does not batch; make it with new_zeros() or zeros_like() of a batched tensor"
         )
-    return [target, *(lift(x, levels) if isinstance(x, Tensor) else x for x in inputs[1:])]
+    return [target, *(lift(x, levels) for x in inputs[1:])]
