@@ -224,8 +224,8 @@ linear("_folded", _folded, node="Col2ImBackward0",
        )  # fmt: skip
 composite("nn.functional.unfold", lambda F, x, kernel_size, dilation=1, padding=0, stride=1:
           _batched(F, F._unfolded, x, 4, stride, padding, dilation, kernel=kernel_size),
-          methods=(), samples=[on((1, 2, 3, 4), kernel_size=2, padding=1)])  # fmt: skip
+          samples=[on((1, 2, 3, 4), kernel_size=2, padding=1)])  # fmt: skip
 composite("nn.functional.fold", lambda F, x, output_size, kernel_size, dilation=1, padding=0,
           stride=1: _batched(F, F._folded, x, 3, stride, padding, dilation, size=output_size,
                              kernel=kernel_size),
-          methods=(), samples=[on((1, 8, 6), output_size=(3, 4), kernel_size=2)])  # fmt: skip
+          samples=[on((1, 8, 6), output_size=(3, 4), kernel_size=2)])  # fmt: skip

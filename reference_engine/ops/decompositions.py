@@ -16,9 +16,9 @@ import numpy as np
 from reference_engine.backends.dtypes import int64
 from reference_engine.backends.numpy_backend import NUMPY
 from reference_engine.ops.linalg import eye, over, real_diagonal, success
-from reference_engine.ops.opdef import Sample, composite, nondiff, own
+from reference_engine.ops.opdef import Sample, composite, nondiff, on, own
 
-_RECTANGLES: list[Sample] = [(((3, 3),), {}), (((2, 4, 3),), {}), (((2, 3),), {})]
+_RECTANGLES: list[Sample] = [on((3, 3)), on((2, 4, 3)), on((2, 3))]
 _FULL_RANK: dict[str, Any] = {"methods": (), "samples": _RECTANGLES}
 
 
@@ -120,7 +120,7 @@ composite("lu", lambda F, A, pivot=True, get_infos=False: (
 composite("linalg.lu", lambda F, A, *, pivot=True: _lu_unpack(F, *_lu_factor(F, A, pivot=pivot)),
           **_FULL_RANK)  # fmt: skip
 composite("lu_unpack", _lu_unpack, methods=())
-composite("linalg.lu_solve", _lu_solve, methods=())
+composite("linalg.lu_solve", _lu_solve)
 composite("lu_solve", lambda F, b, LU, pivots: _lu_solve(F, LU, pivots, b))
 
 
@@ -175,8 +175,8 @@ composite("linalg.qr", _linalg_qr, **_FULL_RANK)
 composite("qr", lambda F, A, some=True: _linalg_qr(F, A, "reduced" if some else "complete"),
           samples=_RECTANGLES)  # fmt: skip
 composite("linalg.householder_product", lambda F, A, tau: _reflected(F, A, tau, eye(F, A), False),
-          methods=(), aliases=("orgqr",), samples=[(((3, 2), (2,)), {})])  # fmt: skip
-composite("ormqr", _ormqr, samples=[(((3, 2), (2,), (3, 2)), {})])
+          methods=(), aliases=("orgqr",), samples=[on((3, 2), (2,))])  # fmt: skip
+composite("ormqr", _ormqr, samples=[on((3, 2), (2,), (3, 2))])
 
 
 # singular vectors ---------------------------------------------------------------------------------
@@ -222,11 +222,11 @@ def _cond(F: Any, x: Any, p: Any = None) -> Any:
 
 nondiff("_svd_full", lambda xp, x: tuple(xp.linalg.svd(x, full_matrices=True)),
         outputs=("U", "S", "Vh"))  # fmt: skip
-composite("linalg.svd", _svd, methods=())
+composite("linalg.svd", _svd)
 composite("svd", _old_svd)
 composite("svd_lowrank", _svd_lowrank, methods=())
 composite("pca_lowrank", _pca_lowrank, methods=())
-composite("linalg.cond", _cond, methods=(), samples=_RECTANGLES[:1])
+composite("linalg.cond", _cond, samples=_RECTANGLES[:1])
 
 
 # pseudoinverses and least squares -----------------------------------------------------------------
@@ -279,4 +279,4 @@ def _lstsq(F: Any, A: Any, B: Any, rcond: float | None = None, *, driver: str | 
 own("_pinv", _pinv, vjp_x=_pinv_vjp, jvp=_pinv_jvp, node="LinalgPinvBackward0")
 composite("linalg.pinv", _linalg_pinv, **_FULL_RANK)
 composite("pinverse", lambda F, A, rcond=1e-15: F._pinv(A, rtol=rcond), samples=_RECTANGLES)
-composite("linalg.lstsq", _lstsq, methods=(), samples=[(((4, 3), (4, 2)), {})])
+composite("linalg.lstsq", _lstsq, samples=[on((4, 3), (4, 2))])

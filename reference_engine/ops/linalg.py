@@ -16,25 +16,10 @@ import numpy as np
 from reference_engine.backends.numpy_backend import NUMPY
 from reference_engine.ops.complexes import holds_complex
 from reference_engine.ops.dims import axis
-from reference_engine.ops.opdef import Sample, composite, nondiff, own
+from reference_engine.ops.opdef import Sample, composite, nondiff, on, own
 
-_SQUARE: list[Sample] = [(((2, 2),), {}), (((2, 3, 3),), {})]
+_SQUARE: list[Sample] = [on((2, 2)), on((2, 3, 3))]
 _DEFINITE: dict[str, Any] = {"fill": {"x": "positive-definite"}, "samples": _SQUARE}
-
-
-def star(F: Any, x: Any) -> Any:
-    """The conjugate transpose."""
-    return F.mH(x)
-
-
-def col(F: Any, s: Any) -> Any:
-    """A last dimension of 1 more."""
-    return F.unsqueeze(s, dim=-1)
-
-
-def row(F: Any, s: Any) -> Any:
-    """A last dimension but one of 1 more."""
-    return F.unsqueeze(s, dim=-2)
 
 
 def over(F: Any, B: Any, A: Any) -> Any:
@@ -83,9 +68,9 @@ def _of_factor(F: Any, x: Any, upper: bool) -> Any:
 own("_cholesky", lambda xp, x: xp.linalg.cholesky(x), vjp_x=_cholesky_vjp, jvp=_cholesky_jvp,
     node="LinalgCholeskyExBackward0")  # fmt: skip
 composite("linalg.cholesky", lambda F, x, *, upper=False: F.mH(F._cholesky(x)) if upper
-          else F._cholesky(x), methods=(), **_DEFINITE)  # fmt: skip
+          else F._cholesky(x), **_DEFINITE)  # fmt: skip
 composite("linalg.cholesky_ex", lambda F, x, *, upper=False, check_errors=False: (
-    F.linalg_cholesky(x, upper=upper), success(F, x)), methods=())  # fmt: skip
+    F.linalg_cholesky(x, upper=upper), success(F, x)))  # fmt: skip
 composite("cholesky", lambda F, x, upper=False: F.linalg_cholesky(x, upper=upper))
 composite("cholesky_inverse", lambda F, x, upper=False: F.linalg_inv(_of_factor(F, x, upper)))
 composite("cholesky_solve", lambda F, x, other, upper=False: F.linalg_solve(
@@ -123,11 +108,10 @@ own("linalg.slogdet", lambda xp, x: tuple(xp.linalg.slogdet(x)), outputs=("sign"
     vjp_x=_slogdet_vjp, jvp=_slogdet_jvp, aliases=("slogdet",), methods=("slogdet",),
     fill={"x": "positive-definite"})  # fmt: skip
 composite("logdet", _logdet)
-composite("linalg.inv_ex", lambda F, x, *, check_errors=False: (
-    F.linalg_inv(x), success(F, x)), methods=())  # fmt: skip
+composite("linalg.inv_ex", lambda F, x, *, check_errors=False: (F.linalg_inv(x), success(F, x)))
 composite("linalg.solve_ex", lambda F, A, B, *, left=True, check_errors=False: (
-    F.linalg_solve(A, B, left=left), success(F, A)), methods=())  # fmt: skip
-composite("linalg.solve_triangular", _triangular, methods=())
+    F.linalg_solve(A, B, left=left), success(F, A)))  # fmt: skip
+composite("linalg.solve_triangular", _triangular)
 composite("triangular_solve", lambda F, b, A, upper=True, transpose=False, unitriangular=False: (
     _triangular(F, F.mT(A) if transpose else A, b, upper=upper != transpose,
                 unitriangular=unitriangular), F.clone(A)))  # fmt: skip
@@ -168,7 +152,7 @@ def _exp_along(F: Any, x: Any, direction: Any) -> Any:
 NUMPY.define("matrix_exp", _numpy_matrix_exp)
 NUMPY.define("matrix_transpose", np.matrix_transpose)
 composite("linalg.matrix_power", _matrix_power, aliases=("matrix_power",), methods=(
-    "matrix_power",), samples=[(((2, 3, 3),), {"n": 5})])  # fmt: skip
+    "matrix_power",), samples=[on((2, 3, 3), n=5)])  # fmt: skip
 own("matrix_exp", _exponential, vjp_x=lambda F, g, x: _exp_along(F, F.mH(x), g),
     aliases=("linalg.matrix_exp",), node="LinalgMatrixExpBackward0",
     jvp=lambda F, x, t_x: _exp_along(F, x, t_x), samples=_SQUARE)  # fmt: skip
@@ -291,15 +275,15 @@ def _svd_jvp(F: Any, U: Any, S: Any, Vh: Any, t_x: Any) -> Any:
 own("_eigh", lambda xp, x, *, UPLO: tuple(xp.linalg.eigh(x) if UPLO == "L" else xp.linalg.eigh(
         xp.conj(xp.matrix_transpose(x)))), outputs=("eigenvalues", "eigenvectors"),
     vjp_x=_eigh_vjp, jvp=_eigh_jvp, undefined=True, node="LinalgEighBackward0")  # fmt: skip
-composite("linalg.eigh", lambda F, x, UPLO="L": F._eigh(x, UPLO=UPLO), methods=())
-composite("linalg.eigvalsh", lambda F, x, UPLO="L": F._eigh(x, UPLO=UPLO)[0], methods=())
+composite("linalg.eigh", lambda F, x, UPLO="L": F._eigh(x, UPLO=UPLO))
+composite("linalg.eigvalsh", lambda F, x, UPLO="L": F._eigh(x, UPLO=UPLO)[0])
 own("_eig", _eig, outputs=("values", "vectors"), vjp_x=_eig_vjp, jvp=_eig_jvp, undefined=True,
     node="LinalgEigBackward0")  # fmt: skip
-composite("linalg.eig", lambda F, x: F._eig(x), methods=())
-composite("linalg.eigvals", lambda F, x: F._eig(x)[0], methods=(), samples=[(((3, 3),), {})])
+composite("linalg.eig", lambda F, x: F._eig(x))
+composite("linalg.eigvals", lambda F, x: F._eig(x)[0], samples=[on((3, 3))])
 own("_svd", lambda xp, x: tuple(xp.linalg.svd(x, full_matrices=False)), outputs=("U", "S", "Vh"),
     vjp_x=_svd_vjp, jvp=_svd_jvp, undefined=True, node="LinalgSvdBackward0")  # fmt: skip
-composite("linalg.svdvals", lambda F, x: F._svd(x)[1], methods=())
+composite("linalg.svdvals", lambda F, x: F._svd(x)[1])
 
 
 # norms --------------------------------------------------------------------------------------------
@@ -331,10 +315,10 @@ def _linalg_norm(F: Any, x: Any, ord: Any = None, dim: Any = None, keepdim: bool
     return _matrix_norm(F, x, ord, dim if pair else (-2, -1), keepdim, dtype=dtype)
 
 
-composite("linalg.matrix_norm", _matrix_norm, methods=(), samples=[(((2, 3),), {})])
-composite("linalg.norm", _linalg_norm, methods=(), samples=[(((2, 3),), {"ord": 1})])
+composite("linalg.matrix_norm", _matrix_norm, samples=[on((2, 3))])
+composite("linalg.norm", _linalg_norm, samples=[on((2, 3), ord=1)])
 composite("linalg.diagonal", lambda F, x, *, offset=0, dim1=-2, dim2=-1: F.diagonal(
-    x, offset=offset, dim1=dim1, dim2=dim2), methods=(), order=("x",))  # fmt: skip
+    x, offset=offset, dim1=dim1, dim2=dim2), order=("x",))  # fmt: skip
 
 
 # products -----------------------------------------------------------------------------------------
@@ -364,16 +348,16 @@ def _tensorsolve(F: Any, A: Any, B: Any, dims: Any = None) -> Any:
     return F.reshape(F.linalg_solve(flat, F.reshape(B, shape=(-1,))), shape=result)
 
 
-composite("linalg.cross", lambda F, x, other, *, dim=-1: _cross(F, x, other, dim), methods=(),
-          samples=[(((2, 3), (2, 3)), {})])  # fmt: skip
+composite("linalg.cross", lambda F, x, other, *, dim=-1: _cross(F, x, other, dim),
+          samples=[on((2, 3), (2, 3))])  # fmt: skip
 composite("cross", lambda F, x, other, dim=None: _cross(F, x, other, dim))
 composite("linalg.vecdot", lambda F, x, other, *, dim=-1: F.sum(F.conj(x) * other, dim=dim),
-          methods=(), samples=[(((2, 3), (2, 3)), {})])  # fmt: skip
+          samples=[on((2, 3), (2, 3))])  # fmt: skip
 composite("addr", lambda F, x, vec1, vec2, *, beta=1, alpha=1: _plus(
     F, x, F.outer(vec1, vec2), beta, alpha))  # fmt: skip
 composite("addbmm", lambda F, x, batch1, batch2, *, beta=1, alpha=1: _plus(
     F, x, F.sum(F.bmm(batch1, batch2), dim=0), beta, alpha))  # fmt: skip
 # the chain from the left; first and last may be vectors
-composite("linalg.multi_dot", lambda F, *xs: reduce(matmul, xs), methods=())
-composite("linalg.tensorinv", _tensorinv, methods=())
-composite("linalg.tensorsolve", _tensorsolve, methods=())
+composite("linalg.multi_dot", lambda F, *xs: reduce(matmul, xs))
+composite("linalg.tensorinv", _tensorinv)
+composite("linalg.tensorsolve", _tensorsolve)

@@ -129,24 +129,14 @@ composite("matmul", _matmul, aliases=("linalg.matmul",), samples=[
 
 # contractions -----------------------------------------------------------------------------------
 def _tensordot(F: Any, x: Any, other: Any, dims: Any = 2) -> Any:
-    """Sums the products over pairs of dimensions."""
+    """Sums the products over pairs of dimensions: einsum with a letter for each dimension."""
     dims = (range(x.ndim - dims, x.ndim), range(dims)) if isinstance(dims, int) else dims
     xs, others = ([axis(d, v.ndim) for d in ((of,) if isinstance(of, int) else of)]
                   for of, v in zip(dims, (x, other), strict=True))  # fmt: skip
-    # a size of 1 broadcasts against any: the other operand is summed
+    p, q = ([chr(start + d) for d in range(v.ndim)] for start, v in ((200, x), (400, other)))
     for d, e in zip(xs, others, strict=True):
-        if x.shape[d] == 1 and other.shape[e] != 1:
-            other = F.sum(other, dim=e, keepdim=True)
-        elif other.shape[e] == 1 and x.shape[d] != 1:
-            x = F.sum(x, dim=d, keepdim=True)
-    free_x, free_other = ([d for d in range(v.ndim) if d not in of]
-                          for v, of in ((x, xs), (other, others)))  # fmt: skip
-    inner = prod(x.shape[d] for d in xs)
-    left_shape, right_shape = [x.shape[d] for d in free_x], [other.shape[d] for d in free_other]
-    left = F.reshape(F.permute(x, dims=(*free_x, *xs)), shape=(prod(left_shape), inner))
-    right = F.permute(other, dims=(*others, *free_other))
-    made = F.mm(left, F.reshape(right, shape=(inner, prod(right_shape))))
-    return F.reshape(made, shape=(*left_shape, *right_shape))
+        q[e] = p[d]
+    return _pair(F, "".join(p), x, "".join(q), other, {*p} ^ {*q})[1]
 
 
 def _einsum(F: Any, equation: str, operands: Any) -> Any:
