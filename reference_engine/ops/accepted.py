@@ -25,7 +25,7 @@ _FLOATING: Final = """
     nn.functional.adaptive_max_pool2d nn.functional.adaptive_max_pool3d nn.functional.batch_norm
     nn.functional.binary_cross_entropy nn.functional.binary_cross_entropy_with_logits
     nn.functional.celu nn.functional.cosine_similarity nn.functional.cross_entropy nn.functional.elu
-    nn.functional.embedding_bag nn.functional.fractional_max_pool2d
+    nn.functional.fractional_max_pool2d
     nn.functional.fractional_max_pool3d nn.functional.gaussian_nll_loss nn.functional.gelu
     nn.functional.glu nn.functional.grid_sample nn.functional.group_norm nn.functional.hardshrink
     nn.functional.hardsigmoid nn.functional.hardswish nn.functional.huber_loss

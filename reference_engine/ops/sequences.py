@@ -6,6 +6,8 @@ from itertools import pairwise
 from math import inf
 from typing import Any
 
+from reference_engine.backends.dtypes import Category
+from reference_engine.ops.accepted import check
 from reference_engine.ops.losses import reduce
 from reference_engine.ops.opdef import composite, linear, on
 
@@ -35,6 +37,7 @@ def _embedding_bag(F: Any, x: Any, weight: Any, offsets: Any = None, max_norm: f
                    ) -> Any:  # fmt: skip
     """The sum, mean or maximum of each bag of rows; bags are x's rows, or start at ``offsets``."""
     del sparse
+    check("nn.functional.embedding_bag", Category.FLOATING, (weight,))
     if x.ndim == 2:
         starts = [*range(0, x.numel() + 1, x.shape[1])]
     else:
