@@ -11,26 +11,15 @@ from types import ModuleType
 from typing import Any
 
 from reference_engine import autograd
+from reference_engine.backends import dtypes
 from reference_engine.backends.device import device, get_default_device, set_default_device
 from reference_engine.backends.dtypes import (
-    bfloat16,
-    complex64,
-    complex128,
     dtype,
-    float16,
-    float32,
-    float64,
     get_default_dtype,
-    int8,
-    int16,
-    int32,
-    int64,
     promote_types,
     set_default_dtype,
-    uint8,
 )
-from reference_engine.backends.dtypes import bool_ as bool
-from reference_engine.memory_format import memory_format
+from reference_engine.backends.memory_format import memory_format
 from reference_engine.modes import (
     enable_grad,
     inference_mode,
@@ -43,18 +32,13 @@ from reference_engine.ops import conversion, creation, methods
 from reference_engine.ops.creation import from_numpy, manual_seed, ones, tensor, zeros
 from reference_engine.tensor import Size, Tensor
 
-half, float, double = float16, float32, float64
-short, int, long = int16, int32, int64
-cfloat, cdouble = complex64, complex128
-contiguous_format, preserve_format = memory_format.contiguous_format, memory_format.preserve_format
-channels_last, channels_last_3d = memory_format.channels_last, memory_format.channels_last_3d
-
 conversion.install()
 methods.install()
+globals().update(dtypes.NAMES | {order.name: order for order in memory_format})
 globals().update(creation.FACTORIES | conversion.FUNCTIONS)
 
 
-def is_tensor(value: object) -> bool:  # type: ignore[valid-type]
+def is_tensor(value: object) -> bool:
     """Whether a value is a tensor."""
     return isinstance(value, Tensor)
 
@@ -91,15 +75,11 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *methods.functions("")})
 
 
-__all__ = [  # noqa: RUF022  (as the table of contents: data, dtypes, devices, modes)
-    "Size", "Tensor", "autograd", "from_numpy", "is_tensor", "load", "manual_seed", "ones", "save",
-    "tensor",
-    "zeros", "bfloat16", "bool", "cdouble", "cfloat", "complex128", "complex64", "double", "dtype",
-    "float",
-    "float16", "float32", "float64", "half", "int", "int16", "int32", "int64", "int8", "long",
-    "short", "uint8", "get_default_dtype", "promote_types", "set_default_dtype",
-    "channels_last", "channels_last_3d", "contiguous_format", "memory_format", "preserve_format",
+__all__ = [  # noqa: RUF022  (data, dtypes, devices, modes; not the names that tables give)
+    "Size", "Tensor", "autograd", "from_numpy", "is_tensor", "manual_seed", "ones", "tensor",
+    "zeros", "dtype", "get_default_dtype", "promote_types", "set_default_dtype", "memory_format",
     "device", "get_default_device", "set_default_device",
     "enable_grad", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "no_grad",
     "set_grad_enabled",
 ]  # fmt: skip
+__all__ += [*dtypes.NAMES, *_ELSEWHERE]

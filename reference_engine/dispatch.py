@@ -12,24 +12,16 @@ from typing import Any
 
 from reference_engine.anomaly import note_traceback
 from reference_engine.backends.base import BACKENDS, COMPLEX, DIFFERENTIABLE, Backend, Kernel
-from reference_engine.backends.dtypes import (
-    Category,
-    dtype,
-    get_default_dtype,
-    of_python,
-    result_type,
-)
 from reference_engine.forward import push_forward
 from reference_engine.graph import CONSTANT, NO_EDGE, Edge, OpNode, new_node, node_type
 from reference_engine.modes import MODES
 from reference_engine.ops.accepted import LEAST, check
 from reference_engine.ops.opdef import OpDef
 from reference_engine.ops.plan import PlanCache
+from reference_engine.ops.promotion import bring_together
 from reference_engine.saved_tensors import pack
 from reference_engine.tensor import Tensor, from_raw
 from reference_engine.views import make_view
-
-NUMBERS = (bool, int, float, complex)
 
 
 class Operator:
@@ -56,6 +48,10 @@ class Operator:
         self.promotes = any(self.promoted)
         #: the least category of its inputs
         self.least = LEAST.get(op.name)
+
+    def for_each(self, flags: tuple[bool, ...], inputs: Sequence[Any]) -> tuple[bool, ...]:
+        """One flag for each input of a call."""
+        return flags * len(inputs) if self.variadic else flags
 
     @cached_property
     def node_class(self) -> type[OpNode]:
@@ -145,84 +141,11 @@ def compute(run: Operator, backend: Backend, raws: Sequence[Any], params: Mappin
         raise RuntimeError(f"{run.op.name}: shapes {shapes} do not broadcast together") from None
 
 
-def bring_together(run: Operator, inputs: Sequence[Any]) -> tuple[list[Any], Backend]:
-    """The raw arrays of an op's inputs, on one backend and promoted as the row says."""
-    raws = []
-    array_type = None
-    plain = not run.promotes
-    for position, x in enumerate(inputs):
-        if not isinstance(x, Tensor):
-            _check_operand(run, position, x)
-            plain = plain and x is None
-            raws.append(x)
-            continue
-        raw = x._raw
-        raws.append(raw)
-        if type(raw) is not array_type and not (array_type and BACKENDS[array_type].batched):
-            if array_type is not None and not BACKENDS[type(raw)].batched:
-                devices = sorted({str(t.device) for t in inputs if isinstance(t, Tensor)})
-                raise RuntimeError(
-                    f"{run.op.name} got tensors on different devices, {' and '.join(devices)}; "
-                    "move them together with to(device)"
-                )
-            array_type = type(raw)
-    if array_type is None:
-        raise TypeError(f"{run.op.name} needs at least one Tensor, got {inputs!r}")
-    backend = BACKENDS[array_type]
-    if plain:
-        return raws, backend
-    common = _common_dtype(run, inputs) if run.promotes else None
-    device = next(x._raw.device for x in inputs if isinstance(x, Tensor))
-    if run.op.kind == "elementwise":
-        device = "cpu"  # where numbers are: torch combines 0-d ones with any device's arrays
-    promoted = run.promoted * len(inputs) if run.variadic else run.promoted
-    return [
-        _raw(backend, x, common if joins else _number_dtype(x, inputs), device)
-        for x, joins in zip(inputs, promoted, strict=False)
-    ], backend
-
-
-def _number_dtype(x: Any, inputs: Sequence[Any]) -> dtype | None:
-    """The dtype of a number that is not promoted: as precise as the op's first tensor."""
-    if not isinstance(x, NUMBERS):
-        return None
-    first = next(t.dtype for t in inputs if isinstance(t, Tensor))
-    return result_type([first], [], [of_python(x)])
-
-
-def _check_operand(run: Operator, position: int, x: Any) -> None:
-    """TypeError for an input that is neither a number nor an optional one left out."""
-    name = run.op.inputs[0 if run.variadic else position]
-    if not isinstance(x, NUMBERS) and (x is not None or name not in run.op.optional):
-        raise TypeError(f"{run.op.name}: {name!r} must be a Tensor, got {type(x).__name__}")
-
-
-def _common_dtype(run: Operator, inputs: Sequence[Any]) -> dtype:
-    promoted = run.promoted * len(inputs) if run.variadic else run.promoted
-    joined = [x for x, joins in zip(inputs, promoted, strict=False) if joins]
-    tensors = [x for x in joined if isinstance(x, Tensor)]
-    common = result_type(
-        (x.dtype for x in tensors if x._raw.ndim),
-        (x.dtype for x in tensors if not x._raw.ndim),
-        (of_python(x) for x in joined if isinstance(x, NUMBERS)),
-    )
-    if run.op.promotion == "float" and common.category < Category.FLOATING:
-        return get_default_dtype()
-    return common
-
-
-def _raw(backend: Backend, x: Any, common: dtype | None, device: Any) -> Any:
-    if isinstance(x, Tensor):
-        return x._raw if common is None else backend.cast(x._raw, common)
-    return x if x is None else backend.asarray(x, common, device=device)
-
-
 def input_edges(run: Operator, inputs: Sequence[Any]) -> list[Edge] | None:
     """The graph edges of the differentiable inputs; None when no input requires grad."""
     edges = []
     found = False
-    follows = run.follows * len(inputs) if run.variadic else run.follows
-    for x, follow in zip(inputs, follows, strict=False):
+    for x, follow in zip(inputs, run.for_each(run.follows, inputs), strict=False):
         edge = NO_EDGE
         if follow and isinstance(x, Tensor) and x._tracked:
             edge = x._edge()

@@ -165,7 +165,7 @@ def push_forward(
     ``raws`` are the inputs as the op saw them, promoted. NotImplementedError for an op without a
     forward rule.
     """
-    follows = run.follows * len(inputs) if run.variadic else run.follows
+    follows = run.for_each(run.follows, inputs)
     if not any(y._raw.dtype in DIFFERENTIABLE for y in outputs):
         return
     for level in MODES.forward:

@@ -19,6 +19,7 @@ from reference_engine.graph import AccumulateGrad, Cotangent, Node, OpNode
 from reference_engine.modes import MODES
 from reference_engine.ops.accepted import check
 from reference_engine.ops.opdef import REGISTRY
+from reference_engine.ops.promotion import bring_together
 from reference_engine.rare import View
 from reference_engine.saved_tensors import pack
 from reference_engine.storage import InferenceStorage, new_storage
@@ -36,7 +37,7 @@ def apply_in_place(run: Operator, inputs: Sequence[Any], params: Mapping[str, An
     when the result has another shape or a greater dtype category, or when the memory overlaps
     itself.
     """
-    from reference_engine.dispatch import bring_together, compute, input_edges, make_node, save
+    from reference_engine.dispatch import compute, input_edges, make_node, save
 
     target: Tensor = inputs[0]
     name = run.op.name.split(".")[-1] + "_"

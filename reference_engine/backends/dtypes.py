@@ -82,7 +82,13 @@ ALL = (
     bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64,
     complex64, complex128,
 )  # fmt: skip
+#: other names that PyTorch has for some
+ALIASES = {
+    "half": float16, "float": float32, "double": float64, "cfloat": complex64,
+    "cdouble": complex128, "short": int16, "int": int32, "long": int64,
+}  # fmt: skip
 _BY_NAME = {d.name: d for d in ALL}
+NAMES = _BY_NAME | ALIASES
 _REAL_OF = {complex64: float32, complex128: float64}
 _COMPLEX_OF = {float16: complex64, bfloat16: complex64, float32: complex64, float64: complex128}
 

@@ -12,7 +12,7 @@ from reference_engine.backends import dtypes
 from reference_engine.backends.base import of_array
 from reference_engine.backends.device import device
 from reference_engine.backends.dtypes import dtype
-from reference_engine.memory_format import memory_format
+from reference_engine.backends.memory_format import memory_format
 from reference_engine.modes import no_grad
 from reference_engine.ops.call import function_of
 from reference_engine.ops.opdef import REGISTRY
@@ -117,6 +117,11 @@ class Conversions(Tensor):
         return int(self.item())
 
     def __bool__(self) -> bool:
+        if of_array(self._raw).batched:
+            raise RuntimeError(
+                "vmap runs a function once for all entries of a batch, so it cannot take a branch "
+                "that depends on their values; use where()"
+            )
         if self.numel() != 1:
             raise RuntimeError(f"the truth of a tensor of shape {list(self.shape)} is ambiguous")
         return bool(self.item())
@@ -135,7 +140,7 @@ class Conversions(Tensor):
         return bool((self.detach() == value).any().item())
 
     def __repr__(self) -> str:
-        from reference_engine.printing import to_string
+        from reference_engine.ops.printing import to_string
 
         return to_string(self)
 
@@ -264,13 +269,11 @@ def install() -> None:
     for name, member in vars(Conversions).items():
         if callable(member) or name == "__array_priority__":
             setattr(Tensor, name, member)
-    names = {
-        "half": dtypes.float16, "bfloat16": dtypes.bfloat16, "float": dtypes.float32,
-        "double": dtypes.float64, "cfloat": dtypes.complex64, "cdouble": dtypes.complex128,
-        "bool": dtypes.bool_, "short": dtypes.int16, "int": dtypes.int32, "long": dtypes.int64,
-        "char": dtypes.int8, "byte": dtypes.uint8,
+    others = {
+        "bfloat16": dtypes.bfloat16, "bool": dtypes.bool_, "char": dtypes.int8,
+        "byte": dtypes.uint8,
     }  # fmt: skip
-    for name, kind in names.items():
+    for name, kind in (dtypes.ALIASES | others).items():
         setattr(Tensor, name, _caster(kind))
     for compare in (allclose, equal):
         setattr(Tensor, compare.__name__, compare)

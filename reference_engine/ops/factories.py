@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reference_engine.backends.dtypes import int64
-from reference_engine.memory_format import laid_out
+from reference_engine.backends.memory_format import laid_out
 from reference_engine.ops.opdef import elementwise, linear, nondiff, on, own
 
 

@@ -10,7 +10,7 @@ from reference_engine.ops.table import TABLE
 
 #: packages and modules that few programs use
 LATE = (
-    "autograd.functional", "checkpoint", "func", "nn", "optim", "printing",
+    "autograd.functional", "checkpoint", "func", "nn", "optim", "ops.printing",
     "serialization", "viz",
 )  # fmt: skip
 
