@@ -345,3 +345,9 @@ def test_a_transform_comes_to_what_it_does_in_torch(engine: Any, name: str) -> N
     # torch's linearize warns of what its tracer does
     expected = replace(outcome(CASES[name], pytorch), warned=())
     assert_same(expected, outcome(CASES[name], engine))
+
+
+def test_vmap_says_why_it_takes_no_branch(engine: Any) -> None:
+    for shape in ((2,), (2, 3)):
+        with pytest.raises(RuntimeError, match=r"cannot take a branch .*use where\(\)"):
+            engine.func.vmap(lambda u: u if u > 0 else -u)(engine.ones(*shape))
