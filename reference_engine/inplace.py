@@ -57,7 +57,7 @@ def apply_in_place(run: Operator, inputs: Sequence[Any], params: Mapping[str, An
     if edges is not None and target._raw.dtype in DIFFERENTIABLE:
         node = make_node(run, inputs, params, (target._raw,), edges)
         sources = node._plan.sources
-        if 0 in sources:
+        if 0 in sources and inputs[0] is target:
             # the gradient needs the value that is about to be overwritten
             kept = from_raw(backend.copy(raws[0]), new_storage())
             inputs, raws = [kept, *inputs[1:]], [kept._raw, *raws[1:]]
