@@ -26,8 +26,8 @@ class TinygradEngine(TapeEngine):
         "zeros_for_unused": "what a result does not depend on gets zeros (Tensor.gradient)",
         "writes_leaves": "assign changes any tensor, as there is no requires_grad (Tensor.assign)",
         "scalar_roots": "without a gradient the tensor must be a scalar (Tensor.backward)",
-        "assigns_buffers": "assign stores into a buffer; what was not computed yet has none"
-        " (Tensor.assign)",
+        "assigns_buffers": "assign stores values, and a store has no derivative"
+        " (https://github.com/tinygrad/tinygrad/blob/master/tinygrad/tensor.py, Tensor.assign)",
         "interpreted": "this device interprets every instruction of a kernel in Python; networks of"
         " convolutions take minutes on it (https://docs.tinygrad.org/runtime/, PYTHON)",
         "keeps_saved_values": "assign makes a new value, what was computed lazily keeps the old one"
