@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from conformance.adapters.base import Engine
@@ -18,7 +19,15 @@ from conformance.operations import OperationCounts
 from conformance.program import Program, from_json, to_json
 from conformance.reproduce import script
 from conformance.spec import Clause, clause
-from conformance.verdict import ClauseResult, Finding, Kind, OperationResult, Status, Violation
+from conformance.verdict import (
+    ClauseResult,
+    Finding,
+    Kind,
+    Level,
+    OperationResult,
+    Status,
+    Violation,
+)
 from conformance.workers import Lost, Notes
 
 
@@ -39,8 +48,50 @@ def engine_facts(name: str, notes: Notes) -> EngineFacts:
     return EngineFacts(name, engine.version, capabilities, adapter, share(engine.operations))
 
 
-def examine_item(engine: str, clause_id: str, profile: str, seed: int, notes: Notes) -> Examined:
-    """Examine one clause on one engine, by a new adapter, noting every program before it runs."""
+Deadly = Mapping[str, tuple[str, str]]
+"""As `conformance.strategies.probe` has it: what ended a process, by name, how, and in words."""
+PROBE = "PROBE"
+"""The id under which such ends are recorded."""
+
+
+def probe_item(engine: str, deadly: Deadly, notes: Notes) -> Deadly:
+    """Probe the engine for what it lacks, noting each trial before it runs."""
+    from conformance.strategies.probe import probe
+
+    return probe(load_engine(engine), deadly, notes.write)
+
+
+def probe_result(engine: str, deadly: Deadly, notes: Notes) -> ClauseResult:
+    """Return the verdict on an engine whose process ended while it was probed; nothing is run."""
+    from conformance.strategies.probe import trials
+
+    del notes
+    adapter = load_engine(engine)
+    found = []
+    for name, (how, detail) in sorted(deadly.items()):
+        message = f"{detail} while the engine was probed for {name}; random programs leave it out"
+        found.append(_end(adapter, trials()[name], how, detail, message))
+    crashed = any(violation.kind is Kind.CRASHED for violation in found)
+    return ClauseResult(
+        id=PROBE,
+        theme="probing",
+        level=Level.MUST,
+        title="Every operation returns, or raises, on small arrays",
+        status=Status.CRASHED if crashed else Status.TIMED_OUT,
+        programs=len(found),
+        violations=tuple(found),
+        note="; ".join(violation.message for violation in found),
+        why="What ends the process while an engine is probed cannot be part of any other program.",
+    )
+
+
+def examine_item(
+    engine: str, clause_id: str, profile: str, seed: int, deadly: Deadly, notes: Notes
+) -> Examined:
+    """Examine one clause on one engine, by a new adapter, noting every program before it runs.
+
+    deadly: what ended the engine's process while it was probed; it is not tried again.
+    """
     counts = OperationCounts()
     log = _Log(notes)
 
@@ -49,10 +100,15 @@ def examine_item(engine: str, clause_id: str, profile: str, seed: int, notes: No
         counts.add(program, finding)
 
     adapter, row = load_engine(engine), clause(clause_id)
+    if deadly and row.generated:
+        probe_item(engine, deadly, notes)
     try:
         result = examine(adapter, row, profile, seed, before=log.before, after=after)
     except EngineLost as lost:
         return _lost(adapter, row, lost, lost.program, log.judged)
+    if deadly and row.generated and not result.note:
+        left_out = ", ".join(f"{name} ({detail})" for name, (_, detail) in sorted(deadly.items()))
+        result = replace(result, note=f"random programs left out what killed the probe: {left_out}")
     return Examined(result, counts.results())
 
 
@@ -83,22 +139,28 @@ def _lost(
     if lost.how == "faulted":
         return Examined(_without_verdict(row, f"{FAULT}: {lost.detail}", judged))
     where = "it got ready" if program is None else "this program ran"
+    violation = _end(adapter, program, lost.how, lost.detail, f"{lost.detail} while {where}")
+    return Examined(_unfinished(row, violation, judged))
+
+
+def _end(
+    adapter: Engine, program: Program | None, how: str, detail: str, message: str
+) -> Violation:
     dtype = adapter.dtypes[0]
-    violation = Violation(
-        cause=f"{lost.how}: {lost.detail}",
-        kind=Kind.CRASHED if lost.how == "crashed" else Kind.TIMED_OUT,
+    return Violation(
+        cause=f"{how}: {detail}",
+        kind=Kind.CRASHED if how == "crashed" else Kind.TIMED_OUT,
         operation=None,
         dtype=dtype,
         program={"tags": [], "steps": []} if program is None else to_json(program),
         text="" if program is None else render(program),
         step=-1,
         expected="the engine returns or raises an exception",
-        observed=lost.detail,
-        message=f"{lost.detail} while {where}",
+        observed=detail,
+        message=message,
         reproduction="" if program is None else script(adapter, program, dtype),
         tags=() if program is None else program.tags,
     )
-    return Examined(_unfinished(row, violation, judged))
 
 
 def _unfinished(row: Clause, violation: Violation, judged: int) -> ClauseResult:

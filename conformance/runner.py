@@ -11,7 +11,15 @@ from importlib import metadata
 from typing import Protocol
 
 from conformance.errors import EngineLoadError, UsageError
-from conformance.item import Examined, engine_facts, examine_item, lost_item
+from conformance.item import (
+    Deadly,
+    Examined,
+    engine_facts,
+    examine_item,
+    lost_item,
+    probe_item,
+    probe_result,
+)
 from conformance.ledger import EngineFacts, Ledger, RunFacts, file_stem
 from conformance.operations import merge_operations
 from conformance.profiles import PROFILES
@@ -122,6 +130,8 @@ class Run:
     facts: tuple[EngineFacts, ...] = ()
     examined: dict[tuple[str, str], Examined] = field(default_factory=dict)
     seconds: dict[tuple[str, str], float] = field(default_factory=dict)
+    deadly: dict[str, Deadly] = field(default_factory=dict)
+    ends: dict[str, ClauseResult] = field(default_factory=dict)
     started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     wall_clock: float = field(default_factory=time.perf_counter)
 
@@ -134,8 +144,14 @@ class Run:
             longest_first = sorted(self.plan.clauses, key=_length, reverse=True)
             items = [(engine, row) for row in longest_first for engine in self.facts]
             settings = self.plan.profile, self.plan.seed
+            generated = any(row.generated for row in self.plan.clauses)
+            for engine in self.facts if generated else ():
+                self._probe(workers, engine.name)
             lost: list[tuple[str, str, Lost, float]] = []
-            arguments = [(engine.name, row.id, *settings) for engine, row in items]
+            arguments = [
+                (engine.name, row.id, *settings, self.deadly.get(engine.name, {}))
+                for engine, row in items
+            ]
             for done in workers.run(examine_item, arguments, self.plan.timeout):
                 engine, row = items[done.index]
                 if isinstance(done.result, Lost):
@@ -144,6 +160,14 @@ class Run:
                     self.record(engine.name, done.result, done.seconds)
             for name, identifier, how, seconds in lost:
                 self.record(name, explain_lost(workers, name, identifier, how), seconds)
+
+    def _probe(self, workers: Workers, engine: str) -> None:
+        self.deadly[engine] = deadly = probed(workers, engine, self.plan.timeout)
+        for done in (
+            workers.run(probe_result, [(engine, deadly)], LOADING_SECONDS) if deadly else ()
+        ):
+            if not isinstance(done.result, Lost):
+                self.ends[engine] = done.result
 
     def record(self, engine: str, examined: Examined, seconds: float) -> None:
         """Take in the result of one item."""
@@ -165,10 +189,13 @@ class Run:
             run=RunFacts(
                 self.plan.profile, self.plan.seed, self.plan.select, len(found) == len(keys)
             ),
-            clauses=tuple(item.clause for item in found),
+            clauses=(*(item.clause for item in found), *self._ends(engine.name)),
             operations=merge_operations(row for item in found for row in item.operations),
             machine=self._machine(engine.name),
         )
+
+    def _ends(self, engine: str) -> tuple[ClauseResult, ...]:
+        return (self.ends[engine],) if engine in self.ends else ()
 
     def _machine(self, engine: str) -> dict[str, Json]:
         times: dict[str, Json] = {
@@ -205,6 +232,23 @@ def load_facts(workers: Workers, engines: Sequence[str]) -> tuple[EngineFacts, .
             )
         facts[done.index] = done.result
     return tuple(facts[index] for index in sorted(facts))
+
+
+def probed(workers: Workers, engine: str, timeout: float) -> Deadly:
+    """Probe an engine in workers; return what ended the process of one, by name, and how.
+
+    timeout: seconds until it is said to hang. What ends a process is left out when the engine is
+    probed again. An engine that dies before its first trial is left to the clauses.
+    """
+    deadly: dict[str, tuple[str, str]] = {}
+    while True:
+        (done,) = workers.run(probe_item, [(engine, dict(deadly))], timeout)
+        lost = done.result
+        if not isinstance(lost, Lost):
+            return lost
+        if lost.how == "faulted" or not lost.note or lost.note in deadly:
+            return deadly
+        deadly[lost.note] = lost.how, lost.detail
 
 
 def explain_lost(workers: Workers, engine: str, clause_id: str, lost: Lost) -> Examined:

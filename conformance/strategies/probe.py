@@ -6,9 +6,11 @@ lacks, and would say nothing of the rest.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from conformance.adapters.base import Engine
+from conformance.adapters.remote import EngineLost
 from conformance.catalogue import OPERATIONS, Operation
 from conformance.execute import execute
 from conformance.program import Param, Program, Step
@@ -20,6 +22,8 @@ from conformance.strategies.growth import Growth
 from conformance.strategies.placement import Draw
 from conformance.strategies.writes import WRITES
 
+Deadly = Mapping[str, tuple[str, str]]
+"""What ended an engine's process while it was probed, by name; how, and what is known of it."""
 _probed: dict[tuple[type, str, str], frozenset[str]] = {}
 
 
@@ -29,21 +33,48 @@ def facts_of(engine: Engine) -> Facts:
     Something counts as lacking only where the adapter raises `Unsupported` for it. The answer is
     kept for the life of the process, by the adapter's class and the engine's name and version.
     """
+    if _key(engine) not in _probed:
+        probe(engine, {}, lambda _: None)
     capabilities, listed = engine.session().capabilities, engine.operations
-    key = (type(engine), engine.name, engine.version)
-    if key not in _probed:
-        _probed[key] = frozenset(
-            name
-            for name, program in {**operation_trials(), **form_trials()}.items()
-            if program.needs <= capabilities
-            and (listed is None or listed.issuperset(program.operations))
-            and execute(engine, program).unsupported is not None
-        )
-    lacking = _probed[key]
+    lacking = _probed[_key(engine)]
     operations = frozenset(operation_trials()) if listed is None else listed
     return Facts(
         capabilities, engine.dtypes, operations - lacking, lacking & frozenset(form_trials())
     )
+
+
+def probe(
+    engine: Engine, deadly: Deadly, before: Callable[[str], None]
+) -> dict[str, tuple[str, str]]:
+    """Find out what the engine lacks; return what ends its process, by name, and how it ended.
+
+    deadly: what is known to do so: it is not tried, and counts as lacking. before: called with the
+    name of every trial that is about to run. The end of this process is the caller's to see.
+    """
+    capabilities, listed = engine.session().capabilities, engine.operations
+    found, lacking = dict(deadly), set(deadly)
+    for name, program in trials().items():
+        known = listed is None or listed.issuperset(program.operations)
+        if name in lacking or not known or not program.needs <= capabilities:
+            continue
+        before(name)
+        try:
+            if execute(engine, program).unsupported is not None:
+                lacking.add(name)
+        except EngineLost as lost:
+            found[name] = lost.how, lost.detail
+            lacking.add(name)
+    _probed[_key(engine)] = frozenset(lacking)
+    return found
+
+
+def _key(engine: Engine) -> tuple[type, str, str]:
+    return type(engine), engine.name, engine.version
+
+
+def trials() -> dict[str, Program]:
+    """Return the small program that is tried for every operation and every form, by name."""
+    return {**operation_trials(), **form_trials()}
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,7 @@ import pytest
 
 from conformance.archive import ledger_text, prepare_folder, write_text
 from conformance.errors import ConformanceError
-from conformance.item import Examined, examine_item
+from conformance.item import Deadly, Examined, examine_item
 from conformance.known import Known, failures, read_xfails
 from conformance.ledger import (
     Ledger,
@@ -22,7 +22,7 @@ from conformance.ledger import (
 )
 from conformance.report import render_engine, render_index, write_reports
 from conformance.report.model import headline
-from conformance.runner import Plan, Run, explain_lost, load_facts
+from conformance.runner import Plan, Run, explain_lost, load_facts, probed
 from conformance.spec import clauses
 from conformance.suite.items import FOLDER, ClauseItem, Suite
 from conformance.workers import Lost, Workers, look_in
@@ -44,6 +44,7 @@ class Session:
         self.is_controller = not hasattr(config, "workerinput")
         self.run = Run(plan)
         self._workers: Workers | None = None
+        self._deadly: dict[str, Deadly] = {}
 
     @classmethod
     def of(cls, config: pytest.Config) -> Session:
@@ -100,7 +101,10 @@ class Session:
 
     def examine(self, engine: str, clause_id: str) -> tuple[Examined, float]:
         """Examine one clause on one engine; return the result and the seconds that it took."""
-        arguments = (engine, clause_id, self.plan.profile, self.plan.seed)
+        if engine not in self._deadly:
+            self._deadly[engine] = probed(self.workers, engine, self.plan.timeout)
+        settings = self.plan.profile, self.plan.seed
+        arguments = (engine, clause_id, *settings, self._deadly[engine])
         (done,) = self.workers.run(examine_item, [arguments], self.plan.timeout)
         if isinstance(done.result, Lost):
             return explain_lost(self.workers, engine, clause_id, done.result), done.seconds

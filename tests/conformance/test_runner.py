@@ -94,16 +94,36 @@ def test_an_engine_that_ends_its_process_costs_its_clause_only() -> None:
     engines = [f"{FAILING}:{name}" for name in ends]
     *ledgers, sound = conformance.run([*engines, SOUND_TAPE], "smoke", "LEAF-2", jobs=2)
     for ledger, message in zip(ledgers, ends.values(), strict=True):
-        (lost,) = ledger.clauses
+        lost, probe = ledger.clauses
         assert lost.status is Status.CRASHED
         assert_named(lost, Kind.CRASHED, message)
+        assert (probe.id, probe.status) == ("PROBE", Status.CRASHED)
+        assert {v.message.split("; ")[0] for v in probe.violations} == {
+            f"{message} while the engine was probed for {name}" for name in ("mul", "mul.other")
+        }
         assert ledger_text(ledger)
     assert sound.clauses[0].status is Status.HOLDS
 
 
+def test_an_engine_that_dies_while_it_is_probed_loses_what_it_was_probed_for_only() -> None:
+    (ledger,) = conformance.run([f"{FAILING}:DyingOfSine"], "smoke", "LEAF-1", jobs=1)
+    clause, probe = ledger.clauses
+    assert clause.status is not Status.CRASHED
+    assert clause.programs > 1
+    assert clause.note == (
+        "random programs left out what killed the probe: sin (the process died of SIGKILL)"
+    )
+    (violation,) = probe.violations
+    assert violation.kind is Kind.CRASHED
+    assert "sin" in from_json(violation.program).operations
+    assert violation.message.startswith(
+        "the process died of SIGKILL while the engine was probed for sin"
+    )
+
+
 def test_an_engine_that_hangs_is_stopped() -> None:
     (ledger,) = conformance.run([f"{FAILING}:Hanging"], "smoke", "LEAF-2", timeout=5)
-    (lost,) = ledger.clauses
+    lost = ledger.clauses[0]
     assert lost.status is Status.TIMED_OUT
     assert_named(lost, Kind.TIMED_OUT, "no answer within 5 s")
 

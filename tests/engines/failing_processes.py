@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from conformance import TapeEngine, Unsupported
+from conformance.adapters.torch_engine import TorchEngine
 
 
 class Failing(TapeEngine):
@@ -63,3 +64,10 @@ class Hanging(Failing):
 class DyingWhenLoaded(Failing):
     def __init__(self) -> None:
         os._exit(9)
+
+
+class DyingOfSine(TorchEngine):
+    def apply(self, op: str, *tensors: Any, **params: Any) -> Any:
+        if op == "sin":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().apply(op, *tensors, **params)

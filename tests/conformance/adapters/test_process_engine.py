@@ -192,7 +192,7 @@ def test_a_lost_engine_costs_its_clause(
     adapter: str, status: Status, kind: Kind, tmp_path: Path
 ) -> None:
     name = f"tests.engines.failing_processes:{adapter}[timeout=0.5,python={sys.executable}]"
-    found = examine_item(name, "LEAF-1", "smoke", 0, Notes(tmp_path / "note")).clause
+    found = examine_item(name, "LEAF-1", "smoke", 0, {}, Notes(tmp_path / "note")).clause
     assert found.status is status
     assert [violation.kind for violation in found.violations] == [kind]
     assert "mul(" in found.violations[0].text
