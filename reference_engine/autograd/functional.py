@@ -15,6 +15,7 @@ from reference_engine import func as transforms
 from reference_engine.func.reverse import check_real, standard_basis
 from reference_engine.func.transform import pulled
 from reference_engine.modes import enable_grad
+from reference_engine.ops.namespace import TENSORS
 from reference_engine.tensor import Tensor
 
 Tensors: TypeAlias = "Tensor | tuple[Tensor, ...]"
@@ -142,6 +143,18 @@ def vhp(
 hvp = vhp
 
 
+def _rows(
+    y: Tensor, xs: Sequence[Tensor], create_graph: bool, strict: bool, vectorize: bool
+) -> list[Tensor]:
+    """For each input the derivatives of each element of ``y``, stacked."""
+    (basis,) = standard_basis([y])
+    n = len(basis)
+    if vectorize or not n:
+        return _pulled([y], xs, [basis], create_graph, strict, (n,))
+    rows = [_pulled([y], xs, [basis[i]], create_graph, strict) for i in range(n)]
+    return [TENSORS.stack(list(column), dim=0) for column in zip(*rows, strict=True)]
+
+
 def jacobian(
     func: Function, inputs: Tensors, create_graph: bool = False, strict: bool = False,
     vectorize: bool = False, strategy: str = "reverse-mode",
@@ -179,8 +192,7 @@ def jacobian(
         if not vectorize:
             check_real("jacobian", "an output", outputs)
         for y in outputs:
-            basis, n = standard_basis([y]), y.shape.numel()
-            rows = _pulled([y], xs, basis, create_graph, strict, (n,))
+            rows = _rows(y, xs, create_graph, strict, vectorize)
             parts = [g.reshape((*y.shape, *x.shape)) for g, x in zip(rows, xs, strict=True)]
             blocks.append(_like(inputs, parts, create_graph))
     return tuple(blocks) if isinstance(made, tuple) else blocks[0]

@@ -23,6 +23,7 @@ from reference_engine.tensor import Tensor
 
 _WIDER = 2.0**10
 _LEVELS = 3
+_NOTHING = "gradcheck expects at least one input that requires grad, got none"
 Function: TypeAlias = "Callable[..., Any]"
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 
@@ -93,7 +94,11 @@ def gradgradcheck(
     ``gen_non_contig_grad_outputs``.
     (https://pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradgradcheck.html)
     """
+    if check_undefined_grad > check_rev_over_rev:
+        raise AssertionError("check_undefined_grad=True needs check_rev_over_rev, as in PyTorch")
     given = _given(inputs)
+    if not any(isinstance(x, Tensor) and x.requires_grad for x in given):
+        raise ValueError(_NOTHING)
     if grad_outputs is None:
         space = _Vectors(_outputs(func(*given)))
         cotangents = space.parted(_random(0, space.size))
@@ -171,7 +176,7 @@ class _Point:
         self._func, self._given, self._check_dtypes = func, given, check_dtypes
         self._places = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
         if not self._places:
-            raise ValueError("gradcheck expects at least one input that requires grad, got none")
+            raise ValueError(_NOTHING)
         checked = [given[i] for i in self._places]
         _check_inputs(checked)
         self.inputs = _Vectors(checked)

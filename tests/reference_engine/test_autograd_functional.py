@@ -199,6 +199,29 @@ CASES["hessian-forward_outside"] = case(
 )
 
 
+def cautious(t: Any) -> Any:
+    """A square whose backward looks at the numbers that it is given."""
+
+    class Square(t.autograd.Function):  # type: ignore[misc]
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g * 2 * ctx.saved_tensors[0] if float(g.sum()) else g * 0
+
+    return Square.apply
+
+
+table(
+    "a_backward_that_looks_at_numbers",
+    one_by_one=lambda t: functional(t).jacobian(cautious(t), vector(t)),
+    at_once=lambda t: functional(t).jacobian(cautious(t), vector(t), vectorize=True),
+)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_product_comes_to_what_it_does_in_torch(engine: Any, name: str) -> None:
     # torch's forward mode warns of its own compiler

@@ -153,6 +153,39 @@ for how in ("same", "different", "error"):
         )
 
 
+def written(write: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
+    """The sum of the squares of x + 1 after an in-place write to it."""
+
+    def function(x: Any) -> Any:
+        y = x + 1.0
+        write(y, x)
+        return (y * y).sum()
+
+    return function
+
+
+for name, write in {
+    "mul": lambda y, x: y.mul_(x),
+    "twice": lambda y, x: y.mul_(x).mul_(x),
+    "div": lambda y, x: y.div_(x.exp()),
+    "pow": lambda y, x: y.pow_(3),
+    "exp": lambda y, x: y.exp_(),
+    "slice": lambda y, x: y[:2].mul_(x[1:]),
+    "view": lambda y, x: y.view(3, 1).mul_(x.view(3, 1)),
+    "item": lambda y, x: y.__setitem__(0, y[1] * y[2]),
+    "addcmul": lambda y, x: y.addcmul_(x, x),
+}.items():
+    for outer, inner in (("jacfwd", "jacrev"), ("jacrev", "jacfwd"), ("jacfwd", "jacfwd")):
+        table(
+            f"in_place-{outer}-{inner}",
+            **{
+                name: lambda t, write=write, outer=outer, inner=inner: getattr(t.func, outer)(
+                    getattr(t.func, inner)(written(write))
+                )(vector(t))
+            },
+        )
+
+
 def layer(t: Any, **options: Any) -> Any:
     made = t.nn.Linear(2, 2, **options).double()
     with t.no_grad():

@@ -66,6 +66,16 @@ def test_mistakes_are_told() -> None:
         gradcheck(engine.sin, normal(2), check_batched_forward_grad=True)
 
 
+def test_mistakes_about_second_derivatives_are_told_as_in_torch() -> None:
+    for library in (engine, torch):
+        check = library.autograd.gradgradcheck  # type: ignore[attr-defined]
+        x = library.ones(2, dtype=library.float64)  # type: ignore[attr-defined]
+        with pytest.raises(ValueError, match="at least one input"):
+            check(library.sin, (x,))
+        with pytest.raises(AssertionError, match="check_rev_over_rev"):
+            check(library.sin, (x.requires_grad_(),), check_rev_over_rev=False)
+
+
 @pytest.mark.parametrize("complex_", [False, True])
 def test_batches_are_checked_in_both_modes(complex_: bool) -> None:
     inputs = normal(2, 3, complex_=complex_), normal(3, complex_=complex_)
