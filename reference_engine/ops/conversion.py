@@ -36,6 +36,8 @@ class Conversions(Tensor):
         """Number of elements."""
         return self.shape.numel()
 
+    ndimension, nelement = dim, numel
+
     def stride(self, dim: int | None = None) -> tuple[int, ...] | int:
         """Distance in memory between neighbours along each dimension, in elements."""
         strides = of_array(self._raw).strides(self._raw)
@@ -241,17 +243,10 @@ def equal(input: Tensor, other: Tensor) -> bool:
     return same is not None and bool(same.all().item())
 
 
-def allclose(
-    input: Tensor,
-    other: Tensor,
-    rtol: float = 1e-05,
-    atol: float = 1e-08,
-    equal_nan: bool = False,
-) -> bool:
-    """Whether all elements are within ``atol + rtol · |other|`` of each other."""
-    close = function_of(REGISTRY["isclose"])
-    options = {"rtol": rtol, "atol": atol, "equal_nan": equal_nan}
-    return bool(close(input.detach(), other.detach(), **options).all().item())
+def allclose(input: Tensor, other: Tensor, *given: Any, **options: Any) -> bool:
+    """Whether all elements are within ``atol + rtol · |other|`` of each other, as ``isclose``."""
+    close = function_of(REGISTRY["isclose"])(input.detach(), other.detach(), *given, **options)
+    return bool(close.all().item())
 
 
 #: methods that torch has as functions too
@@ -277,5 +272,3 @@ def install() -> None:
         setattr(Tensor, name, _caster(kind))
     for compare in (allclose, equal):
         setattr(Tensor, compare.__name__, compare)
-    for name, same in (("nelement", "numel"), ("ndimension", "dim")):
-        setattr(Tensor, name, getattr(Tensor, same))

@@ -37,13 +37,12 @@ def _cells(op: OpDef) -> Iterator[str]:
     yield f"`{op.name}`"
     yield f"`{', '.join(op.order)}`"
     yield op.kind
-    yield "what it is made of" if op.kind == "composite" else ", ".join(
-        f"`{n}`" for n in op.inputs if n.lstrip("*") in op.rules) or "—"  # fmt: skip
+    derived = [f"`{n}`" for n in op.inputs if n.lstrip("*") in op.rules]
+    yield "what it is made of" if op.kind == "composite" else ", ".join(derived) or "—"
     yield "yes" if op.facts.complex else "no"
     yield "; ".join(_points(op)) or "—"
-    traits = [f"`{alias}`" for alias in op.aliases]
-    traits += ["view"] * op.view + ["in place"] * op.inplace
-    yield ", ".join(traits) or "—"
+    traits = ["view"] * op.view + ["in place"] * op.inplace
+    yield ", ".join([*(f"`{alias}`" for alias in op.aliases), *traits]) or "—"
 
 
 def _points(op: OpDef) -> Iterator[str]:

@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from math import inf
 from re import sub
 from types import CodeType
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 Rule: TypeAlias = "Callable[..., Any]"
 Partial: TypeAlias = "Rule | int | float"
@@ -189,14 +189,7 @@ def composite(name: str, forward: Rule, **row: Any) -> OpDef:
 _PREFIXES = {"elementwise": "d", "linear": "transpose_", "bilinear": "vjp_", "own": "vjp_"}
 
 
-class _Signature(NamedTuple):
-    inputs: tuple[str, ...]
-    optional: frozenset[str] = frozenset()
-    params: Mapping[str, object] = {}
-    order: tuple[str, ...] = ()
-
-
-def _signature(forward: Rule, kind: Kind) -> _Signature:
+def _signature(forward: Rule, kind: Kind) -> dict[str, Any]:
     """Reads inputs (positional) and parameters (keyword-only) from a forward rule.
 
     The code object is read directly: ``inspect.signature`` takes 20 µs, and there are hundreds of
@@ -211,8 +204,9 @@ def _signature(forward: Rule, kind: Kind) -> _Signature:
     named = forward.__kwdefaults__ or {}
     params = settings | {n: named.get(n, REQUIRED) for n in keyword[len(positional) :]}
     star = ("*" + code.co_varnames[end],) if code.co_flags & 0x04 else ()
-    inputs = tuple(n for n in positional if n not in settings)
-    return _Signature((*star, *inputs), frozenset(defaults) - set(params), params, star + keyword)
+    inputs = (*star, *(n for n in positional if n not in settings))
+    optional = frozenset(defaults) - set(params)
+    return {"inputs": inputs, "optional": optional, "params": params, "order": star + keyword}
 
 
 def _register(name: str, kind: Kind, forward: str | Rule, row: dict[str, Any]) -> OpDef:
@@ -226,16 +220,16 @@ def _register(name: str, kind: Kind, forward: str | Rule, row: dict[str, Any]) -
         signature = _signature(forward, kind)
     else:  # has no signature to read
         inputs = row.pop("inputs", None) or tuple(k[len(prefix) :] for k in found) or ("x",)
-        signature = _Signature(inputs, order=inputs)
+        signature = {"inputs": inputs, "optional": frozenset(), "params": {}, "order": inputs}
     rules = {k[len(prefix) :]: row.pop(k) for k in found}
     if "transpose" in row:
-        rules[signature.inputs[0].lstrip("*")] = row.pop("transpose")
+        rules[signature["inputs"][0].lstrip("*")] = row.pop("transpose")
     aliases = row.get("aliases", ())
     short = tuple(n for n in (name, *aliases) if "." not in n and n[0] != "_")
     defaults = {"methods": short, "node": _node_name(name) if rules else ""}
     op = OpDef(
         name, kind, forward or name, rules=rules, facts=Facts(**facts) if facts else _NO_FACTS,
-        **signature._asdict() | defaults | row)  # fmt: skip
+        **signature | defaults | row)  # fmt: skip
     _check(op)
     REGISTRY[name] = op
     ALIASES.update(dict.fromkeys(aliases, name))
@@ -295,6 +289,6 @@ def needs(rule: Partial) -> tuple[str, ...]:
 
 
 __all__ = [
-    "REGISTRY", "REQUIRED", "Facts", "OpDef", "Sample", "bilinear", "composite", "elementwise",
-    "floating", "inf", "linear", "needs", "nondiff", "on", "own",
+    "REGISTRY", "REQUIRED", "Facts", "OpDef", "Rule", "Sample", "bilinear", "composite",
+    "elementwise", "floating", "inf", "linear", "needs", "nondiff", "on", "own",
 ]  # fmt: skip
