@@ -10,9 +10,17 @@ from benchmarks.gradcheck import (
     false_alarms,
     functional_peers,
     opinfo_sweep,
+    peers,
 )
 
-for part in (accuracy, catch_rate, functional_peers, false_alarms, opinfo_sweep):
+for part in (
+    accuracy,
+    catch_rate,
+    functional_peers,
+    peers,
+    false_alarms,
+    opinfo_sweep,
+):
     print(f"-- {part.__name__.rpartition('.')[2]}", flush=True)
     sys.argv = [part.__name__, "23"]
     part.main()
