@@ -203,11 +203,6 @@ def _eigh_jvp(F: Any, eigenvalues: Any, eigenvectors: Any, t_x: Any) -> Any:
     return real_diagonal(F, inner), v @ (inner * _gaps(F, eigenvalues))
 
 
-def _eig(xp: Any, x: Any) -> Any:
-    values, vectors = xp.linalg.eig(x)
-    return values + 0j, vectors + 0j
-
-
 def _eig_vjp(F: Any, g_values: Any, g_vectors: Any, values: Any, vectors: Any) -> Any:
     v = F.mH(vectors)
     parts = [] if g_values is None else [F.diag_embed(g_values)]
@@ -277,8 +272,8 @@ own("_eigh", lambda xp, x, *, UPLO: tuple(xp.linalg.eigh(x) if UPLO == "L" else 
     vjp_x=_eigh_vjp, jvp=_eigh_jvp, undefined=True, node="LinalgEighBackward0")  # fmt: skip
 composite("linalg.eigh", lambda F, x, UPLO="L": F._eigh(x, UPLO=UPLO))
 composite("linalg.eigvalsh", lambda F, x, UPLO="L": F._eigh(x, UPLO=UPLO)[0])
-own("_eig", _eig, outputs=("values", "vectors"), vjp_x=_eig_vjp, jvp=_eig_jvp, undefined=True,
-    node="LinalgEigBackward0")  # fmt: skip
+own("_eig", lambda xp, x: tuple(v + 0j for v in xp.linalg.eig(x)), outputs=("values", "vectors"),
+    vjp_x=_eig_vjp, jvp=_eig_jvp, undefined=True, node="LinalgEigBackward0")  # fmt: skip
 composite("linalg.eig", lambda F, x: F._eig(x))
 composite("linalg.eigvals", lambda F, x: F._eig(x)[0], samples=[on((3, 3))])
 own("_svd", lambda xp, x: tuple(xp.linalg.svd(x, full_matrices=False)), outputs=("U", "S", "Vh"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import log, pi, prod
 from typing import Any
 
-from reference_engine.ops.opdef import Sample, composite, linear, on, own
+from reference_engine.ops.opdef import Sample, asking, composite, linear, on, own
 
 _PAIR: list[Sample] = [on((2, 3), (2, 3)), on((2, 3), (2, 3), reduction="none"),
                        on((2, 3), (2, 3), reduction="sum")]  # fmt: skip
@@ -42,7 +42,7 @@ def _row(name: str, value: Any, dx: Any, dtarget: Any, *more: str, **row: Any) -
             share = g / max(prod(shape), 1) if reduction == "mean" else g
             return slope(F, *values) * share
 
-        return _asking(rule, "g", "x_shape", "reduction", *names)
+        return asking(rule, "g", "x_shape", "reduction", *names)
 
     def jvp(F: Any, t_x: Any, t_target: Any, reduction: str, *values: Any) -> Any:
         t = dx(F, *values) * t_x + dtarget(F, *values) * t_target
@@ -52,12 +52,7 @@ def _row(name: str, value: Any, dx: Any, dtarget: Any, *more: str, **row: Any) -
     own(name, forward, inputs=inputs, optional=frozenset(more), samples=_PAIR,
         params={"reduction": "mean", **params}, order=(*inputs, "reduction", *params),
         vjp_x=vjp(dx), vjp_target=vjp(dtarget),
-        jvp=_asking(jvp, "t_x", "t_target", "reduction", *names), **_REAL, **row)  # fmt: skip
-
-
-def _asking(rule: Any, *names: str) -> Any:
-    rule.needs = names
-    return rule
+        jvp=asking(jvp, "t_x", "t_target", "reduction", *names), **_REAL, **row)  # fmt: skip
 
 
 def _residual(name: str, node: str, value: Any, slope: Any, *widths: float, **params: Any) -> None:

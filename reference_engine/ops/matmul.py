@@ -10,7 +10,7 @@ import numpy as np
 
 from reference_engine.backends.base import of_array
 from reference_engine.ops.dims import axis, broadcast_shapes
-from reference_engine.ops.opdef import Sample, bilinear, composite, on, own
+from reference_engine.ops.opdef import Sample, asking, bilinear, composite, on, own
 
 
 # products, and sums with a product ----------------------------------------------------------------
@@ -36,19 +36,14 @@ def _scaled(v: Any, factor: Any) -> Any:
     return v if factor == 1 else v * factor
 
 
-def _asking(rule: Any, *names: str) -> Any:
-    rule.needs = names
-    return rule
-
-
 def _rows(name: str, ranks: tuple[int, int], shapes: Any, names: str, to_first: Any, to_second: Any,
           plus: str = "", plus_names: str = "", *plus_samples: Sample) -> None:  # fmt: skip
     """A product of operands ``x`` and ``names``, whose vjps are given, and ``plus``: beta times an
     array plus alpha times the product.
     """
     bilinear(name, lambda xp, x, other: _product(xp, name, x, other, ranks), samples=[on(*shapes)],
-             inputs=("x", names), order=("x", names), vjp_x=_asking(to_first, "g", names),
-             **{f"vjp_{names}": _asking(to_second, "g", "x")})  # fmt: skip
+             inputs=("x", names), order=("x", names), vjp_x=asking(to_first, "g", names),
+             **{f"vjp_{names}": asking(to_second, "g", "x")})  # fmt: skip
     if not plus:
         return
     inputs = first, second = plus_names.split()
@@ -64,7 +59,7 @@ def _rows(name: str, ranks: tuple[int, int], shapes: Any, names: str, to_first: 
         return out
 
     def vjp(rule: Any, other: str) -> Any:
-        return _asking(lambda F, g, v, alpha: _scaled(rule(F, g, v), alpha.conjugate()), "g", other,
+        return asking(lambda F, g, v, alpha: _scaled(rule(F, g, v), alpha.conjugate()), "g", other,
                        "alpha")  # fmt: skip
 
     def jvp(F: Any, t: Any, beta: Any, a: Any, b: Any, t_a: Any, t_b: Any, alpha: Any) -> Any:
@@ -73,7 +68,7 @@ def _rows(name: str, ranks: tuple[int, int], shapes: Any, names: str, to_first: 
 
     own(plus, forward, inputs=("x", *inputs), order=("x", *inputs, "beta", "alpha"), inplace=True,
         samples=plus_samples, vjp_x=lambda F, g, beta: _scaled(g, beta.conjugate()),
-        jvp=_asking(jvp, "t_x", "beta", *inputs, f"t_{first}", f"t_{second}", "alpha"),
+        jvp=asking(jvp, "t_x", "beta", *inputs, f"t_{first}", f"t_{second}", "alpha"),
         **{f"vjp_{first}": vjp(to_first, second),
            f"vjp_{second}": vjp(to_second, first)})  # fmt: skip
 

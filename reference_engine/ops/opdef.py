@@ -288,7 +288,13 @@ def needs(rule: Partial) -> tuple[str, ...]:
     return code.co_varnames[1 : code.co_argcount] if named is None else named
 
 
+def asking(rule: Rule, *names: str) -> Rule:
+    """A rule that several rows share, with the names that it takes in this one."""
+    vars(rule)["needs"] = names
+    return rule
+
+
 __all__ = [
-    "REGISTRY", "REQUIRED", "Facts", "OpDef", "Rule", "Sample", "bilinear", "composite",
+    "REGISTRY", "REQUIRED", "Facts", "OpDef", "Rule", "Sample", "asking", "bilinear", "composite",
     "elementwise", "floating", "inf", "linear", "needs", "nondiff", "on", "own",
 ]  # fmt: skip

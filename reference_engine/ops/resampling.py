@@ -146,8 +146,7 @@ def _taps(n: int, out: int, mode: str, align_corners: bool, scale: float | None)
     if mode == "nearest-exact":
         return taps_of([[(min(int((i + 0.5) * step), n - 1), 1.0)] for i in range(out)])
     if mode == "area":
-        ends = [(i * n // out, -(-(i + 1) * n // out)) for i in range(out)]
-        return taps_of([[(j, 1 / (b - a)) for j in range(a, b)] for a, b in ends])
+        return taps_of([[(j, 1 / (b - a)) for j in range(a, b)] for a, b in even_ends(n, out)])
     if align_corners:
         at = [i * (n - 1) / (out - 1) if out > 1 else 0.0 for i in range(out)]
     else:
@@ -158,6 +157,11 @@ def _taps(n: int, out: int, mode: str, align_corners: bool, scale: float | None)
     low = [min(int(max(p, 0.0)), n - 1) for p in at]
     return taps_of([[(i, i + 1 - max(p, 0.0)), (min(i + 1, n - 1), max(p, 0.0) - i)]
                     for i, p in zip(low, at, strict=True)])  # fmt: skip
+
+
+def even_ends(n: int, out: int) -> list[tuple[int, int]]:
+    """Windows that cover n elements, as even as integers allow."""
+    return [(i * n // out, -(-(i + 1) * n // out)) for i in range(out)]
 
 
 def _keys(d: float) -> float:
