@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from reference_engine.graph import Cotangent, Node
+from reference_engine.graph import Cotangents, Node, Wanted
 from reference_engine.modes import MODES, Mode
 
 
@@ -46,9 +45,7 @@ def note_traceback(node: Node) -> None:
             node.metadata["parent_"] = MODES.evaluating
 
 
-def run_watched(
-    node: Node, grads: Sequence[Cotangent], F: Any, wanted: Sequence[bool] | None
-) -> Sequence[Cotangent]:
+def run_watched(node: Node, grads: Cotangents, F: Any, wanted: Wanted) -> Cotangents:
     """Runs a node in anomaly mode.
 
     When it fails, or returns NaN, a warning shows the traceback of its forward.
@@ -62,7 +59,7 @@ def run_watched(
     return outs
 
 
-def _refuse_nan(node: Node, outs: Sequence[Cotangent], F: Any) -> None:
+def _refuse_nan(node: Node, outs: Cotangents, F: Any) -> None:
     for place, (parent, out) in enumerate(zip(node.next, outs, strict=False)):
         if parent is None or out is None:
             continue
@@ -72,13 +69,12 @@ def _refuse_nan(node: Node, outs: Sequence[Cotangent], F: Any) -> None:
 
 
 def _show(node: Node) -> None:
-    text = f"error in {node.name()}, whose forward was run at:\n"
-    notes: dict[Any, Any] = node.metadata
-    if "traceback_" not in notes:
-        text = f"error in {node.name()}; turn anomaly mode on during forward to see where it ran"
-    text += "".join(notes.get("traceback_", ()))
-    parent = notes.get("parent_")
-    if parent is not None:
-        text += f"during the backward of {parent.name()}, whose forward was run at:\n"
-        text += "".join(parent.metadata.get("traceback_", ()))
+    text = f"error in {node.name()}"
+    if "traceback_" not in node.metadata:
+        text += "; turn anomaly mode on during forward to see where it ran"
+    place: Node | None = node
+    while place is not None and "traceback_" in place.metadata:
+        text += ", whose forward was run at:\n" + "".join(place.metadata["traceback_"])
+        place = place.metadata.get("parent_")
+        text += "" if place is None else f"during the backward of {place.name()}"
     warnings.warn(text, UserWarning, stacklevel=2)

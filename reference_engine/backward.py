@@ -13,10 +13,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from reference_engine import errors
 from reference_engine.anomaly import run_watched
 from reference_engine.backends.base import BACKENDS, OF_DTYPE
-from reference_engine.graph import AccumulateGrad, Cotangent, GradientEdge, Node
+from reference_engine.graph import AccumulateGrad, Cotangent, Cotangents, GradientEdge, Node
 from reference_engine.modes import MODES, Mode, refuse_in_transform
 from reference_engine.ops.namespace import TENSORS, raw_namespace
 from reference_engine.scope import Edge, Scope, Task
@@ -27,14 +26,7 @@ Place: TypeAlias = "Tensor | GradientEdge"
 Places: TypeAlias = "Place | Sequence[Place]"
 
 
-def run(
-    roots: Sequence[Edge],
-    grads: Sequence[Any],
-    F: Any,
-    *,
-    keep_graph: bool,
-    task: Task,
-) -> None:
+def run(roots: Sequence[Edge], grads: Cotangents, F: Any, *, keep_graph: bool, task: Task) -> None:
     """Sends cotangents from the roots to the leaves, or to the targets of the task's scope.
 
     ``grads`` are what ``F`` computes with: raw arrays, or tensors when a graph is being created.
@@ -89,9 +81,7 @@ def run(
                 heappush(ready, (parent.priority, parent))
 
 
-def _visit(
-    node: Node, grads: list[Cotangent], F: Any, scope: Scope | None
-) -> Sequence[Cotangent] | None:
+def _visit(node: Node, grads: list[Cotangent], F: Any, scope: Scope | None) -> Cotangents | None:
     """Runs a node that has hooks, or in a scope; None when the scope does not need it to run."""
     wanted = None
     if scope is not None and not scope.enters(node):
@@ -314,7 +304,10 @@ def _root_grads(
         out = place if isinstance(place, Tensor) else _like(place)
         if g is None:
             if out.shape.numel() != 1 or out.dtype.is_complex:
-                raise errors.not_scalar(out.shape, out.dtype)
+                raise RuntimeError(
+                    f"backward without a gradient needs a real scalar, got shape "
+                    f"{list(out.shape)} of {out.dtype}; pass gradient=, a tensor of that shape"
+                )
             g = TENSORS.ones_like(out.detach())
         elif not isinstance(g, Tensor):
             raise TypeError(f"a gradient must be a Tensor or None, got {type(g).__name__}")

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
-from typing import Any
+from functools import cache, cached_property, partial
+from typing import Any, NamedTuple
 
 from reference_engine.anomaly import note_traceback
 from reference_engine.backends.base import BACKENDS, COMPLEX, DIFFERENTIABLE, Backend, Kernel
@@ -17,7 +17,7 @@ from reference_engine.graph import CONSTANT, NO_EDGE, Edge, OpNode, new_node, no
 from reference_engine.modes import MODES
 from reference_engine.ops.accepted import LEAST, check
 from reference_engine.ops.opdef import OpDef
-from reference_engine.ops.plan import PlanCache
+from reference_engine.ops.plan import Plan
 from reference_engine.ops.promotion import bring_together
 from reference_engine.saved_tensors import pack
 from reference_engine.tensor import Tensor, from_raw
@@ -30,7 +30,8 @@ class Operator:
     def __init__(self, op: OpDef) -> None:
         self.op = op
         self.kernels: dict[type, Kernel] = {}
-        self.plans = PlanCache(op)
+        #: by the inputs that require grad ((0,) for a variadic op) and whether it is complex
+        self.plan: Callable[[tuple[int, ...], bool], Plan] = cache(partial(Plan, op))
         self.variadic = op.variadic
         self.single = op.outputs == ("y",)
         #: several outputs come as a named tuple, any number of them as a tuple
@@ -90,6 +91,16 @@ def operator(op: OpDef) -> Operator:
     return found
 
 
+class Call(NamedTuple):
+    """One run of an op: its inputs, their arrays as the op saw them (promoted), its outputs."""
+
+    run: Operator
+    inputs: Sequence[Any]
+    raws: Sequence[Any]
+    params: Mapping[str, Any]
+    outputs: Sequence[Tensor]
+
+
 def apply(run: Operator, inputs: Sequence[Any], params: Mapping[str, Any]) -> Any:
     """Runs an op on tensors, Python numbers and None (a missing optional input).
 
@@ -116,14 +127,16 @@ def apply(run: Operator, inputs: Sequence[Any], params: Mapping[str, Any]) -> An
         elif any(out is raw for raw in raws):  # positive(x): an alias that is no view
             out = backend.copy(out)
         y = from_raw(out)
-        if edges is not None and y._raw.dtype in DIFFERENTIABLE:
-            record(run, inputs, raws, params, (y,), edges)
     else:
         y = run.collect(from_raw(backend.wrap(raw)) for raw in out)
-        if edges is not None and any(x._raw.dtype in DIFFERENTIABLE for x in y):
-            record(run, inputs, raws, params, y, edges)
-    if MODES.forward:
-        push_forward(run, inputs, raws, params, (y,) if run.single else y)
+    if edges is None and not MODES.forward:
+        return y
+    call = Call(run, inputs, raws, params, (y,) if run.single else y)
+    if any(x._raw.dtype in DIFFERENTIABLE for x in call.outputs):
+        if edges is not None and not run.op.view:
+            record(call, edges)
+        if MODES.forward:
+            push_forward(call)
     return y
 
 
@@ -155,15 +168,9 @@ def input_edges(run: Operator, inputs: Sequence[Any]) -> list[Edge] | None:
     return edges if found else None
 
 
-def record(
-    run: Operator,
-    inputs: Sequence[Any],
-    raws: Sequence[Any],
-    params: Mapping[str, Any],
-    outputs: Sequence[Tensor],
-    edges: Sequence[Edge],
-) -> None:
+def record(call: Call, edges: Sequence[Edge]) -> None:
     """Makes the node of an op that has run, and the differentiable outputs its children."""
+    run, inputs, raws, params, outputs = call
     arrays = [y._raw for y in outputs]
     node = make_node(run, inputs, params, arrays, edges)
     missing = [None] * (len(run.op.inputs) - len(inputs))
@@ -185,7 +192,7 @@ def make_node(
     parents, nrs = zip(*edges, strict=True)
     wanted = (0,) if run.variadic else tuple([i for i, n in enumerate(parents) if n is not None])
     metas = tuple([(out.shape, out.dtype) for out in outputs])
-    plan = run.plans.get(wanted, any(dtype in COMPLEX for _, dtype in metas))
+    plan = run.plan(wanted, any(dtype in COMPLEX for _, dtype in metas))
     facts = plan.facts(inputs, params)
     node_class = run.node_class_for(inputs, params) if run.op.nodes else run.node_class
     node = new_node(node_class, plan, parents, nrs, metas, (), facts)

@@ -25,7 +25,7 @@ _new = object.__new__
 def unary(op: OpDef) -> Callable[[Any], Any]:
     """The function of an elementwise op of one input without parameters."""
     run = operator(op)
-    plan = run.plans.get((0,), False)
+    plan = run.plan((0,), False)
     if plan.fact_names:  # its rule asks for shapes or dtypes
         return lambda x: apply(run, (x,), {})
     kernels, node_class, sources = run.kernels, run.node_class, plan.sources
@@ -59,7 +59,7 @@ def binary(op: OpDef) -> Callable[[Any, Any], Any]:
     """The function of an elementwise op of two inputs, its parameters at their defaults."""
     run = operator(op)
     # indexed by which inputs require grad: 1 the first, 2 the second, 3 both
-    plans = [run.plans.get(wanted, False) for wanted in ((), (0,), (1,), (0, 1))]
+    plans = [run.plan(wanted, False) for wanted in ((), (0,), (1,), (0, 1))]
     facts = [found for plan in plans if (found := plan.default_facts()) is not None]
     if len(facts) < len(plans):  # a rule asks for shapes or dtypes
         return lambda a, b: apply(run, (a, b), {})

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from reference_engine.backends.base import DIFFERENTIABLE
 from reference_engine.graph import Node, OpNode
 from reference_engine.modes import MODES, Mode
 from reference_engine.ops.push import Push
@@ -22,7 +21,7 @@ from reference_engine.tensor import Tensor
 from reference_engine.views import replay, way_from_base
 
 if TYPE_CHECKING:
-    from reference_engine.dispatch import Operator
+    from reference_engine.dispatch import Call, Operator
 
 
 class Level(Mode):
@@ -145,6 +144,8 @@ def overwrite_tangent(x: Tensor, level: Level, tangent: Tensor) -> None:
         if rare.view is not None and not hidden:
             base = rare.view.base
             whole = base.new_zeros(tuple(base.shape))
+            if MODES.vmaps:  # of as many numbers as there are in either batch
+                whole = whole + tangent.new_zeros(tuple(base.shape))
             set_tangent(base, level, whole)
             part = replay(whole, way_from_base(rare.view))
             part.copy_(tangent)
@@ -153,21 +154,13 @@ def overwrite_tangent(x: Tensor, level: Level, tangent: Tensor) -> None:
 
 
 # one operation ------------------------------------------------------------------------------------
-def push_forward(
-    run: Operator,
-    inputs: Sequence[Any],
-    raws: Sequence[Any],
-    params: Mapping[str, Any],
-    outputs: Sequence[Tensor],
-) -> None:
+def push_forward(call: Call) -> None:
     """Gives the outputs of an op that has run the tangents that follow from its inputs'.
 
-    ``raws`` are the inputs as the op saw them, promoted. NotImplementedError for an op without a
-    forward rule.
+    NotImplementedError for an op without a forward rule.
     """
+    run, inputs, outputs = call.run, call.inputs, call.outputs
     follows = run.for_each(run.follows, inputs)
-    if not any(y._raw.dtype in DIFFERENTIABLE for y in outputs):
-        return
     for level in MODES.forward:
         tangents = [
             tangent_of(x, level) if follow else None
@@ -175,7 +168,7 @@ def push_forward(
         ]
         if any(t is not None for t in tangents):
             with below(level):
-                made = Push(run, inputs, raws, params, outputs, tangents).fitted()
+                made = Push(call, tangents).fitted()
             for y, t in zip(outputs, made, strict=True):
                 if t is not None:
                     set_tangent(y, level, t)

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 Meta: TypeAlias = "tuple[Shape, Any]"
 #: a cotangent: a raw array, or a tensor when a graph is being created; None is undefined
 Cotangent: TypeAlias = Any
+Cotangents: TypeAlias = "Sequence[Cotangent]"
+#: for each input of a node, whether its cotangent is needed; None: all are
+Wanted: TypeAlias = "Sequence[bool] | None"
 #: a place in the graph: which output of which node; no node where no gradient is wanted
 Edge: TypeAlias = "tuple[Node | None, int]"
 
@@ -104,9 +107,7 @@ class Node:
         """The hooks of the tensor that is output ``nr``."""
         return self.attached().output.setdefault(nr, {})
 
-    def run(
-        self, grads: Sequence[Cotangent], F: Any, wanted: Sequence[bool] | None
-    ) -> Sequence[Cotangent]:
+    def run(self, grads: Cotangents, F: Any, wanted: Wanted) -> Cotangents:
         """The cotangents of the inputs from those of the outputs.
 
         ``F`` is the namespace of raw arrays or of tensors that ``grads`` are made of. Where
@@ -142,12 +143,8 @@ class OpNode(Node):
     _facts: tuple[Any, ...]
 
     def run(
-        self,
-        grads: Sequence[Cotangent],
-        F: Any,
-        wanted: Sequence[bool] | None,
-        output: Tensor | None = None,
-    ) -> Sequence[Cotangent]:
+        self, grads: Cotangents, F: Any, wanted: Wanted, output: Tensor | None = None
+    ) -> Cotangents:
         """``output`` stands for the saved output of a write into a view, see ``inplace``."""
         plan = self._plan
         saved = self._saved
@@ -167,7 +164,7 @@ class OpNode(Node):
                 outs[i] = rule(F, *pool) if pick is None else rule(F, *pick(pool))
         return outs[0] if plan.variadic else outs  # whose rule gives the cotangents of all inputs
 
-    def _cotangents(self, grads: Sequence[Cotangent], F: Any) -> list[Any]:
+    def _cotangents(self, grads: Cotangents, F: Any) -> list[Any]:
         """The cotangents of a node with several outputs, undefined ones filled with zeros where the
         rules want them.
         """
@@ -246,10 +243,14 @@ def saved_at(raw: Any, storage: Storage, node: Node | None, nr: int) -> Tensor:
 
 def refuse_changed(by: Node, raw: Any, then: int, now: int, place: Edge) -> None:
     """Raises for a saved input at a place whose version moved on, or that was detached in place."""
+    needed = f"{by.name()} needs a tensor of shape {list(raw.shape)}"
     if not isinstance(now, Detached) or int(now) != int(then):
-        raise errors.modified(by.name(), tuple(raw.shape), then, now)
+        raise RuntimeError(
+            f"{needed} as it was at version {then}, but an in-place operation has since modified "
+            f"it (version {now}); modify a clone() instead"
+        )
     if place[0] is not None and now.was(raw, *place):
-        raise errors.detached(by.name(), tuple(raw.shape))
+        raise RuntimeError(f"{needed} that has since been detached in place; use detach() instead")
 
 
 def with_tangents(x: Any, tangents: Tangents | None) -> Any:
@@ -317,9 +318,7 @@ class AccumulateGrad(Node):
         hooks = self.attached().output[nr] = self.variable._extras().hooks
         return hooks
 
-    def run(
-        self, grads: Sequence[Cotangent], F: Any, wanted: Sequence[bool] | None
-    ) -> Sequence[Cotangent]:
+    def run(self, grads: Cotangents, F: Any, wanted: Wanted) -> Cotangents:
         """Accumulates."""
         del wanted
         leaf = self.variable

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary, ref
 from reference_engine.modes import MODES
 
 if TYPE_CHECKING:
-    from reference_engine.graph import Cotangent, Node
+    from reference_engine.graph import Cotangent, Cotangents, Node
     from reference_engine.tensor import Tensor
 
 Hooks = dict[int, Callable[..., Any]]
@@ -79,9 +79,7 @@ class NodeHooks:
             grads = _replaced(hook(_tensors(grads, F)), grads, F, "pre-hook")
         return grads
 
-    def after(
-        self, outs: Sequence[Cotangent], grads: Sequence[Cotangent], F: Any
-    ) -> Sequence[Cotangent]:
+    def after(self, outs: Cotangents, grads: Cotangents, F: Any) -> Cotangents:
         """Calls the post-hooks with the cotangents of the node's inputs and outputs."""
         for hook in list(self.post.values()):
             outs = _replaced(hook(_tensors(outs, F), _tensors(grads, F)), outs, F, "hook")
@@ -104,7 +102,7 @@ def _through(hooks: Sequence[Callable[..., Any]], grad: Cotangent, F: Any) -> Co
     return None if value is None else F.from_tensor(value)
 
 
-def _replaced(result: Any, grads: Sequence[Cotangent], F: Any, kind: str) -> list[Cotangent]:
+def _replaced(result: Any, grads: Cotangents, F: Any, kind: str) -> list[Cotangent]:
     """What a node's hook returned, checked, in place of what it was given."""
     if result is None:
         return list(grads)
@@ -125,7 +123,7 @@ def _checked(value: Any, kind: str) -> Tensor | None:
     raise TypeError(f"a {kind} must return Tensors or None, got {value!r}")
 
 
-def _tensors(grads: Sequence[Cotangent], F: Any) -> tuple[Tensor | None, ...]:
+def _tensors(grads: Cotangents, F: Any) -> tuple[Tensor | None, ...]:
     return tuple(None if g is None else F.to_tensor(g) for g in grads)
 
 

@@ -15,7 +15,7 @@ from reference_engine import errors
 from reference_engine.backends.base import BACKENDS, DIFFERENTIABLE, Backend, of_array
 from reference_engine.backends.dtypes import dtype
 from reference_engine.forward import copy_tangents, keep_tangents, of_write, overwrite_tangent
-from reference_engine.graph import AccumulateGrad, Cotangent, Node, OpNode
+from reference_engine.graph import AccumulateGrad, Cotangent, Cotangents, Node, OpNode, Wanted
 from reference_engine.modes import MODES
 from reference_engine.ops.accepted import check
 from reference_engine.ops.opdef import REGISTRY
@@ -189,9 +189,7 @@ class CopySlices(Node):
         edges = (view.base._edge(), *inner.next_functions[1:])
         self.link(edges, ((tuple(self._raw.shape), self._raw.dtype),))
 
-    def run(
-        self, grads: Sequence[Cotangent], F: Any, wanted: Sequence[bool] | None
-    ) -> Sequence[Cotangent]:
+    def run(self, grads: Cotangents, F: Any, wanted: Wanted) -> Cotangents:
         """Cotangents: of the base outside the view's elements as they come, inside by ``inner``."""
         if grads[0] is None:
             return [None] * len(self.next)
@@ -201,9 +199,7 @@ class CopySlices(Node):
         F.write(part, inside, self)
         return [whole, *others]
 
-    def _run_inner(
-        self, g: Cotangent, F: Any, wanted: Sequence[bool] | None
-    ) -> Sequence[Cotangent]:
+    def _run_inner(self, g: Cotangent, F: Any, wanted: Wanted) -> Cotangents:
         if not F.creates_graph or not isinstance(self.inner, OpNode):
             return self.inner.run((g,), F, wanted)
         # if the write saved its output, that is now, in the graph, the view of this base

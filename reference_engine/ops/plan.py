@@ -29,9 +29,7 @@ class Plan:
         #: outputs come as a tuple
         self.multiple = len(op.outputs) > 1 or op.outputs[0].startswith("*")
         inputs = [n.lstrip("*") for n in op.inputs]
-        cotangents = ["g"] if not self.multiple else [f"g_{n}" for n in self.outputs]
-        if op.outputs[0].startswith("*"):
-            cotangents = ["g"]
+        cotangents = ["g"] if len(op.outputs) == 1 else [f"g_{n}" for n in self.outputs]
         rules = [
             (i, *_vjp(op, op.rules[inputs[i]], is_complex)) for i in wanted if inputs[i] in op.rules
         ]
@@ -103,26 +101,19 @@ def _vjp(op: OpDef, rule: Partial, is_complex: bool) -> tuple[Rule, tuple[str, .
         assert callable(rule)
         return rule, needs(rule)
     if callable(rule):
-        names = ("g", *needs(rule))
-        return (_times_conjugate(rule) if is_complex else _times(rule)), names
+        return _times(rule, is_complex), ("g", *needs(rule))
     return _scaled(rule), ("g",)
 
 
-def _times(partial: Rule) -> Rule:
-    def vjp(F: Any, g: Any, *values: Any) -> Any:
-        d = partial(F, *values)
-        # a parameter at its default, add's alpha: nothing to multiply by
-        return g if d.__class__ is int and d == 1 else g * d
-
-    return vjp
-
-
-def _times_conjugate(partial: Rule) -> Rule:
+def _times(partial: Rule, is_complex: bool) -> Rule:
     # PyTorch's convention: the gradient of a real loss L is the conjugate Wirtinger derivative, so
     # a holomorphic function passes a cotangent on times the conjugate of its derivative
     def vjp(F: Any, g: Any, *values: Any) -> Any:
         d = partial(F, *values)
-        return g * (d if isinstance(d, (int, float)) else F.conj(d))
+        if is_complex and not isinstance(d, (int, float)):
+            d = F.conj(d)
+        # a parameter at its default, add's alpha: nothing to multiply by
+        return g if d.__class__ is int and d == 1 else g * d
 
     return vjp
 
@@ -135,21 +126,3 @@ def _scaled(factor: int | float) -> Rule:
     if factor == -1:
         return lambda F, g: -g
     return lambda F, g: g * factor
-
-
-class PlanCache:
-    """The plans of one op, by the inputs that require grad and whether the output is complex."""
-
-    __slots__ = ("_plans", "op")
-
-    def __init__(self, op: OpDef) -> None:
-        self.op = op
-        self._plans: dict[tuple[tuple[int, ...], bool], Plan] = {}
-
-    def get(self, wanted: tuple[int, ...], is_complex: bool) -> Plan:
-        """The plan for these input indices (``(0,)`` for a variadic op)."""
-        key = (wanted, is_complex)
-        found = self._plans.get(key)
-        if found is None:
-            found = self._plans[key] = Plan(self.op, wanted, is_complex)
-        return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from reference_engine.backends.base import DIFFERENTIABLE
@@ -11,27 +11,19 @@ from reference_engine.ops.plan import fact
 from reference_engine.tensor import Tensor, from_raw
 
 if TYPE_CHECKING:
-    from reference_engine.dispatch import Operator
+    from reference_engine.dispatch import Call
 
 
 class Push:
     """The tangents of one op's outputs, at one level."""
 
-    def __init__(
-        self,
-        run: Operator,
-        inputs: Sequence[Any],
-        raws: Sequence[Any],
-        params: Mapping[str, Any],
-        outputs: Sequence[Tensor],
-        tangents: Sequence[Tensor | None],
-    ) -> None:
+    def __init__(self, call: Call, tangents: Sequence[Tensor | None]) -> None:
         from reference_engine.ops.namespace import TENSORS
 
         self.F: Any = TENSORS
-        self.run, self.op, self.params = run, run.op, params
-        self.inputs, self.raws, self.outputs, self.tangents = inputs, raws, outputs, tangents
-        self.names = [n.lstrip("*") for n in run.op.inputs]
+        self.run, self.inputs, self.raws, self.params, self.outputs = call
+        self.op, self.tangents = call.run.op, tangents
+        self.names = [n.lstrip("*") for n in call.run.op.inputs]
 
     def fitted(self) -> list[Tensor | None]:
         """For each output its tangent, in its shape and dtype, or None where it has none."""
