@@ -177,12 +177,9 @@ def grad(
         raise RuntimeError("grad got no inputs; name the tensors to differentiate with respect to")
     targets = _edges(wanted, _NO_INPUT)
     roots = _edges(outs, _NO_OUTPUT)
-    if is_grads_batched:
-        batches = _batches(outs, grad_outputs)
-        results = _run_batched(roots, batches, targets, retain_graph, create_graph)
-    else:
-        grads = _root_grads(outs, grad_outputs)
-        results = _run(roots, grads, targets, retain_graph, create_graph)
+    grads = _root_grads(outs, grad_outputs, is_grads_batched)
+    go = _run_batched if is_grads_batched else _run
+    results = go(roots, grads, targets, retain_graph, create_graph)
     if materialize_grads:
         return tuple(
             TENSORS.zeros_like(x) if g is None and isinstance(x, Tensor) else g
@@ -227,26 +224,10 @@ def _run(
         return [None if g is None else F.to_tensor(g) for g in found]
 
 
-def _batches(
-    outputs: Sequence[Place], grads: Tensor | Sequence[Tensor | None] | None
-) -> list[Tensor]:
-    """Gradients of which each has one more dimension in front than its output, all of one size."""
-    given = _gradient_list(outputs, grads)
-    shapes = [None if g is None else list(g.shape) for g in given]
-    wanted = [list((x if isinstance(x, Tensor) else _like(x)).shape) for x in outputs]
-    fits = [s is not None and s[1:] == w for s, w in zip(shapes, wanted, strict=True)]
-    if not all(fits) or len({s[0] for s in shapes if s}) > 1:
-        raise RuntimeError(
-            f"is_grads_batched needs gradients of shape [batch, *output shape], got {shapes} for "
-            f"outputs of shape {wanted}"
-        )
-    return [g for g in given if g is not None]
-
-
 def _run_batched(
     roots: Sequence[Edge], batches: Sequence[Tensor], *how: Any
 ) -> Sequence[Tensor | None]:
-    """One run on all entries of the gradients' first dimension, which the results have too."""
+    """One run for all entries of the gradients' first dimension, which the results have too."""
     from reference_engine.func.vmap import vmap
 
     undefined: list[bool] = []
@@ -284,23 +265,21 @@ _NO_INPUT = (
 )
 
 
-def _gradient_list(
-    outputs: Sequence[Place], grads: Tensor | Sequence[Tensor | None] | None
-) -> list[Tensor | None]:
-    if grads is None:
-        return [None] * len(outputs)
-    found: list[Tensor | None] = [grads] if isinstance(grads, Tensor) else list(grads)
-    if len(found) != len(outputs):
-        raise RuntimeError(f"got {len(found)} gradients for {len(outputs)} outputs")
-    return found
-
-
 def _root_grads(
-    outputs: Sequence[Place], grads: Tensor | Sequence[Tensor | None] | None
+    outputs: Sequence[Place],
+    grads: Tensor | Sequence[Tensor | None] | None,
+    batched: bool = False,
 ) -> list[Tensor]:
-    """The cotangents to start from, checked against the outputs; ones for real scalars."""
+    """The cotangents to start from, checked against the outputs; ones for real scalars. ``batched``
+    ones have one more dimension in front.
+    """
+    if grads is None:
+        grads = [None] * len(outputs)
+    given = [grads] if isinstance(grads, Tensor) else list(grads)
+    if len(given) != len(outputs):
+        raise RuntimeError(f"got {len(given)} gradients for {len(outputs)} outputs")
     checked = []
-    for place, g in zip(outputs, _gradient_list(outputs, grads), strict=True):
+    for place, g in zip(outputs, given, strict=True):
         out = place if isinstance(place, Tensor) else _like(place)
         if g is None:
             if out.shape.numel() != 1 or out.dtype.is_complex:
@@ -311,10 +290,10 @@ def _root_grads(
             g = TENSORS.ones_like(out.detach())
         elif not isinstance(g, Tensor):
             raise TypeError(f"a gradient must be a Tensor or None, got {type(g).__name__}")
-        if g.shape != out.shape:
+        if g.shape[batched:] != out.shape or g.ndim != out.ndim + batched:
             raise RuntimeError(
                 f"a gradient of shape {list(g.shape)} was given for an output of shape "
-                f"{list(out.shape)}; they must be equal"
+                f"{list(out.shape)}; they must be equal" + ", after the batch's size" * batched
             )
         if g.dtype.is_complex != out.dtype.is_complex:
             raise RuntimeError(
