@@ -12,7 +12,7 @@ import numpy as np
 from reference_engine.backends.dtypes import int64
 from reference_engine.ops.convolution import Sizes, tuple_of
 from reference_engine.ops.opdef import Sample, composite, on, own
-from reference_engine.ops.resampling import kept_sizes, resampling_row, taps_of
+from reference_engine.ops.resampling import even_ends, kept_sizes, resampling_row, taps_of
 
 #: kernel, stride, padding, dilation, and whether windows may reach beyond the right padding
 Window: TypeAlias = "tuple[Sizes, Sizes, Sizes, Sizes, bool]"
@@ -112,16 +112,18 @@ def _max_pool(n: int) -> Any:
     return forward
 
 
+def _elements(ends: Sequence[tuple[int, int]]) -> Any:
+    """The elements of windows given by start and end; a shorter one repeats its last element."""
+    most = max((b - a for a, b in ends), default=0)
+    return np.array([[min(a + k, b - 1) for k in range(most)] for a, b in ends], int)
+
+
 def _adaptive_max_pool(n: int) -> Any:
     def forward(F: Any, x: Any, output_size: Any, return_indices: bool = False) -> Any:
-        along = []
-        for m, s in zip(x.shape[-n:], kept_sizes(x, output_size, n), strict=True):
-            i = np.arange(s)
-            start, end = i * m // s, -(-(i + 1) * m // s)
-            # a shorter window repeats its last element
-            reach = np.arange(max(end - start, default=0))
-            along.append(np.minimum(start[:, None] + reach, end[:, None] - 1))
-        made = getattr(F, f"_adaptive_max_pool{n}d")(x, places=_places(along, x.shape[-n:]))
+        size = x.shape[-n:]
+        each = zip(size, kept_sizes(x, output_size, n), strict=True)
+        places = _places([_elements(even_ends(m, s)) for m, s in each], size)
+        made = getattr(F, f"_adaptive_max_pool{n}d")(x, places=places)
         return made if return_indices else made[0]
 
     return forward
@@ -140,22 +142,30 @@ def _fractional_max_pool(n: int) -> Any:
         out, drawn = tuple_of(output_size, n), _random_samples
         if drawn is None:
             drawn = F.uniform(F.zeros_of(x.detach(), size=(prod(lead), n)))
-        places = []
-        for plane, sample in enumerate(F.reshape(drawn, shape=(-1, n)).tolist()):
+        drawn = F.reshape(drawn.detach(), shape=(-1, n))
+        planes = drawn.shape[0]
+        places = F._numbers_of(x, values=np.arange(planes) * prod(size)).reshape(-1, *(1,) * 2 * n)
+        for d in range(n):
             # torch takes the last dimension's number first in two dimensions, not in three
-            each = zip(sample[::-1] if n == 2 else sample, size, out, kernel, strict=True)
-            along = [np.array(_starts(*one))[:, None] + np.arange(one[-1]) for one in each]
-            places.append(_places(along, size) + plane * prod(size))
-        all_places = np.reshape(np.array(places, int), (*lead, *out, prod(kernel)))
-        values, indices = getattr(F, f"_fractional_max_pool{n}d")(x, places=all_places)
+            u = drawn[:, n - 1 - d if n == 2 else d].reshape(-1, 1)
+            starts = _starts(F, u, size[d], out[d], kernel[d])[..., None]
+            along = starts + F._numbers_of(x, values=np.arange(kernel[d]))
+            shape = [planes, *(1,) * 2 * n]
+            shape[1 + d], shape[1 + n + d] = out[d], kernel[d]
+            places = places + along.reshape(shape) * prod(size[d + 1 :])
+        places = places.reshape(*lead, *out, prod(kernel))._raw
+        values, indices = getattr(F, f"_fractional_max_pool{n}d")(x, places=places)
         return (values, indices % prod(size)) if return_indices else values
 
     return forward
 
 
-def _starts(u: float, n: int, out: int, kernel: int) -> list[int]:
+def _starts(F: Any, u: Any, n: int, out: int, kernel: int) -> Any:
+    """Where windows start, for each of the numbers drawn; the last one at the end."""
     step = (n - kernel) / (out - 1) if out > 1 else 0.0
-    return [int((i + u) * step) - int(u * step) for i in range(out - 1)] + [n - kernel]
+    steps = F._numbers_of(u, values=np.arange(out - 1))
+    inner = ((u + steps) * step).long() - (u * step).long()
+    return F.constant_pad_nd(inner, pad=(0, 1), value=n - kernel)
 
 
 def _max_unpool(n: int) -> Any:

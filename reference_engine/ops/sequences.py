@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from math import inf
 from typing import Any
 
@@ -39,10 +38,11 @@ def _embedding_bag(F: Any, x: Any, weight: Any, offsets: Any = None, max_norm: f
     del sparse
     check("nn.functional.embedding_bag", Category.FLOATING, (weight,))
     if x.ndim == 2:
-        starts = [*range(0, x.numel() + 1, x.shape[1])]
-    else:
-        starts = [*offsets.tolist(), *([] if include_last_offset else [x.shape[0]])]
+        offsets = F._numbers_of(x, values=[i * x.shape[1] for i in range(x.shape[0])])
+    count = offsets.shape[0] - include_last_offset
     x = F.reshape(x, shape=(-1,))
+    places = F._numbers_of(x, values=range(x.shape[0]))
+    bag = F.sum(offsets[:, None] <= places, dim=0) - 1  # where the last one starts that has
     if max_norm is not None:
         used = F.index_select(weight.detach(), dim=0, index=x)
         used = F.renorm(used, p=norm_type, dim=0, maxnorm=max_norm)
@@ -53,16 +53,15 @@ def _embedding_bag(F: Any, x: Any, weight: Any, offsets: Any = None, max_norm: f
         rows = rows / often + (rows - rows / often).detach()
     if per_sample_weights is not None:
         rows = rows * F.reshape(per_sample_weights, shape=(-1, 1))
-    ids, made = x.tolist(), []
-    for a, b in pairwise(starts):
-        kept = [i for i in range(a, b) if padding_idx is None or
-                ids[i] != padding_idx % weight.shape[0]]  # fmt: skip
-        bag = F.index_select(rows, dim=0, index=F._numbers_of(x, values=tuple(kept)))
-        if mode == "max" and kept:
-            made.append(F._max_along(bag, dim=0)[0])
-        else:
-            made.append(F.sum(bag, dim=0) / (max(len(kept), 1) if mode == "mean" else 1))
-    return F.stack(*made) if made else F.zeros_of(weight, size=(0, weight.shape[1]))
+    bags = F._numbers_of(x, values=range(count))[:, None]
+    among = bags == bag if padding_idx is None else F.logical_and(
+        bags == bag, x != padding_idx % weight.shape[0])  # fmt: skip
+    among = among[..., None]
+    if mode == "max" and x.shape[0]:
+        most = F._max_along(F.where(among, rows, -inf), dim=1)[0]
+        return F.where(F.any(among, dim=1), most, 0)
+    total = F.sum(F.where(among, rows, 0), dim=1)
+    return total / F.clamp_min(F.sum(among, dim=1), 1) if mode == "mean" else total
 
 
 composite("nn.functional.embedding_bag", _embedding_bag, **_REAL)
@@ -149,11 +148,13 @@ def _ctc_loss(F: Any, log_probs: Any, targets: Any, input_lengths: Any, target_l
     single = log_probs.ndim == 2
     log_probs = F.unsqueeze(log_probs, dim=1) if single else log_probs
     ins, outs = map(_lengths, (input_lengths, target_lengths))
-    labels = targets.reshape(-1).tolist()
+    count, most = targets.numel(), max(outs)
     wide = single or targets.ndim == 2
-    starts = [i * (len(labels) // len(outs)) if wide else sum(outs[:i]) for i in range(len(outs))]
-    rows = [labels[a : a + n] for a, n in zip(starts, outs, strict=True)]
-    lost = -_likelihood(F, log_probs, rows, ins, blank)
+    starts = [i * (count // len(outs)) if wide else sum(outs[:i]) for i in range(len(outs))]
+    places = [[min(a + i, count - 1) for i in range(most)] for a in starts]
+    given = F._numbers_of(targets, values=[[i < n for i in range(most)] for n in outs]) != 0
+    rows = targets.reshape(-1).long()[F._numbers_of(targets, values=places)]
+    lost = -_likelihood(F, log_probs, F.where(given, rows, blank), outs, ins, blank)
     lost = F.where(F.isinf(lost), 0, lost) if zero_infinity else lost
     if reduction == "mean":
         return F.mean(lost / F._numbers_of(lost, values=tuple(max(n, 1) for n in outs)))
@@ -166,20 +167,24 @@ def _lengths(v: Any) -> list[int]:
     return [int(n) for n in (v if isinstance(v, (tuple, list)) else [v])]
 
 
-def _likelihood(F: Any, logs: Any, rows: list[list[int]], steps: list[int], blank: int) -> Any:
-    """The log-probability of all alignments of each row of labels with as many of ``logs``."""
-    n = 2 * max(map(len, rows)) + 1
-    states = [([blank] + [s for label in row for s in (label, blank)] + [blank] * n)[:n]
-              for row in rows]  # fmt: skip
+def _likelihood(F: Any, logs: Any, rows: Any, outs: list[int], steps: list[int],
+                blank: int) -> Any:  # fmt: skip
+    """The log-probability of all alignments of each row of labels, ``outs`` of them, with as many
+    of ``logs`` as ``steps`` says.
+    """
+    n = 2 * rows.shape[1] + 1
+    states = F.reshape(F.stack(F.zeros_like(rows) + blank, rows, dim=-1), shape=(len(outs), n - 1))
+    states = F.constant_pad_nd(states, pad=(0, 1), value=blank)
 
     def table(values: Any) -> Any:
         return F._numbers_of(logs, values=tuple(map(tuple, values)))
 
-    index = F.expand(F.unsqueeze(table(states), dim=0), size=(logs.shape[0], len(rows), n))
+    index = F.expand(F.unsqueeze(states, dim=0), size=(logs.shape[0], len(outs), n))
     logs = F.gather(logs, dim=-1, index=index)
-    skip = table([[i > 1 and s not in (blank, row[i - 2]) for i, s in enumerate(row)]
-                  for row in states]) != 0  # fmt: skip
-    first, start = (table([[i < k for i in range(n)] for _ in rows]) != 0 for k in (1, 2))
+    skip = F.logical_and(
+        states != blank, states != F.constant_pad_nd(states, pad=(2, -2), value=blank)
+    )
+    first, start = (table([[i < k for i in range(n)] for _ in outs]) != 0 for k in (1, 2))
     alpha = F.where(first, F.zeros_like(logs[0]), -inf) if logs.shape[0] else logs
     for t in range(max(steps)):
         one = F.constant_pad_nd(alpha, pad=(1, -1), value=-inf)
@@ -187,8 +192,8 @@ def _likelihood(F: Any, logs: Any, rows: list[list[int]], steps: list[int], blan
         moved = F.logsumexp(F.stack(alpha, one, two), dim=0) if t else F.where(start, 0.0, -inf)
         live = table([[t < m] for m in steps]) != 0
         alpha = F.where(live, F.select(logs, dim=0, index=t) + moved, alpha)
-    last = F.gather(alpha, dim=1, index=table([[2 * len(r), max(2 * len(r) - 1, 0)] for r in rows]))
-    both = table([[True, bool(row)] for row in rows]) != 0
+    last = F.gather(alpha, dim=1, index=table([[2 * k, max(2 * k - 1, 0)] for k in outs]))
+    both = table([[True, k > 0] for k in outs]) != 0
     return F.logsumexp(F.where(both, last, -inf), dim=1)
 
 

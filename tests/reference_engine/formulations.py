@@ -118,7 +118,13 @@ FORMULATIONS: dict[str, tuple[str, Callable[..., Any]]] = {
     **OF_LAYERS,
 }
 #: entry of the database → id of the finding, where torch's reverse mode is right and forward is not
-FORWARD_FINDINGS = {"logcumsumexp": "torch-54", "cholesky_inverse": "torch-31"}
+FORWARD_FINDINGS = {
+    "logcumsumexp": "torch-54",
+    "cholesky_inverse": "torch-31",
+    "nn.functional.linear_cross_entropy.chunked": "torch-39",
+    "nn.functional.linear_cross_entropy.chunked_none": "torch-39",
+    "scatter_reduce.prod": "torch-32",
+}
 #: entries at whose points a derivative of this order does not exist: torch gives nan, and the
 #: issue asks that such points be recorded and not judged
 UNDEFINED = {"linalg.norm.subgradients_at_zero": "second0"}

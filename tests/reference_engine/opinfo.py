@@ -311,6 +311,8 @@ class Outcome:
     """What came of an entry's samples: each was compared on each of ``devices``."""
 
     samples: int = 0
+    #: samples of which torch has tangents by forward mode
+    forward: int = 0
     #: finding → comparisons in which torch is wrong as it says, and the engine is not
     findings: Counter[str] = field(default_factory=Counter)
     #: what else disagrees
@@ -328,6 +330,7 @@ def check(name: str, devices: Sequence[str] = DEVICES) -> Outcome:
             sample, other = Sample(entry, entry.op, *rest), Sample(entry, formulation, *rest)
             expected = of_torch(sample)
             outcome.samples += 1
+            outcome.forward += any(FORWARD in results for results in expected)
             for device in devices:
                 place = f"{name} {str(kind)[6:]} sample {number} on {device}"
                 place += f" {described(sample.args, sample.kwargs)}"
@@ -355,10 +358,8 @@ def _without_forward(results: dict[str, Any]) -> dict[str, Any]:
 
 def _compared(sample: Sample, got: Results, expected: Results) -> list[str]:
     for mine, theirs in zip(got, expected, strict=False):
-        if FORWARD not in theirs and "jvp0" in theirs:  # torch's other way to the same
-            theirs[FORWARD] = theirs["jvp0"]
-        elif FORWARD not in theirs:
-            mine.pop(FORWARD, None)
+        if FORWARD in mine and FORWARD not in theirs:  # torch's other way to the same
+            theirs[FORWARD] = theirs.get("jvp0", mine[FORWARD])
     inputs = [numbers(x) for x in tensors([sample.args, sample.kwargs])]
     again = (sample.torch, lambda draw: sample.ours("cpu", draw))
     return list(differences(got, expected, inputs, again))

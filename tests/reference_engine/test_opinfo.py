@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 from zlib import crc32
 
 import pytest
@@ -16,7 +17,7 @@ import torch
 
 import reference_engine
 from conformance.defects import defects
-from tests.reference_engine.formulations import FORMULATIONS
+from tests.reference_engine.formulations import FORMULATIONS, FORWARD_FINDINGS
 from tests.reference_engine.opinfo import check, entries
 
 pytestmark = pytest.mark.opinfo
@@ -41,18 +42,24 @@ def _in_float64() -> Iterator[None]:
     reference_engine.set_default_dtype(before[1])
 
 
-# torch warns of deprecated spellings that its own samples use
+# torch warns of deprecated spellings that its own samples use, and compiles its forward rules with a
+# module that it deprecates
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("name", NAMES)
-def test_samples_agree_with_torch(name: str) -> None:
+def test_samples_agree_with_torch(name: str, record_property: Any) -> None:
     outcome = check(name)
+    record_property("samples", outcome.samples)
+    record_property("forward", outcome.forward)
+    record_property("findings", outcome.findings.total())
     assert outcome.samples, "torch has no sample in float64 or complex128"
     assert not outcome.disagreements, "\n".join(outcome.disagreements)
     # a recorded finding that torch no longer shows is to be deleted
-    assert bool(outcome.findings) is (name in FORMULATIONS)
+    assert bool(outcome.findings) is (name in FORMULATIONS.keys() | FORWARD_FINDINGS.keys())
 
 
 def test_formulations_belong_to_recorded_findings() -> None:
     recorded = {defect.id for defect in defects()}
     assert {finding for finding, _ in FORMULATIONS.values()} <= recorded
-    assert FORMULATIONS.keys() <= entries().keys()
+    assert {*FORWARD_FINDINGS.values()} <= recorded
+    assert FORMULATIONS.keys() | FORWARD_FINDINGS.keys() <= entries().keys()
