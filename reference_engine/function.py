@@ -18,6 +18,7 @@ from reference_engine.backends.base import DIFFERENTIABLE, of_array
 from reference_engine.forward import Tangents, all_tangents, paused
 from reference_engine.function_forward import push_custom
 from reference_engine.function_misuse import refusal
+from reference_engine.function_vmap import batch_of, is_inside, map_custom
 from reference_engine.graph import Cotangent, Edge, Node, refuse_changed, saved_at, with_tangents
 from reference_engine.inplace import bump, rebase
 from reference_engine.modes import MODES, no_grad
@@ -100,6 +101,14 @@ class Function:
         """The tangents of the outputs, given those of the arguments (None for most)."""
         raise NotImplementedError("this Function has no jvp; define it to use forward mode")
 
+    #: accepted, as in PyTorch: without a ``vmap``, ``func.vmap`` runs the other rules on batches
+    generate_vmap_rule = False
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> Any:
+        """The outputs of a batch of calls, and along which dimensions of them the batch is."""
+        raise NotImplementedError("this Function has no vmap")
+
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Runs ``forward`` and records a node.
@@ -112,14 +121,20 @@ class Function:
             bound = inspect.signature(cls.forward).bind(*args, **kwargs)
             bound.apply_defaults()
             args, kwargs = bound.args, bound.kwargs
+        call = batch_of(args) if MODES.vmaps and cls.vmap is not Function.vmap else None
+        if call is not None and not is_inside(call):
+            return map_custom(cls, call, args)
         ctx = cls._node_class()
         ctx.needs_input_grad = tuple(isinstance(x, Tensor) and x.requires_grad for x in args)
         recording = MODES.recording and any(ctx.needs_input_grad)
         ctx.connect(args if recording else ())
         with paused():
             with no_grad():
-                given = args if separate else (ctx, *args)
-                output = cls.forward(*given, **kwargs)
+                if call is None:
+                    given = args if separate else (ctx, *args)
+                    output = cls.forward(*given, **kwargs)
+                else:
+                    output = map_custom(cls, call, args)
                 if separate:
                     cls.setup_context(ctx, args, output)
             returned = output if isinstance(output, tuple) else (output,)

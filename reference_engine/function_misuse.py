@@ -7,6 +7,8 @@ _SENTENCES = {
     "instance": "{name} was called as an instance; call {name}.apply(...), and make forward a "
     "staticmethod",
     "two_backwards": "{name} has both backward and vjp, two names for one thing; keep one",
+    "two_rules": "{name} has both generate_vmap_rule=True and a vmap of its own; keep one",
+    "vmap": "{name}.vmap must return (outputs, their batch dimensions)",
     # forward
     "not_returned": "{name}: a tensor of shape {shape} was marked dirty, but forward does not "
     "return it",

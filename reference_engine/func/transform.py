@@ -33,7 +33,7 @@ class Transform(Mode):
         #: whether what it runs is recorded even where recording is off
         self._records = records
         #: whether writing to what the function captured would be lost to a derivative
-        self._differentiates = differentiates
+        self.differentiates = differentiates
         #: storages from outside that may be written to: those of arguments that are constant
         self._admitted: set[Storage] = set()
         self._primals: set[Storage] = set()
@@ -57,7 +57,7 @@ class Transform(Mode):
         """RuntimeError for a write to what an enclosing transform's function captured, or to its
         input.
         """
-        inner = [t for t in MODES.transforms if t._differentiates][-1:]
+        inner = [t for t in MODES.transforms if t.differentiates][-1:]
         storage = target._storage
         if not inner or storage in inner[0]._admitted:
             return

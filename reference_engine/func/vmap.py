@@ -19,7 +19,7 @@ from reference_engine.ops.table import TABLE
 from reference_engine.tensor import Tensor
 
 
-class _Call(Transform):
+class Call(Transform):
     """One call of a function that ``vmap`` made."""
 
     def __init__(self, size: int, randomness: str) -> None:
@@ -57,7 +57,7 @@ def vmap(
         def run(start: int, n: int) -> tuple[list[Any], list[int | None], Structure]:
             """Part of the batch: outputs, their batch dimensions, and their structure."""
             set_rng_states(random)
-            with _Call(n, randomness) as call:
+            with Call(n, randomness) as call:
                 given = [
                     x if d is None else unstack(_part(x, d, start, n), d, call.level)
                     for x, d in zip(leaves, dims, strict=True)
@@ -130,7 +130,7 @@ def _out_dims(out_dims: Any, shape: Structure) -> list[int | None]:
     return found
 
 
-def _out(y: Any, d: int | None, call: _Call) -> Any:
+def _out(y: Any, d: int | None, call: Call) -> Any:
     """One output of the mapped function, with the batch along a dimension."""
     if d is None:
         if isinstance(y, Tensor) and call.level in levels_of(y):

@@ -186,6 +186,65 @@ for name, write in {
         )
 
 
+def ruled(t: Any, **options: Any) -> Any:
+    """x³ by a Function whose rule for batches multiplies by 10, and whose derivatives are 5."""
+
+    class Cube(t.autograd.Function):  # type: ignore[misc]
+        generate_vmap_rule = options.get("generate", False)
+
+        @staticmethod
+        def forward(x: Any, k: int = 3) -> Any:
+            return x**k
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+            pass
+
+        @staticmethod
+        def vmap(info: Any, in_dims: Any, x: Any, k: int = 3) -> Any:
+            assert x.shape[in_dims[0]] == info.batch_size
+            assert in_dims[1:] == (None,) * len(in_dims[1:])
+            factor = {"error": 10, "same": 20, "different": 30}[info.randomness]
+            return options.get("returned", lambda y, d: (y, d))(x**k * factor, in_dims[0])
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g * 5, None
+
+        @staticmethod
+        def jvp(ctx: Any, t: Any, _: Any = None) -> Any:
+            return t * 5
+
+    return Cube.apply
+
+
+table(
+    "vmap_of_a_function",
+    plain=lambda t: t.func.vmap(ruled(t))(matrix(t)),
+    randomly=lambda t: t.func.vmap(ruled(t), randomness="same")(matrix(t)),
+    with_a_number=lambda t: t.func.vmap(lambda x: ruled(t)(x, 2))(matrix(t)),
+    twice=lambda t: t.func.vmap(t.func.vmap(ruled(t)))(matrix(t)),
+    of_the_outer_batch=lambda t: t.func.vmap(
+        lambda x: t.func.vmap(lambda y: ruled(t)(x).sum() * y)(vector(t))
+    )(matrix(t)),
+    gradient_inside=lambda t: t.func.vmap(t.func.grad_and_value(lambda x: ruled(t)(x).sum()))(
+        matrix(t)
+    ),
+    gradient_outside=lambda t: t.func.grad_and_value(lambda x: t.func.vmap(ruled(t))(x).sum())(
+        matrix(t)
+    ),
+    tangent_inside=lambda t: t.func.vmap(lambda x: t.func.jvp(ruled(t), (x,), (x,)))(matrix(t)),
+    tangent_outside=lambda t: t.func.jvp(t.func.vmap(ruled(t)), (matrix(t),), (matrix(t),)),
+    not_in_a_batch=lambda t: ruled(t)(matrix(t)),
+    shared_by_all=lambda t: t.func.vmap(
+        ruled(t, returned=lambda y, d: (y.sum(d), None)), out_dims=None
+    )(matrix(t)),
+    no_dimensions=lambda t: t.func.vmap(ruled(t, returned=lambda y, d: y))(matrix(t)),
+    other_structure=lambda t: t.func.vmap(ruled(t, returned=lambda y, d: (y, (d, d))))(matrix(t)),
+    two_rules=lambda t: t.func.vmap(ruled(t, generate=True))(matrix(t)),
+)
+
+
 def layer(t: Any, **options: Any) -> Any:
     made = t.nn.Linear(2, 2, **options).double()
     with t.no_grad():
