@@ -242,7 +242,9 @@ def _node_name(name: str) -> str:
     """
     words = name.removeprefix("nn.functional.").replace(".", "_").strip("_").split("_")
     stem = "".join(w[:1].upper() + w[1:] for w in words)
-    return sub(r"\d[a-z]", lambda found: found[0].upper(), stem) + "Backward0"
+    if not stem.isalpha():
+        stem = sub(r"\d[a-z]", lambda found: found[0].upper(), stem)
+    return stem + "Backward0"
 
 
 def _check(op: OpDef) -> None:
@@ -258,8 +260,8 @@ def _check(op: OpDef) -> None:
         _check_names(op, needs(op.jvp), "t_")
     if op.variadic and len(op.inputs) > 1 and op.kind != "composite":
         raise TypeError(f"row {op.name!r}: beside {op.inputs[0]} there can be no other array input")
-    values = {op.inputs[0][1:], *op.outputs}
-    if op.variadic and any(values & {*needs(rule)} for rule in op.rules.values()):
+    values = {op.inputs[0][1:], *op.outputs} if op.variadic else set()
+    if values and any(values & {*needs(rule)} for rule in op.rules.values()):
         raise TypeError(f"row {op.name!r}: of {op.inputs[0]} a rule can know facts, not values")
     if op.view and op.kind != "linear":
         raise TypeError(f"row {op.name!r}: a view is a linear op, got kind {op.kind}")
