@@ -38,6 +38,7 @@ class PaddleEngine(PaddleGradients):
         """Enable gradients, and forget those of the program before."""
         super().reset()
         self._gradients.clear()
+        self._spoilt = False
 
     def tensor(self, array: Array, requires_grad: bool = False) -> Tensor:
         """Make a tensor of a copy, in its dtype."""

@@ -17,11 +17,13 @@ class PaddleGradients(TorchLikeEngine):
     """The part of the adapter that is about gradients."""
 
     _gradients: dict[int, Tensor]
+    _spoilt = False
 
     def backward(  # type: ignore[override]  # there is neither create_graph nor inputs
         self, tensor: Tensor, gradient: Tensor | None = None, retain_graph: bool = False
     ) -> None:
         """Call `tensor.backward`."""
+        self._sound()
         if tensor.stop_gradient:
             self.departs("untracked_roots")
         if gradient is None and (tensor.size != 1 or tensor.is_complex()):
@@ -32,6 +34,7 @@ class PaddleGradients(TorchLikeEngine):
         self, tensors: Sequence[Tensor], gradients: Sequence[Any], retain_graph: bool = False
     ) -> None:
         """Call `paddle.autograd.backward`."""
+        self._sound()
         self._distinct(tensors)
         if any(tensor.stop_gradient for tensor in tensors):
             self.departs("untracked_roots")
@@ -51,12 +54,27 @@ class PaddleGradients(TorchLikeEngine):
         seeds = None if grad_outputs is None else list(grad_outputs)
         if seeds is None and any(output.size != 1 for output in outputs):
             self.departs("implicit_cotangent")
+        for output, seed in zip(outputs, seeds or (), strict=False):
+            self._spoilt |= seed is not None and seed.size > output.size
+        self._sound()
         options = {"create_graph": create_graph, "allow_unused": allow_unused}
         grad: Any = self.module.grad
         try:
             return list(grad(list(outputs), list(inputs), seeds, retain_graph, **options))
         except RuntimeError as error:
             raise without_rule(error) from error
+
+    def set_grad(self, tensor: Tensor, gradient: Tensor | None) -> None:
+        """Assign `tensor.grad`."""
+        super().set_grad(tensor, gradient)
+        if gradient is not None:
+            fits = (gradient.shape, gradient.dtype) == (tensor.shape, tensor.dtype)
+            self._spoilt |= not fits
+
+    def _sound(self) -> None:
+        """Refuse what would write outside of its memory and spoil the programs that follow."""
+        if self._spoilt:
+            raise Unsupported("paddle writes outside of its memory here (paddle-17, paddle-18)")
 
     def _distinct(self, tensors: Row) -> None:
         if len({id(tensor) for tensor in tensors}) < len(tensors):

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from conformance.verdict import ClauseResult, Level, Violation
+from conformance.verdict import ClauseResult, Level, Status, Violation
 
+_LOST = (Status.VIOLATED, Status.CRASHED, Status.TIMED_OUT)
 Defects = tuple[tuple[str, str], ...]
 """Recorded defects: the id and the sentence of each."""
 
@@ -30,10 +31,10 @@ class Triage:
         return self.behind.get((clause, violation.cause), ())
 
     def untriaged(self, results: Iterable[ClauseResult]) -> int:
-        """Count the violations of MUST clauses that no recorded defect explains."""
-        return sum(
-            not self.of(result.id, violation)
-            for result in results
-            if result.level is Level.MUST
-            for violation in result.violations
-        )
+        """Count the violations of MUST clauses that no recorded defect explains.
+
+        A clause on which the engine died or did not come back, with no program to show, counts too.
+        """
+        musts = [result for result in results if result.level is Level.MUST]
+        unexplained = sum(not self.of(r.id, violation) for r in musts for violation in r.violations)
+        return unexplained + sum(r.status in _LOST and not r.violations for r in musts)

@@ -22,6 +22,11 @@ def test_another_clause_with_the_same_cause_is_not_explained() -> None:
     assert HALF.untriaged((result("ACC-3", Status.VIOLATED, "a"),)) == 1
 
 
+def test_a_clause_that_was_lost_without_a_program_counts() -> None:
+    lost = [result(f"ACC-{n}", s) for n, s in enumerate((Status.TIMED_OUT, Status.HOLDS))]
+    assert Triage().untriaged(lost) == 1
+
+
 def test_a_should_clause_needs_no_triage() -> None:
     assert Triage().untriaged((result("ACC-1", Status.VIOLATED, "a", level=Level.SHOULD),)) == 0
 
