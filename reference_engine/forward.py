@@ -205,7 +205,9 @@ def keep_tangents(node: Node | None, inputs: Sequence[Any], outputs: Sequence[Te
         outputs[place - count] if place >= count else inputs[place] if place < len(inputs) else None
         for place in node._plan.sources
     ]
-    node._saved = Dual.of(node._saved, list(map(all_tangents, saved)))
+    tangents = list(map(all_tangents, saved))
+    if any(t is not None for t in tangents):
+        node._saved = Dual(node._saved, tangents)
 
 
 def all_tangents(x: object) -> Tangents | None:

@@ -81,14 +81,9 @@ class Dual:
     __slots__ = ("saved", "tangents")
 
     def __init__(
-        self, saved: tuple[Any, ...] | Packed, tangents: Sequence[Tangents | None]
+        self, saved: tuple[Any, ...] | Packed | Dual, tangents: Sequence[Tangents | None]
     ) -> None:
         self.saved, self.tangents = saved, tangents
-
-    @classmethod
-    def of(cls, saved: Any, tangents: Sequence[Tangents | None]) -> Any:
-        """``saved`` itself when there are no tangents."""
-        return cls(saved, tangents) if any(t is not None for t in tangents) else saved
 
     def unpack(self) -> tuple[Any, ...]:
         """The saved values."""
