@@ -97,19 +97,20 @@ def check(name: str, least: Category, inputs: Iterable[Any]) -> None:
         )
 
 
-def of_integers(call: Callable[..., Any], kind: dtype | None) -> Callable[..., Any]:
+def of_integers(call: Callable[..., Any], kind: dtype | None, promotes: bool) -> Callable[..., Any]:
     """The function of an op of ``INTEGRAL``: on integers, its result is one of integers too, and so
-    are the numbers that it is given, as in PyTorch.
+    are the numbers that it is given, as in PyTorch. ``promotes``: it may be of more bits.
     """
 
     def typed(*args: Any, **kwargs: Any) -> Any:
-        x = next((v for v in (*args, *kwargs.values()) if isinstance(v, Tensor)), None)
-        if x is None or x.dtype.category >= Category.FLOATING:
+        kinds = [v.dtype for v in (*args, *kwargs.values()) if isinstance(v, Tensor)]
+        if not kinds or any(k.category >= Category.FLOATING for k in kinds):
             return call(*args, **kwargs)
         args = tuple(int(v) if isinstance(v, float) else v for v in args)
         kwargs = {k: int(v) if isinstance(v, float) else v for k, v in kwargs.items()}
         y = call(*args, **kwargs)
-        wanted = kwargs.get("dtype") or kind or x.dtype
-        return y.to(wanted) if isinstance(y, Tensor) else y
+        if not isinstance(y, Tensor) or (promotes and y.dtype.category < Category.FLOATING):
+            return y
+        return y.to(kwargs.get("dtype") or kind or kinds[0])
 
     return typed

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import inf, log, nan
 from typing import Any
 
+from reference_engine.ops.complexes import holds_complex
 from reference_engine.ops.opdef import composite, elementwise, floating, linear, on, own
 
 _POSITIVE = (0.0, inf)
@@ -59,10 +60,9 @@ def _power_slope(F: Any, x: Any, exponent: Any) -> Any:
     return F.where(F.logical_and(x == 0, exponent == 0), 0, slope)
 
 
-def _exponent_slope(F: Any, x: Any, exponent: Any, y: Any, exponent_dtype: Any) -> Any:
+def _exponent_slope(F: Any, x: Any, exponent: Any, y: Any) -> Any:
     """y·log x; its limit at x = 0 is 0 for exponents with a real part that is not negative."""
-    is_complex = exponent_dtype is not None and exponent_dtype.is_complex
-    real = F.real(exponent) if is_complex else exponent
+    real = F.real(exponent) if holds_complex(exponent) else exponent
     at_zero = F.logical_and(x == 0, real >= 0)
     return F.where(at_zero, 0, y * F.log(F.where(at_zero, 1, x)))
 

@@ -43,8 +43,7 @@ def function_of(op: OpDef) -> Callable[..., Any]:
             return _write_out(call, op, args, kwargs)
         return general(args, kwargs)
 
-    typed = of_integers(call, INTEGRAL[op.name]) if op.name in INTEGRAL else call
-    return _named(typed, op.name, op)
+    return _named(_integral(call, op), op.name, op)
 
 
 @cache
@@ -98,8 +97,8 @@ def _composed(op: OpDef, bind: Binder) -> _General:
     def general(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         found = bind(args, kwargs)
         if least is not None and found.get("dtype") is None:
-            given = found.get(first)
-            check(op.name, least, given or () if op.variadic else (given,))
+            given = found.get(first) or () if op.variadic else map(found.get, op.inputs)
+            check(op.name, least, (x for x in given if isinstance(x, Tensor)))
         if op.variadic:
             return forward(TENSORS, *found.pop(first, ()), **found)
         y = forward(TENSORS, **found)
@@ -107,6 +106,12 @@ def _composed(op: OpDef, bind: Binder) -> _General:
         return found[first].copy_(y) if written else y
 
     return general
+
+
+def _integral(call: Callable[..., Any], op: OpDef) -> Callable[..., Any]:
+    if op.name not in INTEGRAL:
+        return call
+    return of_integers(call, INTEGRAL[op.name], op.kind == "elementwise")
 
 
 def _write_out(
