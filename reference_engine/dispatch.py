@@ -209,8 +209,9 @@ def save(sources: Sequence[int], tensors: Sequence[Any], arrays: Sequence[Any]) 
     saved: list[Any] = []
     for place in sources:
         x = tensors[place]
-        if isinstance(x, Tensor):
-            saved += (arrays[place], x._storage, x._storage.version)
+        if type(x) is Tensor or isinstance(x, Tensor):
+            storage = x._storage
+            saved += (arrays[place], storage, storage.version)
         else:
             saved += (arrays[place], CONSTANT, 0)
     return tuple(saved)

@@ -20,8 +20,8 @@ Function: core | 35 | 35 | function, function_returns
 Function: views and dirty | 15 | 12 | function_views
 Function: jvp | 12 | 7 | function_jvp
 hooks | 34 | 29 | hooks, node_hooks
-retain_grad | 9 | 6 | retain_grad
-saved tensors and hooks | 29 | 28 | saved_tensors
+retain_grad | 10 | 6 | retain_grad
+saved tensors and hooks | 30 | 28 | saved_tensors
 mutation of saved tensors | 14 | 13 | mutation_of_saved_tensors
 Node and GradientEdge | 18 | 15 | nodes
 anomaly | 9 | 7 | anomaly
