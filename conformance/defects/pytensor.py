@@ -137,4 +137,26 @@ assert gradient.sum() == 1.0, f"the gradient is {gradient}"
             "amin",
         ),
     ),
+    Defect(
+        "pytensor-7",
+        "pytensor",
+        "3.0.7",
+        ("NUM-8",),
+        "silently-wrong",
+        "The gradient of logsumexp is not a number where exp overflows, in the default mode"
+        " too, unless it is the gradient of logsumexp alone.",
+        _HEAD
+        + """
+import pytensor.tensor as pt
+
+x = pytensor.shared(np.array([200.0, 0.0], dtype="float32"))
+two = pytensor.shared(np.array(2.0, dtype="float32"))
+y = pt.logsumexp(x, axis=0)
+np.testing.assert_array_equal(pytensor.function([], pytensor.grad(y, x))(), [1.0, 0.0])
+gradient = pytensor.function([], pytensor.grad(y * two, x))()
+np.testing.assert_array_equal(gradient, [2.0, 0.0])
+""",
+        documented="logsumexp: see scipy.special.logsumexp, which does not overflow.",
+        operations=("logsumexp",),
+    ),
 )
