@@ -22,6 +22,10 @@ KINKS_TAKEN_APART = 4
 """Outputs with a kink up to which the smooth elements are judged apart from those at the kink."""
 NONFINITE_JUDGED = 4
 """Elements with a gradient that is not finite that are judged."""
+NEAREST = (0.83, 0.87)
+"""Parts of the dtype's bits that the smallest steps leave: some tens of roundoffs of the input."""
+VISIBLE = 16.0
+"""Times the noise of an output that it would have to change there to be said to stand still."""
 CONVINCING = 0.01
 """Largest limit, as a fraction of the scale, at which agreement is called a pass."""
 
@@ -78,6 +82,7 @@ def _judge(base: BasePoint, line: Line, weights: Array, gradient: Array, found: 
     if noise.random:
         _judge_random(base, line, weights, gradient, noise, found)
         return
+    weights, gradient = _without_steps(base, line, weights, gradient, noise.values, found)
     line.steady(weights, noise.loudness(weights))
     comparison = compare(
         line, weights, gradient, noise.loudness(weights),
@@ -97,6 +102,39 @@ def _judge(base: BasePoint, line: Line, weights: Array, gradient: Array, found: 
     _judge_kinks(base, line, weights, shapes, slopes, found)
     for shape, reason in REASONS.items():
         _doubt(base, weights, shapes == shape, reason, found)
+
+
+def _without_steps(
+    base: BasePoint, line: Line, weights: Array, gradient: Array, noise: Array, found: Findings
+) -> tuple[Array, Array]:
+    """Leave outputs out that stand still around the point, if their gradient is zero: it is right.
+
+    Rounding to a grid looks like a straight line to steps that are much wider than the grid. Where
+    the gradient is not zero nothing is left out: a cast, too, stands still between its numbers; nor
+    where a step as small would drown in the rounding of the output.
+    """
+    if np.count_nonzero(gradient) == gradient.size:
+        return weights, gradient
+    far, near = (round(part * -np.log2(base.unit)) for part in NEAREST)
+    (up, down), wide = line.sample(near), np.zeros(weights.shape)
+    for level in (1, line.windows()[0]):
+        ends = line.sample(level)
+        wide = np.fmax(wide, np.abs(ends[0] - ends[1]) * 2.0 ** (level - 1))
+    visible = wide * 2.0**-near > VISIBLE * noise
+    jumps = [
+        np.abs(one - line.outputs) > np.abs(other - line.outputs) / 2
+        for one, other in zip((up, down), line.sample(far), strict=True)
+    ]
+    ahead, behind = up == line.outputs, down == line.outputs
+    edge = (ahead & jumps[1] & ~behind) | (behind & jumps[0] & ~ahead)
+    still = ((ahead & behind) | edge) & visible
+    chosen = np.where(still, weights, 0.0)
+    if not chosen.any() or base.pull(chosen).any():
+        return weights, gradient
+    _doubt(base, weights, edge & still, REASONS[Shape.JUMP], found)
+    found.notes.append("outputs that stand still around this input have the gradient zero there")
+    rest = np.where(still, 0.0, weights)
+    return rest, base.pull(rest)
 
 
 def _smooth_here(

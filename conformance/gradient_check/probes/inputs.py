@@ -210,6 +210,8 @@ def _checked(
         return Probe(name, "unclear", "the function refuses inputs nearby")
     if found.failures and not _moves(line):
         return Probe(name, "unclear", "rounding hides any change of the function")
+    if found.failures and not gradient.any() and not context.gradient.any():
+        return Probe(name, "unclear", "it stands still where it was checked, and may do so there")
     if found.failures:
         return _failed(name, circumstance, found.failures[0])
     return Probe(name, "unclear" if found.doubts else "passed")

@@ -53,3 +53,20 @@ def test_a_function_of_the_memory_beside_its_inputs_cannot_be_judged() -> None:
     result = gradcheck(beside, (whole[:6].requires_grad_(),))
     assert result.verdict == "inconclusive"
     assert "no copies" in result.reason
+
+
+@pytest.mark.parametrize("digits", range(0, 12, 2))
+def test_rounding_to_a_grid_has_the_gradient_zero(digits: int) -> None:
+    for seed in range(3):
+        x = normal(5, seed=seed)
+        grid = gradcheck(lambda x: torch.floor(x * 10.0**digits) / 10.0**digits, (x,), seed=seed)
+        assert grid.verdict == "pass", grid
+
+
+def test_a_forgotten_input_is_no_grid() -> None:
+    wrong = function(torch.mul, lambda g, a, b: (g * b, None))
+    assert gradcheck(wrong, (normal(5), normal(5, seed=1))).verdict == "fail"
+    alone = function(torch.sin, lambda g, x: 0 * g)
+    assert gradcheck(alone, (normal(5),)).verdict == "fail"
+    beside_much = function(lambda x: 1e6 + x, lambda g, x: 0 * g)
+    assert gradcheck(beside_much, (normal(5),)).verdict == "fail"
