@@ -42,8 +42,8 @@ def _in_float64() -> Iterator[None]:
     reference_engine.set_default_dtype(before[1])
 
 
-# torch warns of deprecated spellings that its own samples use, and compiles its forward rules with a
-# module that it deprecates
+# torch warns of deprecated spellings that its own samples use, and compiles its forward rules
+# with a module that it deprecates
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("name", NAMES)
