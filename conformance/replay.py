@@ -101,8 +101,8 @@ def _replayed(identifier: str, violation: Violation, end: Finding | Lost | None)
         text = "it was recorded without a program; run its clause again"
         return Replayed(identifier, violation, "inconclusive", text)
     if isinstance(end, Lost):
-        state = "inconclusive" if end.how == "faulted" else end.how
-        return Replayed(identifier, violation, state, end.detail)
+        ending: State = "inconclusive" if end.how == "faulted" else end.how
+        return Replayed(identifier, violation, ending, end.detail)
     if end.outcome is not Outcome.VIOLATED:
         message = end.message or violation.message
         return Replayed(identifier, violation, _STATES[end.outcome], message)
