@@ -23,6 +23,22 @@ assert tangent.item() == 6, f"{tangent.item()} is not 6"
 """,
     ),
     Defect(
+        "torch-64", "torch", _VERSIONS, ("FWD-1",), "silently-wrong",
+        "Forward mode of triangular_solve takes the tangent of the whole matrix, also of the half"
+        " that the function never reads.",
+        """
+import torch
+from torch.autograd import forward_ad
+a, b = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[1.0], [1.0]])
+unread = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
+moved = [torch.triangular_solve(b, a + step * unread).solution for step in (0, 1)]
+with forward_ad.dual_level():
+    dual = torch.triangular_solve(b, forward_ad.make_dual(a, unread)).solution
+    tangent = forward_ad.unpack_dual(dual).tangent
+assert torch.equal(*moved) and not tangent.any(), f"{tangent.tolist()} for a constant"
+""",
+    ),
+    Defect(
         "torch-58", "torch", _VERSIONS, ("HIGH-1",), "silently-wrong",
         "The gradient of native_layer_norm's second and third outputs, the mean and 1/std, is a"
         " constant when a graph is created: the second derivative lacks their part.",

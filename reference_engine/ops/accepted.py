@@ -9,7 +9,8 @@ from reference_engine.backends.dtypes import Category, dtype, int64, of_python
 from reference_engine.tensor import Tensor
 
 _FLOATING: Final = """
-    _batch_norm_with_update _native_batch_norm_legit _segment_reduce _softmax_backward_data
+    _batch_norm_with_update _fractional_max_pool2d _fractional_max_pool3d _native_batch_norm_legit
+    _segment_reduce _softmax_backward_data
     _upsample_bilinear2d_aa addcdiv cdist cholesky cholesky_inverse cholesky_solve complex dist frac
     frexp grid_sampler_2d grid_sampler_3d hypot istft lerp linalg.cholesky linalg.cholesky_ex
     linalg.cond linalg.det linalg.eig linalg.eigh linalg.eigvals linalg.eigvalsh

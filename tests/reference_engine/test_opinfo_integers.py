@@ -39,7 +39,6 @@ DIFFERENT: dict[str, str] = {
         ["clamp", "einsum", "tensordot", "masked.amax", "masked.amin", "masked.median",
          *(f"index_reduce.{how}" for how in ("amax", "amin", "prod", "mean"))], _EITHER),
     **dict.fromkeys(["kthvalue", "topk"], _EQUAL),
-    **dict.fromkeys(["quantile", "nanquantile"], "torch refuses integers beside a floating q too"),
     "cov": "torch refuses weights of integers",
     "addr": "torch refuses a fractional beta here, and rounds it down in addmm and its like",
     "masked.logsumexp": "torch gives a logarithm in the integers' dtype",
