@@ -20,12 +20,10 @@ from pathlib import Path
 
 from conformance.adapters.server_process import PYTHONS
 from conformance.archive import read_ledger
-from conformance.defects import defects
-from conformance.defects.triage import engine_of, triage
+from conformance.defects.triage import recorded_of
 from conformance.ledger import Ledger, file_stem
 from conformance.profiles import PROFILES
 from conformance.report import write_reports
-from conformance.report.triaged import Triage
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,20 +152,8 @@ def publish(entries: Sequence[Entry], out: Path) -> tuple[Ledger, ...]:
     published = [_packed(engine, out) for engine in RECIPES]
     ledgers = tuple(read_ledger(packed) for packed in published if packed.exists())
     absent = {e.engine: e.reason for e in entries if e.ledger is None}
-    write_reports(ledgers, out, absent, {led.engine.name: _triage(led) for led in ledgers})
+    write_reports(ledgers, out, absent, {led.engine.name: recorded_of(led) for led in ledgers})
     return ledgers
-
-
-def _triage(ledger: Ledger) -> Triage:
-    """Return what has been recorded of the ledger's engine."""
-    recorded = sum(defect.engine == engine_of(ledger) for defect in defects())
-    return Triage(
-        recorded,
-        {
-            key: tuple((defect.id, defect.sentence) for defect in known)
-            for key, known in triage(ledger).items()
-        },
-    )
 
 
 def _packed(engine: str, out: Path) -> Path:
@@ -201,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             counts[result.status.value] = counts.get(result.status.value, 0) + 1
         parts = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
         print(f"{ledger.engine.name} {ledger.engine.version}: {parts}")
-        left = _triage(ledger).untriaged(ledger.clauses)
+        left = recorded_of(ledger).untriaged(ledger.clauses)
         print(f"  {left} violations of MUST clauses that no recorded defect explains")
     return int(all(entry.ledger is None for entry in entries))
 

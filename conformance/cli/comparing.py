@@ -11,6 +11,7 @@ from rich.text import Text
 
 from conformance.archive import prepare_folder, read_ledger
 from conformance.cli.tables import console
+from conformance.defects.triage import recorded_of
 from conformance.difference import Change, difference
 from conformance.ledger import Ledger
 from conformance.replay import Replayed, replay_ledger
@@ -51,10 +52,15 @@ def _replayed(row: Replayed) -> Text:
 @click.argument("ledgers", type=_LEDGER, nargs=-1, required=True)
 @click.option("--out", type=_LEDGER, required=True, metavar="DIR", help="Folder for the pages.")
 def report(ledgers: tuple[Path, ...], out: Path) -> int:
-    """Rebuild the reports of LEDGERS, and the page that compares them, from the ledgers alone."""
+    """Rebuild the reports of LEDGERS, and the page that compares them, from the ledgers alone.
+
+    Violations of engines with recorded defects stand beside the defects that explain them.
+    """
     found = [read_ledger(path) for path in ledgers]
     prepare_folder(out)
-    pages = write_reports(found, out)
+    recorded = {ledger.engine.name: recorded_of(ledger) for ledger in found}
+    known = {name: triage for name, triage in recorded.items() if triage.recorded}
+    pages = write_reports(found, out, triage=known)
     console().print(Text(f"report: {pages[-1]}"), soft_wrap=True)
     return 0
 

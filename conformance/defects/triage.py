@@ -8,6 +8,7 @@ from conformance.defects.defect import Defect, defects
 from conformance.errors import InvalidProgram
 from conformance.ledger import Ledger
 from conformance.program import from_json
+from conformance.report.triaged import Triage
 from conformance.verdict import Violation
 
 Explained = Mapping[tuple[str, str], tuple[Defect, ...]]
@@ -28,6 +29,17 @@ def triage(ledger: Ledger) -> Explained:
         for result in ledger.clauses
         for violation in result.violations
     }
+
+
+def recorded_of(ledger: Ledger) -> Triage:
+    """Return what has been recorded of the ledger's engine, as its pages show it."""
+    return Triage(
+        sum(defect.engine == engine_of(ledger) for defect in defects()),
+        {
+            key: tuple((defect.id, defect.sentence) for defect in known)
+            for key, known in triage(ledger).items()
+        },
+    )
 
 
 def _behind(known: tuple[Defect, ...], clause: str, violation: Violation) -> tuple[Defect, ...]:

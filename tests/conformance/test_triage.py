@@ -70,3 +70,10 @@ def test_defects_of_other_engines_explain_nothing() -> None:
     assert ids(replace(found, engine=replace(found.engine, name="torch[device=cuda]"))) == [
         "torch-1"
     ]
+
+
+def test_what_is_recorded_names_the_defects_behind_each_violation() -> None:
+    shown_here = shown("ACC-1")
+    recorded = triage.recorded_of(shown_here)
+    assert recorded.recorded == 2
+    assert recorded.of("ACC-1", shown_here.clauses[0].violations[0]) == (("torch-1", "Wrong."),)
