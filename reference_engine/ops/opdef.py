@@ -26,7 +26,6 @@ the edge that a cotangent travels on fits it to its input.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from math import inf
 from re import sub
 from types import CodeType
@@ -50,22 +49,28 @@ class REQUIRED:
     """Marks a parameter without a default."""
 
 
-@dataclass(slots=True)
-class Facts:
+class _Row:
+    """Fields by keyword: dataclasses would cost a tenth of the import."""
+
+    def __init__(self, **fields: Any) -> None:
+        vars(self).update(fields)
+
+
+class Facts(_Row):
     """What is true of a function, for whoever tests or documents it.
 
     ``domain`` gives the open interval of each input on which the function is real and
     differentiable.
     """
 
-    domain: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    kinks: Kinks = field(default_factory=dict)
+    domain: Mapping[str, tuple[float, float]] = {}
+    kinks: Kinks = {}  # noqa: RUF012  (nobody writes to it)
     samples: Sequence[Sample] = ()
     #: whether complex inputs are meaningful
     complex: bool = True
     #: how to fill an input that is not an ordinary real array: ``"bool"``, ``"index:<dim>"``,
     #: ``"positive-definite"`` …
-    fill: Mapping[str, str] = field(default_factory=dict)
+    fill: Mapping[str, str] = {}
 
 
 def on(*inputs: Any, **params: Any) -> Sample:
@@ -73,8 +78,7 @@ def on(*inputs: Any, **params: Any) -> Sample:
     return inputs, params
 
 
-@dataclass(eq=False)  # neither frozen nor slots: to make hundreds of them would take 6 ms
-class OpDef:
+class OpDef(_Row):
     """One operation. ``name`` is PyTorch's without ``torch.``, e.g. ``"nn.functional.conv2d"``."""
 
     name: str
@@ -108,11 +112,11 @@ class OpDef:
     #: ``op_`` exists
     inplace: bool = False
     #: parameter → name of the row that runs where the parameter is given and not None
-    variants: Mapping[str, str] = field(default_factory=dict)
+    variants: Mapping[str, str] = {}
     #: its rules take None for an output without a cotangent, instead of zeros
     undefined: bool = False
     #: parameter that is given, or input that is a tensor → the digit that ends the node's name
-    nodes: Mapping[str, int | Callable[[Any], int]] = field(default_factory=dict)
+    nodes: Mapping[str, int | Callable[[Any], int]] = {}
 
     @property
     def variadic(self) -> bool:
@@ -132,7 +136,8 @@ REGISTRY: dict[str, OpDef] = {}
 ALIASES: dict[str, str] = {}
 #: rows that the engine alone uses, and that mean nothing outside a func transform
 INTERNAL: dict[str, OpDef] = {}
-_FACTS = tuple(Facts.__dataclass_fields__)
+_FACTS = tuple(Facts.__annotations__)
+_ROW = frozenset(OpDef.__annotations__)
 _NO_FACTS = Facts()
 
 
@@ -227,9 +232,11 @@ def _register(name: str, kind: Kind, forward: str | Rule, row: dict[str, Any]) -
     aliases = row.get("aliases", ())
     short = tuple(n for n in (name, *aliases) if "." not in n and n[0] != "_")
     defaults = {"methods": short, "node": _node_name(name) if rules else ""}
+    if not row.keys() <= _ROW:
+        raise TypeError(f"row {name!r} has no field {sorted(row.keys() - _ROW)}")
     op = OpDef(
-        name, kind, forward or name, rules=rules, facts=Facts(**facts) if facts else _NO_FACTS,
-        **signature | defaults | row)  # fmt: skip
+        name=name, kind=kind, forward=forward or name, rules=rules,
+        facts=Facts(**facts) if facts else _NO_FACTS, **signature | defaults | row)  # fmt: skip
     _check(op)
     REGISTRY[name] = op
     ALIASES.update(dict.fromkeys(aliases, name))
