@@ -45,6 +45,8 @@ class Row:
 
     id: str
     title: str
+    why: str
+    source: str
     level: Level
     anchor: str
     outcomes: tuple[Outcome | None, ...]
@@ -177,4 +179,5 @@ def _row(identifier: str, known: list[dict[str, ClauseResult]]) -> Row:
     first = next(result for result in results if result is not None)
     outcomes = tuple(None if result is None else outcome_of(result) for result in results)
     worst = min((outcome for outcome in outcomes if outcome is not None), key=severity)
-    return Row(identifier, first.title, first.level, anchor(identifier), outcomes, worst)
+    words = (identifier, first.title, first.why, first.source)
+    return Row(*words, first.level, anchor(identifier), outcomes, worst)

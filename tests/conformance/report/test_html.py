@@ -205,3 +205,5 @@ def test_the_specification_links_every_sentence_to_its_results() -> None:
         for row in each.clauses:
             assert f"{name}#{row.id}" in links
             assert row.title.replace("`", "") in words
+            assert row.why.replace("`", "") in words
+            assert not row.source or row.source in words.replace("\u200b", "")
