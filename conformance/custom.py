@@ -25,7 +25,6 @@ from conformance.errors import InvalidProgram
 from conformance.observation import Array
 
 INPUTS, RESULTS, COTANGENTS, TANGENTS = "abcd", "yz", "gh", "stuv"
-LOGS = ("forward", "backward", "needs")
 
 
 @lru_cache(maxsize=512)

@@ -23,7 +23,6 @@ NOTE_NONDIFFERENTIABLE = f"{_DOCS}/notes/autograd.html#gradients-for-non-differe
 DETERMINISM = f"{_DOCS}/notes/randomness.html"
 TENSOR_VIEWS = f"{_DOCS}/tensor_view.html"
 TENSOR_ATTRIBUTES = f"{_DOCS}/tensor_attributes.html#type-promotion-doc"
-SERIALIZATION = f"{_DOCS}/notes/serialization.html"
 HOOK_ORDER = f"{_DOCS}/notes/autograd.html#backward-hooks-execution"
 INFERENCE_RFC = "https://github.com/pytorch/rfcs/blob/master/RFC-0011-InferenceMode.md"
 HOOKS_AND_IN_PLACE = (
@@ -35,7 +34,6 @@ EXTENDING = f"{_DOCS}/notes/extending.html#extending-torch-autograd"
 EXTENDING_SAVING = f"{_DOCS}/notes/extending.html#how-to-use"
 NOTE_SAVED_HOOKS = f"{_DOCS}/notes/autograd.html#hooks-for-saved-tensors"
 NOTE_THREADS = f"{_DOCS}/notes/autograd.html#multithreaded-autograd"
-NOTE_EXCLUSIVE_LEAVES = f"{_DOCS}/notes/autograd.html#thread-safety-on-autograd-node"
 FORWARD_AD_PAGE = f"{_DOCS}/autograd.html#forward-mode-automatic-differentiation"
 
 # Reference pages
@@ -73,10 +71,8 @@ NODE_NAME = f"{_GENERATED}/torch.autograd.graph.Node.name.html"
 DOUBLE_BACKWARD_FUNCTIONS = (
     "https://docs.pytorch.org/tutorials/intermediate/custom_function_double_backward_tutorial.html"
 )
-FORWARD_TUTORIAL = "https://docs.pytorch.org/tutorials/intermediate/forward_ad_usage.html"
 AUTOGRAD_TUTORIAL = f"{_TUTORIALS}/basics/autogradqs_tutorial.html"
 OPTIMIZATION_TUTORIAL = f"{_TUTORIALS}/basics/optimization_tutorial.html"
-LEAF_TUTORIAL = f"{_TUTORIALS}/understanding_leaf_vs_nonleaf_tutorial.html"
 SAVING_TUTORIAL = f"{_TUTORIALS}/saving_loading_models.html"
 
 # Not documented by PyTorch
