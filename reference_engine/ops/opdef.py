@@ -26,6 +26,7 @@ the edge that a cotangent travels on fits it to its input.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import inf
 from re import sub
 from types import CodeType
@@ -198,11 +199,14 @@ def _signature(forward: Rule, kind: Kind) -> dict[str, Any]:
     """Reads inputs (positional) and parameters (keyword-only) from a forward rule.
 
     The code object is read directly: ``inspect.signature`` takes 20 µs, and there are hundreds of
-    rows.
+    rows. Keywords that ``functools.partial`` has fixed make a function one of a family: they are no
+    parameters of the row.
     """
+    forward, fixed = (forward.func, forward.keywords) if type(forward) is partial else (forward, ())
     code: CodeType = forward.__code__
     end = code.co_argcount + code.co_kwonlyargcount
-    positional, keyword = code.co_varnames[1 : code.co_argcount], code.co_varnames[1:end]
+    positional = code.co_varnames[1 : code.co_argcount]
+    keyword = tuple([n for n in code.co_varnames[1:end] if n not in fixed])
     given = forward.__defaults__ or ()
     defaults = dict(zip(positional[len(positional) - len(given) :], given, strict=True))
     settings = {n: d for n, d in defaults.items() if d is not None and kind == "composite"}
