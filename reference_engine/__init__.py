@@ -6,34 +6,46 @@ table in ``ops``; submodules that a program does not touch are not imported.
 
 from __future__ import annotations
 
+import gc
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from reference_engine import autograd
-from reference_engine.backends import dtypes
-from reference_engine.backends.device import device, get_default_device, set_default_device
-from reference_engine.backends.dtypes import (
-    dtype,
-    get_default_dtype,
-    promote_types,
-    set_default_dtype,
-)
-from reference_engine.backends.memory_format import memory_format
-from reference_engine.modes import (
-    enable_grad,
-    inference_mode,
-    is_grad_enabled,
-    is_inference_mode_enabled,
-    no_grad,
-    set_grad_enabled,
-)
-from reference_engine.ops import conversion, creation, methods
-from reference_engine.ops.creation import from_numpy, manual_seed, ones, tensor, zeros
-from reference_engine.tensor import Size, Tensor
+# what is made here stays: the collector would go through it in vain, for 6 ms
+_collecting = gc.isenabled()
+gc.disable()
+try:
+    from reference_engine import autograd
+    from reference_engine.backends import dtypes
+    from reference_engine.backends.device import device, get_default_device, set_default_device
+    from reference_engine.backends.dtypes import (
+        dtype,
+        get_default_dtype,
+        promote_types,
+        set_default_dtype,
+    )
+    from reference_engine.backends.memory_format import memory_format
+    from reference_engine.modes import (
+        enable_grad,
+        inference_mode,
+        is_grad_enabled,
+        is_inference_mode_enabled,
+        no_grad,
+        set_grad_enabled,
+    )
+    from reference_engine.ops import conversion, creation, methods
+    from reference_engine.ops.creation import from_numpy, manual_seed, ones, tensor, zeros
+    from reference_engine.tensor import Size, Tensor
 
-conversion.install()
-methods.install()
+    conversion.install()
+    methods.install()
+finally:
+    if not gc.get_freeze_count():  # else it is the program's own
+        gc.freeze()
+        gc.unfreeze()  # unvisited, into the oldest generation
+    if _collecting:
+        gc.enable()
+
 globals().update(dtypes.NAMES | {order.name: order for order in memory_format})
 globals().update(creation.FACTORIES | conversion.FUNCTIONS)
 

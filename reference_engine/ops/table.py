@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from importlib import import_module
 
 from reference_engine.ops.opdef import ALIASES, REGISTRY, OpDef
@@ -12,14 +11,8 @@ _FAMILIES = """
     grids indexing layers linalg losses masked matmul pooling reduction resampling scan scattering
     sequences shape special spectral statistics unary vectors
 """
-_collecting = gc.isenabled()
-gc.disable()  # rows stay: the collector would go through them again and again in vain, for 4 ms
-try:
-    for _family in _FAMILIES.split():  # a family's rows register on import
-        import_module(f"reference_engine.ops.{_family}")
-finally:
-    if _collecting:
-        gc.enable()
+for _family in _FAMILIES.split():  # a family's rows register on import
+    import_module(f"reference_engine.ops.{_family}")
 
 #: every operation by its canonical name
 TABLE: dict[str, OpDef] = REGISTRY
