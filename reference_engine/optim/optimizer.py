@@ -11,11 +11,12 @@ from reference_engine.tensor import Tensor
 
 
 class Optimizer:
-    """Updates parameters from their gradients; subclasses define how one parameter moves.
+    """Updates parameters from their gradients; subclasses define how, in ``step``, or how one
+    parameter moves, in ``_update``.
 
     ``params`` are tensors, or dictionaries of ``params`` with settings of their own. Raises
-    ValueError
-    for no parameters, non-leaves and parameters given twice, TypeError for what is no tensor.
+    ValueError for no parameters, non-leaves and parameters given twice, TypeError for what is no
+    tensor.
     """
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
@@ -66,14 +67,18 @@ class Optimizer:
             for group in self.param_groups:
                 for p in group["params"]:
                     if p.grad is not None:
-                        grad = -p.grad if group["maximize"] else p.grad
+                        grad = -p.grad if group.get("maximize") else p.grad
                         self._update(p, grad, group, self.state.setdefault(p, {}))
         return loss
 
     def _update(
         self, p: Tensor, grad: Tensor, group: dict[str, Any], state: dict[str, Any]
     ) -> None:
-        raise NotImplementedError
+        """Moves one parameter against ``grad``, with its group's settings and its own state."""
+        raise NotImplementedError(
+            f"{type(self).__name__} does not say how parameters move; define step(closure=None), "
+            "or _update(p, grad, group, state) for one parameter"
+        )
 
     # state ----------------------------------------------------------------------------------------
     def state_dict(self) -> dict[str, Any]:

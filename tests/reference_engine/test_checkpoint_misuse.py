@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.reference_engine.checkpoints import Counted, assert_alike, kept, leaf, reentrant
 from tests.reference_engine.outcome import Scenarios
-from tests.reference_engine.test_checkpoint import Counted, assert_alike, kept, leaf, reentrant
 
 scenario = Scenarios()
 

@@ -259,6 +259,26 @@ def test_refusals_are_as_in_torch(make: Build, kind: type[Exception]) -> None:
             make(lib.optim, lib)
 
 
+def test_an_optimizer_that_says_not_how_is_refused_as_in_torch() -> None:
+    for lib in (torch, engine):
+        p = lib.nn.Parameter(lib.ones(1))  # type: ignore[attr-defined]
+        (p * 2).backward()
+        with pytest.raises(NotImplementedError) as caught:
+            lib.optim.Optimizer([p], {}).step()  # type: ignore[attr-defined]
+    assert "_update(p, grad, group, state)" in str(caught.value)
+
+
+def test_an_optimizer_of_one_s_own_defines_how_one_parameter_moves() -> None:
+    class Signs(engine.optim.Optimizer):
+        def _update(self, p: Any, grad: Any, group: Any, state: Any) -> None:
+            p.sub_(grad.sign() * group["lr"])
+
+    p = engine.nn.Parameter(engine.tensor([1.0, 1.0]))
+    (p * engine.tensor([5.0, -5.0])).sum().backward()
+    Signs([p], {"lr": 0.5}).step()
+    assert p.tolist() == [0.5, 1.5]
+
+
 def test_loading_a_state_of_other_groups_is_refused() -> None:
     one = engine.optim.SGD([engine.ones(1)], lr=0.1)
     two = engine.optim.SGD([engine.ones(1), engine.ones(1)], lr=0.1)
