@@ -10,6 +10,7 @@ tuples, one number a dimension.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import product
 from math import prod
 from typing import Any, TypeAlias
@@ -137,55 +138,50 @@ bilinear("_conv_weight", _conv_weight, node="ConvolutionBackward0",
 
 
 # by number of dimensions --------------------------------------------------------------------------
+def batched(F: Any, run: Any, x: Any, n: int, *more: Any, **params: Any) -> Any:
+    """``run`` on x (N, C, ...), which has n spatial dimensions; one without N is a batch of one."""
+    if x.ndim > n + 1:
+        return run(x, *more, **params)
+    return F.squeeze(run(F.unsqueeze(x, dim=0), *more, **params), dim=0)
+
+
 def _run(F: Any, n: int, back: bool, x: Any, weight: Any, bias: Any, steps: Steps,
          size: Sizes | None = None) -> Any:  # fmt: skip
-    """On a batch; an input without batch dimension is a batch of one."""
     channels = weight.shape[0] if back else weight.shape[1] * steps[3]
     if weight.ndim != n + 2 or x.ndim not in (n + 1, n + 2) or x.shape[-n - 1] != channels:
         raise RuntimeError(
             f"conv{'_transpose' * back}{n}d with weight {list(weight.shape)} needs input "
             f"(N, {channels}, ...) of {n} spatial dimensions, got {list(x.shape)}"
         )
-    single = x.ndim == n + 1
-    x = F.unsqueeze(x, dim=0) if single else x
-    made = F._convolution(x, weight, bias, steps=steps, back=back, size=size)
-    return F.squeeze(made, dim=0) if single else made
+    return batched(F, F._convolution, x, n, weight, bias, steps=steps, back=back, size=size)
 
 
-def _conv(n: int) -> Any:
-    def forward(F: Any, x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
-                dilation: Any = 1, groups: int = 1) -> Any:  # fmt: skip
-        strides, dilations = tuple_of(stride, n), tuple_of(dilation, n)
-        if padding == "same":
-            reach = [d * (k - 1) for d, k in zip(dilations, weight.shape[2:], strict=True)]
-            x = F.constant_pad_nd(x, pad=tuple(
-                p for r in reversed(reach) for p in (r // 2, r - r // 2)))  # fmt: skip
-        paddings = tuple_of(0 if isinstance(padding, str) else padding, n)
-        return _run(F, n, False, x, weight, bias, (strides, paddings, dilations, groups))
-
-    return forward
+def _conv(F: Any, x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
+          dilation: Any = 1, groups: int = 1, *, n: int) -> Any:  # fmt: skip
+    strides, dilations = tuple_of(stride, n), tuple_of(dilation, n)
+    if padding == "same":
+        reach = [d * (k - 1) for d, k in zip(dilations, weight.shape[2:], strict=True)][::-1]
+        x = F.constant_pad_nd(x, pad=tuple(p for r in reach for p in (r // 2, r - r // 2)))
+    paddings = tuple_of(0 if isinstance(padding, str) else padding, n)
+    return _run(F, n, False, x, weight, bias, (strides, paddings, dilations, groups))
 
 
-def _conv_transpose(n: int) -> Any:
-    def forward(F: Any, x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
-                output_padding: Any = 0, groups: int = 1, dilation: Any = 1) -> Any:  # fmt: skip
-        strides, paddings, extras, dilations = (
-            tuple_of(v, n) for v in (stride, padding, output_padding, dilation))  # fmt: skip
-        size = tuple((i - 1) * s - 2 * p + d * (k - 1) + e + 1 for i, s, p, e, d, k in zip(
-            x.shape[-n:], strides, paddings, extras, dilations, weight.shape[-n:],
-            strict=True))  # fmt: skip
-        return _run(F, n, True, x, weight, bias, (strides, paddings, dilations, groups), size)
-
-    return forward
+def _conv_transpose(F: Any, x: Any, weight: Any, bias: Any = None, stride: Any = 1,
+                    padding: Any = 0, output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
+                    *, n: int) -> Any:  # fmt: skip
+    each = [tuple_of(v, n) for v in (stride, padding, dilation, output_padding)]
+    size = tuple((i - 1) * s - 2 * p + d * (k - 1) + e + 1 for i, k, s, p, d, e in zip(
+        x.shape[-n:], weight.shape[-n:], *each, strict=True))  # fmt: skip
+    return _run(F, n, True, x, weight, bias, (*each[:3], groups), size)
 
 
 for _n in (1, 2, 3):
     _x, _w, _k = (2, 4, *(5, 4, 3)[:_n]), (2, 3, 2)[:_n], (3, 4, 2)[:_n]
-    composite(f"nn.functional.conv{_n}d", _conv(_n), samples=[
+    composite(f"nn.functional.conv{_n}d", partial(_conv, n=_n), samples=[
         on(_x, (3, 4, *_w), (3,)), on(_x[1:], (3, 4, *_w), padding=1),
         on(_x, (4, 2, *_w), (4,), stride=2, padding=1, dilation=2, groups=2),
         on(_x, (3, 4, *_w), padding="same")])  # fmt: skip
-    composite(f"nn.functional.conv_transpose{_n}d", _conv_transpose(_n), samples=[
+    composite(f"nn.functional.conv_transpose{_n}d", partial(_conv_transpose, n=_n), samples=[
         on((2, 4, *_k), (4, 3, *_w), (3,)), on((4, *_k), (4, 3, *_w), stride=2, output_padding=1),
         on((2, 4, *_k), (4, 3, *_w), (6,), stride=2, padding=1, groups=2, dilation=2)]
         )  # fmt: skip
@@ -207,13 +203,9 @@ def _folded(xp: Any, x: Any, *, size: Sizes, kernel: Sizes, steps: Steps) -> Any
     return xp.copy(_added_up(xp, xp.permute_dims(columns, (2, 3, 0, 1, 4, 5)), size, steps))
 
 
-def _batched(F: Any, row: Any, x: Any, ndim: int, stride: Any, padding: Any, dilation: Any,
-             **sizes: Any) -> Any:  # fmt: skip
-    steps = (tuple_of(stride, 2), tuple_of(padding, 2), tuple_of(dilation, 2), 1)
-    sizes = {name: tuple_of(v, 2) for name, v in sizes.items()}
-    if x.ndim == ndim:
-        return row(x, steps=steps, **sizes)
-    return F.squeeze(row(F.unsqueeze(x, dim=0), steps=steps, **sizes), dim=0)
+def _of_columns(F: Any, run: Any, x: Any, n: int, *steps: Any, **sizes: Any) -> Any:
+    pairs = {name: tuple_of(v, 2) for name, v in sizes.items()}
+    return batched(F, run, x, n, steps=(*(tuple_of(v, 2) for v in steps), 1), **pairs)
 
 
 linear("_unfolded", _unfolded, node="Im2ColBackward0",
@@ -223,9 +215,9 @@ linear("_folded", _folded, node="Col2ImBackward0",
        transpose=lambda F, g, kernel, steps: F._unfolded(g, kernel=kernel, steps=steps)
        )  # fmt: skip
 composite("nn.functional.unfold", lambda F, x, kernel_size, dilation=1, padding=0, stride=1:
-          _batched(F, F._unfolded, x, 4, stride, padding, dilation, kernel=kernel_size),
+          _of_columns(F, F._unfolded, x, 2, stride, padding, dilation, kernel=kernel_size),
           samples=[on((1, 2, 3, 4), kernel_size=2, padding=1)])  # fmt: skip
 composite("nn.functional.fold", lambda F, x, output_size, kernel_size, dilation=1, padding=0,
-          stride=1: _batched(F, F._folded, x, 3, stride, padding, dilation, size=output_size,
-                             kernel=kernel_size),
+          stride=1: _of_columns(F, F._folded, x, 1, stride, padding, dilation, size=output_size,
+                                kernel=kernel_size),
           samples=[on((1, 8, 6), output_size=(3, 4), kernel_size=2)])  # fmt: skip
