@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import reference_engine.ops.shape  # noqa: F401  (its rows are copied below)
+from reference_engine.backends.dtypes import result_type
 from reference_engine.ops.dims import axis
 from reference_engine.ops.opdef import REGISTRY, composite, on
 
@@ -65,7 +66,9 @@ def _joined(F: Any, xs: Sequence[Any], n: int, dim: int) -> Any:
 
 
 def _block_diag(F: Any, *xs: Any) -> Any:
-    blocks, left, rows = [_least(F, 2, x) for x in xs], 0, []
+    # a 0-d tensor counts as one for the dtype, too
+    common = result_type((x.dtype for x in xs if x.ndim), (x.dtype for x in xs if not x.ndim), ())
+    blocks, left, rows = [_least(F, 2, x.to(common)) for x in xs], 0, []
     width = sum(b.shape[1] for b in blocks)
     for b in blocks:
         rows.append(F.constant_pad_nd(b, pad=(left, width - left - b.shape[1])))

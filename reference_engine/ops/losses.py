@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from math import log, pi, prod
 from typing import Any
 
+import numpy as np
+
 from reference_engine.ops.opdef import Sample, asking, composite, linear, on, own
 
 _PAIR: list[Sample] = [on((2, 3), (2, 3)), on((2, 3), (2, 3), reduction="none"),
@@ -55,6 +57,11 @@ def _row(name: str, value: Any, dx: Any, dtarget: Any, *more: str, **row: Any) -
         jvp=asking(jvp, "t_x", "t_target", "reduction", *names), **_REAL, **row)  # fmt: skip
 
 
+def _broadcast(F: Any, *xs: Any) -> Any:
+    same = len({tuple(x.shape) for x in xs}) == 1
+    return xs if same else F.broadcast_tensors(*xs)
+
+
 def _residual(name: str, node: str, value: Any, slope: Any, *widths: float, **params: Any) -> None:
     """A loss of z = x − target, broadcast; its samples take each of ``widths`` too."""
     row = f"_{name}"
@@ -64,9 +71,7 @@ def _residual(name: str, node: str, value: Any, slope: Any, *widths: float, **pa
          node=node)  # fmt: skip
 
     def forward(F: Any, x: Any, target: Any, **settings: Any) -> Any:
-        if tuple(x.shape) != tuple(target.shape):
-            x, target = F.broadcast_tensors(x, target)
-        return getattr(F, row)(x, target, **settings)
+        return getattr(F, row)(*_broadcast(F, x, target), **settings)
 
     composite(f"nn.functional.{name}", forward, params={"reduction": "mean", **params},
               order=("x", "target", "reduction", *params), **_REAL,
@@ -85,7 +90,7 @@ _residual("huber_loss", "HuberLossBackward0",
                                         (xp.abs(z) - 0.5 * delta) * delta),
           lambda F, z, delta: F.clamp(z, -delta, delta), 0.3, delta=1.0)  # fmt: skip
 composite("nn.functional.l1_loss", lambda F, x, target, *, reduction="mean": reduce(
-    F, F.abs(x - target), reduction), samples=_PAIR)  # fmt: skip
+    F, F.abs(F.sub(*_broadcast(F, x, target))), reduction), samples=_PAIR)  # fmt: skip
 
 
 def _bce(xp: Any, x: Any, target: Any, weight: Any = None) -> Any:
@@ -95,15 +100,22 @@ def _bce(xp: Any, x: Any, target: Any, weight: Any = None) -> Any:
 
 
 def _bce_logits(xp: Any, x: Any, target: Any, weight: Any = None, pos_weight: Any = None) -> Any:
+    # log(1 + e^−x), which neither overflows nor loses digits
+    tail = xp.log1p(xp.exp(-xp.abs(x))) + xp.where(x < 0, -x, 0)
+    scaled = tail if pos_weight is None else tail * ((pos_weight - 1) * target + 1)
+    return _times((1 - target) * x + scaled, weight)
+
+
+def _with_logits(F: Any, x: Any, target: Any, weight: Any = None, *, pos_weight: Any = None,
+                 reduction: str = "mean") -> Any:  # fmt: skip
+    """The result is of the target's dtype, as in PyTorch."""
     if tuple(x.shape) != tuple(target.shape):
         raise ValueError(
             f"binary_cross_entropy_with_logits: input of shape {list(x.shape)} and target of shape "
             f"{list(target.shape)} differ"
         )
-    # log(1 + e^−x), which neither overflows nor loses digits
-    tail = xp.log1p(xp.exp(-xp.abs(x))) + xp.where(x < 0, -x, 0)
-    scaled = tail if pos_weight is None else tail * ((pos_weight - 1) * target + 1)
-    return _times((1 - target) * x + scaled, weight)
+    lost = F._bce_with_logits(x, target, weight, pos_weight, reduction=reduction)
+    return lost.to(target.dtype)
 
 
 def _logits_slope(F: Any, x: Any, target: Any, weight: Any, pos_weight: Any) -> Any:
@@ -117,10 +129,11 @@ _row("nn.functional.binary_cross_entropy", _bce, lambda F, x, target, weight: _t
          (x - target) / F.clamp_min((1 - x) * x, 1e-12), weight),
      lambda F, x, target, weight: _times(F.clamp(F.log1p(-x) - F.log(x), -100.0, 100.0), weight),
      "weight", fill={"x": "unit", "target": "unit"})  # fmt: skip
-_row("nn.functional.binary_cross_entropy_with_logits", _bce_logits, _logits_slope,
+_row("_bce_with_logits", _bce_logits, _logits_slope,
      lambda F, x, target, weight, pos_weight: _times(-x if pos_weight is None else F.logsigmoid(-x)
                                                      - F.logsigmoid(x) * pos_weight, weight),
-     "weight", "pos_weight")  # fmt: skip
+     "weight", "pos_weight", node="BinaryCrossEntropyWithLogitsBackward0")  # fmt: skip
+composite("nn.functional.binary_cross_entropy_with_logits", _with_logits, samples=_PAIR, **_REAL)
 
 
 # of distributions ---------------------------------------------------------------------------------
@@ -175,6 +188,19 @@ for _name, _node in (("_nll_loss", "NllLossBackward0"), ("_nll_loss2d", "NllLoss
     linear(_name, _pick_classes, node=_node, transpose_x=_spread_classes)
 
 
+def _shares(F: Any, x: Any, target: Any, weight: Any, ignore_index: int) -> Any:
+    """The weight of each target's class in x (N, C, ...), 0 where it is ignored."""
+    shape = tuple(target.shape)
+    if (x.shape[0], *x.shape[2:]) != shape:
+        raise ValueError(
+            f"nll_loss: input {list(x.shape)} needs a target of shape (N, ...), got {list(shape)}"
+        )
+    valid = target != ignore_index
+    weights = F.zeros_of(x, size=shape) + 1 if weight is None else F.take(
+        weight, F.where(valid, target, 0))  # fmt: skip
+    return F.where(valid, weights, 0)
+
+
 def _nll_loss(F: Any, x: Any, target: Any, weight: Any = None, *, ignore_index: int = -100,
               reduction: str = "mean") -> Any:  # fmt: skip
     """Minus the weighted log-probability, in x (N, C, ...) or (C), of the target class."""
@@ -182,20 +208,10 @@ def _nll_loss(F: Any, x: Any, target: Any, weight: Any = None, *, ignore_index: 
         lost = _nll_loss(F, F.unsqueeze(x, dim=0), F.unsqueeze(target, dim=0), weight,
                          ignore_index=ignore_index, reduction=reduction)  # fmt: skip
         return F.squeeze(lost) if reduction == "none" else lost
-    shape = tuple(target.shape)
-    if (x.shape[0], *x.shape[2:]) != shape:
-        raise ValueError(
-            f"nll_loss: input {list(x.shape)} needs a target of shape (N, ...), got {list(shape)}"
-        )
-    valid = target != ignore_index
-    target = F.where(valid, target, 0)
-    weights = F.zeros_of(x, size=shape) + 1 if weight is None else F.reshape(
-        F.index_select(weight, dim=0, index=F.reshape(target, shape=(-1,))),
-        shape=shape)  # fmt: skip
-    factor = -F.where(valid, weights, 0)
+    factor = -_shares(F, x, target, weight, ignore_index)
     factor = -factor / F.sum(factor) if reduction == "mean" else factor
     row = F._nll_loss2d if x.ndim == 4 else F._nll_loss
-    return row(x, target, factor, reduction=reduction)
+    return row(x, F.where(target == ignore_index, 0, target), factor, reduction=reduction)
 
 
 def _cross_entropy(F: Any, x: Any, target: Any, weight: Any = None, *, ignore_index: int = -100,
@@ -208,17 +224,15 @@ def _cross_entropy(F: Any, x: Any, target: Any, weight: Any = None, *, ignore_in
     if tuple(target.shape) == tuple(x.shape):
         target = target * (1 - label_smoothing) + label_smoothing / n if label_smoothing else target
         return reduce(F, -F.sum(_times(logs * target, by_class), dim=classes), reduction)
-    lost = _nll_loss(F, logs, target, weight, ignore_index=ignore_index, reduction=reduction)
     if not label_smoothing:
-        return lost
+        return _nll_loss(F, logs, target, weight, ignore_index=ignore_index, reduction=reduction)
+    lost = _nll_loss(F, logs, target, weight, ignore_index=ignore_index, reduction="none")
     even = F.where(target != ignore_index, -F.sum(_times(logs, by_class), dim=classes), 0)
-    if reduction == "mean":
-        ones = F.zeros_of(x, size=tuple(x.shape)) - 1
-        even = F.sum(even) / _nll_loss(F, ones, target, weight, ignore_index=ignore_index,
-                                       reduction="sum")  # fmt: skip
-    else:
-        even = reduce(F, even, reduction)
-    return lost * (1 - label_smoothing) + even * (label_smoothing / n)
+    lost = lost * (1 - label_smoothing) + even * (label_smoothing / n)
+    if reduction != "mean":
+        return reduce(F, lost, reduction)
+    x, target = (x, target) if classes else (x[None], target[None])
+    return F.sum(lost) / F.sum(_shares(F, x, target, weight, ignore_index))
 
 
 def _linear_cross_entropy(F: Any, x: Any, linear_weight: Any, target: Any, *,
@@ -258,8 +272,10 @@ def _cosine_loss(F: Any, x1: Any, x2: Any, target: Any, margin: float = 0.0,
     return reduce(F, F.where(target == 1, 1 - cosine, 0) + apart, reduction)
 
 
-def _triplet(F: Any, distance: Any, anchor: Any, positive: Any, negative: Any, margin: float,
-             swap: bool, reduction: str) -> Any:  # fmt: skip
+def _triplet(F: Any, anchor: Any, positive: Any, negative: Any, *, distance_function: Any = None,
+             margin: float = 1.0, swap: bool = False, reduction: str = "mean"
+             ) -> Any:  # fmt: skip
+    distance = distance_function or F.pairwise_distance
     near, far = distance(anchor, positive), distance(anchor, negative)
     far = F.minimum(far, distance(positive, negative)) if swap else far
     return reduce(F, F.clamp_min(near - far + margin, 0), reduction)
@@ -299,12 +315,10 @@ composite("nn.functional.margin_ranking_loss", lambda F, x1, x2, target, margin=
           **_REAL)  # fmt: skip
 composite("nn.functional.triplet_margin_loss", lambda F, anchor, positive, negative, margin=1.0,
           p=2.0, eps=1e-6, swap=False, reduction="mean": _triplet(
-              F, lambda a, b: F.pairwise_distance(a, b, p, eps), anchor, positive, negative, margin,
-              swap, reduction), **_REAL)  # fmt: skip
-composite("nn.functional.triplet_margin_with_distance_loss", lambda F, anchor, positive, negative,
-          *, distance_function=None, margin=1.0, swap=False, reduction="mean": _triplet(
-              F, distance_function or F.pairwise_distance, anchor, positive, negative, margin, swap,
-              reduction), **_REAL)  # fmt: skip
+              F, anchor, positive, negative, margin=margin, swap=swap, reduction=reduction,
+              distance_function=lambda a, b: F.pairwise_distance(a, b, p, eps)),
+          **_REAL)  # fmt: skip
+composite("nn.functional.triplet_margin_with_distance_loss", _triplet, **_REAL)
 composite("nn.functional.multi_margin_loss", _multi_margin, **_REAL)
 composite("nn.functional.multilabel_margin_loss", _multilabel_margin, fill={"target": "below:3"},
           **_REAL)  # fmt: skip
@@ -327,8 +341,7 @@ def _cosine(F: Any, x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
 
 def _pdist(F: Any, x: Any, p: float = 2.0) -> Any:
     """Distances of all pairs of rows."""
-    pairs = [(i, j) for i in range(x.shape[0]) for j in range(i + 1, x.shape[0])]
-    first, second = (F._numbers_of(x, values=tuple(pair[k] for pair in pairs)) for k in (0, 1))
+    first, second = (F._numbers_of(x, values=v) for v in np.triu_indices(x.shape[0], 1))
     apart = F.index_select(x, dim=0, index=first) - F.index_select(x, dim=0, index=second)
     return F.linalg_vector_norm(apart, ord=p, dim=-1)
 

@@ -124,6 +124,11 @@ def _finite(F: Any, v: Any, x: Any) -> Any:
     return F.where(F.isfinite(x), v, 0)
 
 
+def _two_to(F: Any, exponent: Any, like: Any) -> Any:
+    """Powers of 2, of real numbers in the dtype of ``like``."""
+    return F.pow(F.zeros_of(F.real(like), size=()) + 2.0, exponent)
+
+
 floating("sinc", _sinc, dx=_sinc_slope, aliases=("special.sinc",))
 floating("logit", _logit, dx=_logit_slope, aliases=("special.logit",), domain={"x": (0.0, 1.0)},
          samples=[on((2, 3)), on((2, 3), eps=0.1)], **_REAL)  # fmt: skip
@@ -137,8 +142,9 @@ own("special.xlog1py", lambda xp, x, other: xp.where(
 own("nan_to_num", _nan_to_num, vjp_x=lambda F, g, x: _finite(F, g, x), inplace=True, **_REAL,
     jvp=lambda F, x, t_x: _finite(F, t_x, x), samples=[on((2, 3))])  # fmt: skip
 own("frexp", lambda xp, x: tuple(xp.frexp(x)), outputs=("mantissa", "exponent"), **_REAL,
-    vjp_x=lambda F, g_mantissa, exponent: F.ldexp(g_mantissa, -exponent),
-    jvp=lambda F, exponent, t_x: F.ldexp(t_x, -exponent), samples=[on((2, 3))])  # fmt: skip
+    vjp_x=lambda F, g_mantissa, exponent: g_mantissa * _two_to(F, -exponent, g_mantissa),
+    jvp=lambda F, exponent, t_x: t_x * _two_to(F, -exponent, t_x),
+    samples=[on((2, 3))])  # fmt: skip
 
 
 # of two numbers -----------------------------------------------------------------------------------
@@ -165,7 +171,9 @@ def _better_row(name: str, least: bool) -> None:
 elementwise("_copysign", "copysign", dx=lambda F, x, y: F.sgn(x) * F.sgn(y), dother=0,
             node="CopysignBackward0", kinks={"x": (0.0,)}, promotion="float", **_REAL)  # fmt: skip
 composite("copysign", lambda F, x, other: F._copysign(x, other), **_REAL)
-composite("ldexp", lambda F, x, other: x * F.pow(2.0, other))
+# an integer's power is of x's dtype, as in PyTorch
+composite("ldexp", lambda F, x, other: x * (
+    F.pow(2.0, other) if other.dtype.differentiable else _two_to(F, other, x)))  # fmt: skip
 composite("float_power", lambda F, x, exponent: F.pow(_double(x), _double(exponent)))
 _better_row("fmax", least=False)
 _better_row("fmin", least=True)

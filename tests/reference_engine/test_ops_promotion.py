@@ -63,7 +63,12 @@ CALLED: dict[str, Callable[..., Any]] = {
     "outer": lambda lib, a, b: lib.outer(a, b),
     "a product": lambda lib, a, b: a * b,
     "a reversed power": lambda lib, a, b: b**a,
-    "mse_loss": lambda lib, a, b: lib.nn.functional.mse_loss(a, b),
+    **{
+        name: lambda lib, a, b, name=name: getattr(lib.nn.functional, name)(a, b)
+        for name in ("mse_loss", "smooth_l1_loss", "l1_loss", "binary_cross_entropy_with_logits")
+    },
+    "ldexp": lambda lib, a, b: lib.ldexp(a, b),
+    "block_diag": lambda lib, a, b: lib.block_diag(a, b),
     "lerp with a number": lambda lib, a, b: lib.lerp(a, b, 0.5),
     "clamp with numbers": lambda lib, a, b: lib.clamp(a, b, b),
 }  # fmt: skip
