@@ -65,6 +65,19 @@ def backward(outs: Any) -> None:
             y.backward(reference_engine.ones_like(y.detach()), retain_graph=True)
 
 
+def check_ran(xs: Any, outs: Any) -> None:
+    """There are results, and where one has a history, gradients; torch holds all of them."""
+    made = outs if isinstance(outs, (tuple, list)) else [outs]
+    results = [y for y in made if isinstance(y, reference_engine.Tensor)]
+    leaves = [x for x in xs if isinstance(x, reference_engine.Tensor) and x.requires_grad]
+    grads = [x.grad for x in leaves if x.grad is not None]
+    assert results
+    for y in (*results, *grads):
+        assert isinstance(y._raw, torch.Tensor)
+        assert y.device.type == "torch"
+    assert bool(grads) == any(y.grad_fn is not None for y in results)
+
+
 @pytest.mark.parametrize(("name", "number"), [c for c in cases(TABLE) if c[0] not in INTERNAL])
 def test_a_row_stays_on_its_device(name: str, number: int) -> None:
     op = TABLE[name]
@@ -72,7 +85,9 @@ def test_a_row_stays_on_its_device(name: str, number: int) -> None:
     kind = "complex128" if "complex" in op.facts.fill.values() else "float64"
     xs = [tensor(a) if isinstance(a, np.ndarray) else a for a in inputs(op, sample, kind)]
     with staying_on_the_device():
-        backward(caller(op, function_of(op))(xs, sample[1]))
+        outs = caller(op, function_of(op))(xs, sample[1])
+        backward(outs)
+    check_ran(xs, outs)
 
 
 _MATRIX, _IDS = _RNG.normal(size=(5, 3)), np.array([1, 2, 4, 4, 3, 2])
@@ -129,7 +144,10 @@ def run(case: tuple[Callable[..., Any], tuple[Any, ...]]) -> None:
     function, data = case
     xs = [tensor(a) for a in data]
     with staying_on_the_device():
-        backward(function(*xs))
+        outs = function(*xs)
+        backward(outs)
+    check_ran(xs, outs)
+    assert xs[0].grad is not None
 
 
 @pytest.mark.parametrize("case", MORE)

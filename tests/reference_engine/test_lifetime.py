@@ -142,11 +142,20 @@ def test_a_long_chain_is_freed_without_recursion_run_or_not() -> None:
 
 
 def test_a_deep_chain_of_views_and_writes_is_freed(engine: Any) -> None:
-    y = engine.ones(4, requires_grad=True) * 1
-    for _ in range(20_000):
-        y[:2].add_(1)
+    x = engine.ones(4, requires_grad=True)
+    y = x * 1
+    nodes = []
+    for i in range(20_000):
+        y[:2].mul_(-1)
+        if i % 1_000 == 0:
+            nodes.append(weakref.ref(y.grad_fn))
+    y[1:].mul_(3)
     y.sum().backward()
-    del y
+    assert x.grad.tolist() == [1.0, 3.0, 3.0, 3.0]
+    assert y.tolist() == [1.0, 3.0, 3.0, 3.0]
+    assert all(node() is not None for node in nodes)
+    del y  # a crash here would be the interpreter's stack
+    assert [node() for node in nodes] == [None] * 20
 
 
 def test_threads_share_leaves_and_have_their_own_modes(engine: Any) -> None:

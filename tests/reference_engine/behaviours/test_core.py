@@ -138,7 +138,14 @@ def test_no_inputs_at_all_is_refused(torch: Any) -> None:
 
 
 def test_backward_of_no_roots_does_nothing(torch: Any) -> None:
+    x = counting(torch, 2)
+    loss = (x * x).sum()
     torch.autograd.backward([])
+    assert x.grad is None
+    loss.backward()  # its graph has not been freed
+    assert_values(x.grad, [2.0, 4.0])
+    torch.autograd.backward([])
+    assert_values(x.grad, [2.0, 4.0])
 
 
 def test_nodes_that_lead_to_no_input_do_not_run(torch: Any) -> None:
