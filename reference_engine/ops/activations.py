@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import pi, sqrt
 from typing import Any
 
-from reference_engine.ops.opdef import composite, elementwise, on, own
+from reference_engine.ops.opdef import composite, elementwise, on
 
 _ROW: dict[str, Any] = {"complex": False, "promotion": "keep"}
 _KINK: dict[str, Any] = {**_ROW, "kinks": {"x": (0.0,)}}
@@ -23,9 +23,9 @@ def _prelu(F: Any, x: Any, weight: Any) -> Any:
 
 
 # pieces of straight lines -------------------------------------------------------------------------
-own("relu", lambda xp, x: xp.where(x > 0, x, xp.where(xp.isnan(x), x, 0)), complex=False,
-    vjp_x=lambda F, g, y: F.where(y > 0, g, 0), jvp=lambda F, y, t_x: F.where(y > 0, t_x, 0),
-    inplace=True, kinks={"x": (0.0,)}, samples=[on((2, 3)), on(())])  # fmt: skip
+elementwise("relu", lambda xp, x: xp.where(x > 0, x, xp.where(xp.isnan(x), x, 0)),
+            dx=lambda F, v, y: F.where(y > 0, v, 0), samples=[on((2, 3)), on(())],
+            **_KINK)  # fmt: skip
 composite("nn.functional.relu", lambda F, x, inplace=False: x.relu_() if inplace else F.relu(x),
           complex=False, samples=[on((2, 3))])  # fmt: skip
 elementwise("nn.functional.leaky_relu", lambda xp, x, *, negative_slope=0.01: xp.where(

@@ -6,7 +6,7 @@ from math import inf, log, nan
 from typing import Any
 
 from reference_engine.ops.complexes import holds_complex
-from reference_engine.ops.opdef import composite, elementwise, floating, linear, on, own
+from reference_engine.ops.opdef import composite, elementwise, floating, linear, on
 
 _POSITIVE = (0.0, inf)
 
@@ -76,19 +76,14 @@ floating("logaddexp2", dx=lambda F, x, other: F.sigmoid((x - other) * log(2)),
          inplace=False)  # fmt: skip
 
 
-def _xlogy_slope(F: Any, v: Any, x: Any, other: Any) -> Any:
-    """v·log(other), where v = 0 counts for more than an infinite logarithm."""
-    return F.where(F.logical_and(x == 0, other <= 0), 0, F.xlogy(v, other))
-
-
 _PAIR = [on((2, 3), (2, 3)), on((3,), (2, 1)), on((), ())]
-own("xlogy", lambda xp, x, other: xp.where(
-        xp.isnan(other), nan, x * xp.log(xp.where(x == 0, 1, other))),
-    vjp_x=lambda F, g, x, other: _xlogy_slope(F, g, x, other),
-    vjp_other=lambda F, g, x, other: g * x / other,
-    jvp=lambda F, x, other, t_x, t_other: _xlogy_slope(F, t_x, x, other) + t_other * x / other,
-    promotion="float", inplace=True, complex=False, domain={"other": _POSITIVE}, samples=_PAIR,
-    aliases=("special.xlogy",))  # fmt: skip
+# v = 0 counts for more than an infinite logarithm
+floating("xlogy", lambda xp, x, other: xp.where(
+             xp.isnan(other), nan, x * xp.log(xp.where(x == 0, xp.ones_like(x), other))),
+         dx=lambda F, v, x, other: F.where(
+             F.logical_and(x == 0, other <= 0), 0, F.xlogy(v, other)),
+         dother=lambda F, v, x, other: v * x / other, complex=False, domain={"other": _POSITIVE},
+         samples=_PAIR, aliases=("special.xlogy",))  # fmt: skip
 
 # distance, angle and mixtures -------------------------------------------------------------------
 floating("hypot", dx=lambda F, x, y: x / y, dother=lambda F, other, y: other / y, complex=False)
@@ -108,11 +103,6 @@ elementwise("addcdiv", lambda xp, x, tensor1, tensor2, *, value=1: x + value * t
 
 
 # choice -----------------------------------------------------------------------------------------
-def _greater(F: Any, x: Any, other: Any, of_x: Any, of_other: Any) -> Any:
-    """What belongs to the greater of two numbers; at a tie half of each."""
-    return F.where(x == other, (of_x + of_other) / 2, F.where(x < other, of_other, of_x))
-
-
 def _clamped(F: Any, x: Any, min: Any, max: Any, v: Any, of_min: Any, of_max: Any) -> Any:
     """What belongs to ``x`` inside the bounds (ends included), to the bound outside."""
     part = v if min is None else F.where(x < min, of_min, v)
@@ -129,32 +119,30 @@ def _clamp(xp: Any, x: Any, min: Any = None, max: Any = None) -> Any:
     return y if max is None else xp.where(y > max, max, y)
 
 
-_CHOICE: dict[str, Any] = {"promotion": "promote", "complex": False, "kinks": "ties"}
-own("maximum", "maximum", vjp_x=lambda F, g, x, other: _greater(F, x, other, g, 0),
-    vjp_other=lambda F, g, x, other: _greater(F, other, x, g, 0),
-    jvp=lambda F, x, other, t_x, t_other: _greater(F, x, other, t_x, t_other),
-    samples=_PAIR, **_CHOICE)  # fmt: skip
-own("minimum", "minimum", vjp_x=lambda F, g, x, other: _greater(F, other, x, g, 0),
-    vjp_other=lambda F, g, x, other: _greater(F, x, other, g, 0),
-    jvp=lambda F, x, other, t_x, t_other: _greater(F, other, x, t_x, t_other),
-    samples=_PAIR, **_CHOICE)  # fmt: skip
-own("clamp", _clamp, node="ClampBackward1", nodes={"min": 0, "max": 0},
-    vjp_x=lambda F, g, x, min, max: _clamped(F, x, min, max, g, 0, 0),
-    vjp_min=lambda F, g, x, min, max: _clamped(F, x, min, max, F.zeros_like(g), g, 0),
-    vjp_max=lambda F, g, x, min, max: _clamped(F, x, min, max, F.zeros_like(g), 0, g),
-    jvp=lambda F, x, min, max, t_x, t_min, t_max: _clamped(F, x, min, max, t_x, t_min, t_max),
-    inplace=True, aliases=("clip",), **_CHOICE,
-    samples=[on((2, 3), -0.5, 0.5), on((2, 3), None, 0.5), on((2, 3), (3,), (2, 1))])  # fmt: skip
-own("clamp_min", lambda xp, x, min: xp.where(x < min, min, x), nodes={"min": 1},
-    vjp_x=lambda F, g, x, min: F.where(x < min, 0, g),
-    vjp_min=lambda F, g, x, min: F.where(x < min, g, 0),
-    jvp=lambda F, x, min, t_x, t_min: F.where(x < min, t_min, t_x),
-    inplace=True, samples=[on((2, 3), 0.1), on((2, 3), (3,))], **_CHOICE)  # fmt: skip
-own("clamp_max", lambda xp, x, max: xp.where(x > max, max, x), nodes={"max": 1},
-    vjp_x=lambda F, g, x, max: F.where(x > max, 0, g),
-    vjp_max=lambda F, g, x, max: F.where(x > max, g, 0),
-    jvp=lambda F, x, max, t_x, t_max: F.where(x > max, t_max, t_x),
-    inplace=True, samples=[on((2, 3), 0.1), on((2, 3), (3,))], **_CHOICE)  # fmt: skip
+_CHOICE: dict[str, Any] = {"complex": False, "kinks": "ties"}
+# at a tie half of each
+elementwise("maximum", "maximum", inplace=False, samples=_PAIR, **_CHOICE,
+            dx=lambda F, v, x, other: F.where(x == other, v / 2, F.where(x < other, 0, v)),
+            dother=lambda F, v, x, other: F.where(x == other, v / 2, F.where(x < other, v, 0))
+            )  # fmt: skip
+elementwise("minimum", "minimum", inplace=False, samples=_PAIR, **_CHOICE,
+            dx=lambda F, v, x, other: F.where(x == other, v / 2, F.where(x < other, v, 0)),
+            dother=lambda F, v, x, other: F.where(x == other, v / 2, F.where(x < other, 0, v))
+            )  # fmt: skip
+elementwise("clamp", _clamp, node="ClampBackward1", nodes={"min": 0, "max": 0}, aliases=("clip",),
+            dx=lambda F, v, x, min, max: _clamped(F, x, min, max, v, 0, 0),
+            dmin=lambda F, v, x, min, max: _clamped(F, x, min, max, F.zeros_like(v), v, 0),
+            dmax=lambda F, v, x, min, max: _clamped(F, x, min, max, F.zeros_like(v), 0, v),
+            samples=[on((2, 3), -0.5, 0.5), on((2, 3), None, 0.5), on((2, 3), (3,), (2, 1))],
+            **_CHOICE)  # fmt: skip
+elementwise("clamp_min", lambda xp, x, min: xp.where(x < min, min, x), nodes={"min": 1},
+            dx=lambda F, v, x, min: F.where(x < min, 0, v), **_CHOICE,
+            dmin=lambda F, v, x, min: F.where(x < min, v, 0),
+            samples=[on((2, 3), 0.1), on((2, 3), (3,))])  # fmt: skip
+elementwise("clamp_max", lambda xp, x, max: xp.where(x > max, max, x), nodes={"max": 1},
+            dx=lambda F, v, x, max: F.where(x > max, 0, v), **_CHOICE,
+            dmax=lambda F, v, x, max: F.where(x > max, v, 0),
+            samples=[on((2, 3), 0.1), on((2, 3), (3,))])  # fmt: skip
 linear("where", lambda xp, condition, x, other: xp.where(condition, x, other),
        transpose_x=lambda F, g, condition: F.where(condition, g, 0),
        transpose_other=lambda F, g, condition: F.where(condition, 0, g),

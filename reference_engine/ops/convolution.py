@@ -169,10 +169,11 @@ def _conv(F: Any, x: Any, weight: Any, bias: Any = None, stride: Any = 1, paddin
 def _conv_transpose(F: Any, x: Any, weight: Any, bias: Any = None, stride: Any = 1,
                     padding: Any = 0, output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
                     *, n: int) -> Any:  # fmt: skip
-    each = [tuple_of(v, n) for v in (stride, padding, dilation, output_padding)]
+    steps = tuple_of(stride, n), tuple_of(padding, n), tuple_of(dilation, n), groups
     size = tuple((i - 1) * s - 2 * p + d * (k - 1) + e + 1 for i, k, s, p, d, e in zip(
-        x.shape[-n:], weight.shape[-n:], *each, strict=True))  # fmt: skip
-    return _run(F, n, True, x, weight, bias, (*each[:3], groups), size)
+        x.shape[-n:], weight.shape[-n:], *steps[:3], tuple_of(output_padding, n),
+        strict=True))  # fmt: skip
+    return _run(F, n, True, x, weight, bias, steps, size)
 
 
 for _n in (1, 2, 3):

@@ -1,7 +1,8 @@
 """How an operation is declared: one row, whose kind says what its derivative follows from.
 
 - *elementwise*: the partial derivatives, ``d<input>``. A vjp is the cotangent times the partial's
-  conjugate, the jvp the sum of partials times tangents.
+  conjugate, the jvp the sum of partials times tangents. A rule that takes ``v`` is the product with
+  that instead, for partials that choose: 0 · inf is not 0.
 - *linear*: the transpose, ``transpose_<input>`` (``transpose`` if there is one input). The jvp is
   the op itself on the tangents.
 - *bilinear*: ``vjp_<input>`` for both inputs. The jvp is op(ta, b) + op(a, tb).
@@ -287,6 +288,7 @@ def _check_names(op: OpDef, asked: tuple[str, ...], tangent: str) -> None:
         known = {*inputs, *outputs, *op.params, "g", *("g_" + n for n in outputs)}
         known.update(n + fact for n in inputs for fact in ("_shape", "_dtype", "_device"))
         known.update(tangent + n for n in inputs)
+        known.update("v" * (op.kind == "elementwise"))
         if name not in known:
             raise TypeError(
                 f"row {op.name!r}: a rule asks for {name!r}, but there is only {sorted(known)}"

@@ -101,7 +101,10 @@ def _vjp(op: OpDef, rule: Partial, is_complex: bool) -> tuple[Rule, tuple[str, .
         assert callable(rule)
         return rule, needs(rule)
     if callable(rule):
-        return _times(rule, is_complex), ("g", *needs(rule))
+        names = needs(rule)
+        if "v" in names:
+            return rule, tuple("g" if n == "v" else n for n in names)
+        return _times(rule, is_complex), ("g", *names)
     return _scaled(rule), ("g",)
 
 

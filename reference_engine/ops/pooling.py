@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache, reduce
+from functools import lru_cache, partial, reduce
 from math import prod
 from typing import Any, TypeAlias
 
@@ -88,11 +88,12 @@ def _max_at(xp: Any, x: Any, *, places: Any) -> Any:
     return xp.take_along_axis(picked, chosen, axis=-1)[..., 0], indices[..., 0]
 
 
-def _put(F: Any, g: Any, indices: Any, shape: Sequence[int], n: int) -> Any:
-    """Cotangents added up where the maxima were."""
+def _put(F: Any, g: Any, indices: Any, shape: Sequence[int], n: int, how: Any = None) -> Any:
+    """Cotangents added up where the maxima were, or put there by ``F.scatter``."""
     lead = len(shape) - n
     zeros = F.zeros_of(g, size=(*shape[:lead], prod(shape[lead:])))
-    made = F.scatter_add(zeros, dim=-1, index=_flat(F, indices, n), src=_flat(F, g, n))
+    put = F.scatter_add if how is None else how
+    made = put(zeros, dim=-1, index=_flat(F, indices, n), src=_flat(F, g, n))
     return F.reshape(made, shape=tuple(shape))
 
 
@@ -101,15 +102,12 @@ def _picked(F: Any, t: Any, indices: Any, n: int) -> Any:
     return F.reshape(made, shape=tuple(indices.shape))
 
 
-def _max_pool(n: int) -> Any:
-    def forward(F: Any, x: Any, kernel_size: Any, stride: Any = (), padding: Any = 0,
-                dilation: Any = 1, ceil_mode: bool = False, return_indices: bool = False
-                ) -> Any:  # fmt: skip
-        window = _window(f"max_pool{n}d", x, n, kernel_size, stride, padding, dilation, ceil_mode)
-        made = getattr(F, f"_max_pool{n}d")(x, places=_regular(tuple(x.shape[-n:]), window))
-        return made if return_indices else made[0]
-
-    return forward
+def _max_pool(F: Any, x: Any, kernel_size: Any, stride: Any = (), padding: Any = 0,
+              dilation: Any = 1, ceil_mode: bool = False, return_indices: bool = False, *, n: int
+              ) -> Any:  # fmt: skip
+    window = _window(f"max_pool{n}d", x, n, kernel_size, stride, padding, dilation, ceil_mode)
+    made = getattr(F, f"_max_pool{n}d")(x, places=_regular(tuple(x.shape[-n:]), window))
+    return made if return_indices else made[0]
 
 
 def _elements(ends: Sequence[tuple[int, int]]) -> Any:
@@ -118,46 +116,42 @@ def _elements(ends: Sequence[tuple[int, int]]) -> Any:
     return np.array([[min(a + k, b - 1) for k in range(most)] for a, b in ends], int)
 
 
-def _adaptive_max_pool(n: int) -> Any:
-    def forward(F: Any, x: Any, output_size: Any, return_indices: bool = False) -> Any:
-        size = x.shape[-n:]
-        each = zip(size, kept_sizes(x, output_size, n), strict=True)
-        places = _places([_elements(even_ends(m, s)) for m, s in each], size)
-        made = getattr(F, f"_adaptive_max_pool{n}d")(x, places=places)
-        return made if return_indices else made[0]
-
-    return forward
+def _adaptive_max_pool(F: Any, x: Any, output_size: Any, return_indices: bool = False, *, n: int
+                       ) -> Any:  # fmt: skip
+    size = x.shape[-n:]
+    each = zip(size, kept_sizes(x, output_size, n), strict=True)
+    places = _places([_elements(even_ends(m, s)) for m, s in each], size)
+    made = getattr(F, f"_adaptive_max_pool{n}d")(x, places=places)
+    return made if return_indices else made[0]
 
 
-def _fractional_max_pool(n: int) -> Any:
-    def forward(F: Any, x: Any, kernel_size: Any, output_size: Any = None, output_ratio: Any = None,
-                return_indices: bool = False, _random_samples: Any = None) -> Any:  # fmt: skip
-        """Graham 2014, https://arxiv.org/abs/1412.6071: steps that differ by one, by a random
-        number for each dimension of each plane.
-        """
-        lead, size, kernel = tuple(x.shape[:-n]), tuple(x.shape[-n:]), tuple_of(kernel_size, n)
-        if output_size is None:
-            ratio = (output_ratio,) * n if isinstance(output_ratio, float) else output_ratio
-            output_size = [int(m * r) for m, r in zip(size, ratio, strict=True)]
-        out, drawn = tuple_of(output_size, n), _random_samples
-        if drawn is None:
-            drawn = F.uniform(F.zeros_of(x.detach(), size=(prod(lead), n)))
-        drawn = F.reshape(drawn.detach(), shape=(-1, n))
-        planes = drawn.shape[0]
-        places = F._numbers_of(x, values=np.arange(planes) * prod(size)).reshape(-1, *(1,) * 2 * n)
-        for d in range(n):
-            # torch takes the last dimension's number first in two dimensions, not in three
-            u = drawn[:, n - 1 - d if n == 2 else d].reshape(-1, 1)
-            starts = _starts(F, u, size[d], out[d], kernel[d])[..., None]
-            along = starts + F._numbers_of(x, values=np.arange(kernel[d]))
-            shape = [planes, *(1,) * 2 * n]
-            shape[1 + d], shape[1 + n + d] = out[d], kernel[d]
-            places = places + along.reshape(shape) * prod(size[d + 1 :])
-        places = places.reshape(*lead, *out, prod(kernel))._raw
-        values, indices = getattr(F, f"_fractional_max_pool{n}d")(x, places=places)
-        return (values, indices % prod(size)) if return_indices else values
-
-    return forward
+def _fractional_max_pool(F: Any, x: Any, kernel_size: Any, output_size: Any = None,
+                         output_ratio: Any = None, return_indices: bool = False,
+                         _random_samples: Any = None, *, n: int) -> Any:  # fmt: skip
+    """Graham 2014, https://arxiv.org/abs/1412.6071: steps that differ by one, by a random number
+    for each dimension of each plane.
+    """
+    lead, size, kernel = tuple(x.shape[:-n]), tuple(x.shape[-n:]), tuple_of(kernel_size, n)
+    if output_size is None:
+        ratio = (output_ratio,) * n if isinstance(output_ratio, float) else output_ratio
+        output_size = [int(m * r) for m, r in zip(size, ratio, strict=True)]
+    out, drawn = tuple_of(output_size, n), _random_samples
+    if drawn is None:
+        drawn = F.uniform(F.zeros_of(x.detach(), size=(prod(lead), n)))
+    drawn = F.reshape(drawn.detach(), shape=(-1, n))
+    planes = drawn.shape[0]
+    places = F._numbers_of(x, values=np.arange(planes) * prod(size)).reshape(-1, *(1,) * 2 * n)
+    for d in range(n):
+        # torch takes the last dimension's number first in two dimensions, not in three
+        u = drawn[:, n - 1 - d if n == 2 else d].reshape(-1, 1)
+        starts = _starts(F, u, size[d], out[d], kernel[d])[..., None]
+        along = starts + F._numbers_of(x, values=np.arange(kernel[d]))
+        shape = [planes, *(1,) * 2 * n]
+        shape[1 + d], shape[1 + n + d] = out[d], kernel[d]
+        places = places + along.reshape(shape) * prod(size[d + 1 :])
+    places = places.reshape(*lead, *out, prod(kernel))._raw
+    values, indices = getattr(F, f"_fractional_max_pool{n}d")(x, places=places)
+    return (values, indices % prod(size)) if return_indices else values
 
 
 def _starts(F: Any, u: Any, n: int, out: int, kernel: int) -> Any:
@@ -168,19 +162,13 @@ def _starts(F: Any, u: Any, n: int, out: int, kernel: int) -> Any:
     return F.constant_pad_nd(inner, pad=(0, 1), value=n - kernel)
 
 
-def _max_unpool(n: int) -> Any:
-    def forward(F: Any, x: Any, indices: Any, kernel_size: Any, stride: Any = None,
-                padding: Any = 0, output_size: Any = None) -> Any:  # fmt: skip
-        kernel, lead = tuple_of(kernel_size, n), tuple(x.shape[:-n])
-        steps = kernel if stride is None else tuple_of(stride, n)
-        size = [(m - 1) * s - 2 * p + k for m, s, p, k in zip(
-            x.shape[-n:], steps, tuple_of(padding, n), kernel, strict=True)]  # fmt: skip
-        out = tuple(size if output_size is None else output_size)[-n:]
-        zeros = F.zeros_of(x, size=(*lead, prod(out)))
-        made = F.scatter(zeros, dim=-1, index=_flat(F, indices, n), src=_flat(F, x, n))
-        return F.reshape(made, shape=(*lead, *out))
-
-    return forward
+def _max_unpool(F: Any, x: Any, indices: Any, kernel_size: Any, stride: Any = None,
+                padding: Any = 0, output_size: Any = None, *, n: int) -> Any:  # fmt: skip
+    given = kernel_size, kernel_size if stride is None else stride, padding
+    sizes = zip(x.shape[-n:], *(tuple_of(v, n) for v in given), strict=True)
+    size = [(m - 1) * s - 2 * p + k for m, k, s, p in sizes]
+    out = (*x.shape[:-n], *tuple(size if output_size is None else output_size)[-n:])
+    return _put(F, x, indices, out, n, F.scatter)
 
 
 # mean ---------------------------------------------------------------------------------------------
@@ -198,16 +186,12 @@ def _means(size: Sizes, window: Window, include: bool, divisor: int | None) -> A
     return tuple(taps), counts
 
 
-def _avg_pool(n: int) -> Any:
-    def forward(F: Any, x: Any, kernel_size: Any, stride: Any = (), padding: Any = 0,
-                ceil_mode: bool = False, count_include_pad: bool = True,
-                divisor_override: int | None = None) -> Any:  # fmt: skip
-        window = _window(f"avg_pool{n}d", x, n, kernel_size, stride, padding, 1, ceil_mode)
-        size = tuple(x.shape[-n:])
-        taps, counts = _means(size, window, bool(count_include_pad), divisor_override)
-        return getattr(F, f"_avg_pool{n}d")(x, taps=taps, counts=counts)
-
-    return forward
+def _avg_pool(F: Any, x: Any, kernel_size: Any, stride: Any = (), padding: Any = 0,
+              ceil_mode: bool = False, count_include_pad: bool = True,
+              divisor_override: int | None = None, *, n: int) -> Any:  # fmt: skip
+    window = _window(f"avg_pool{n}d", x, n, kernel_size, stride, padding, 1, ceil_mode)
+    taps, counts = _means(tuple(x.shape[-n:]), window, bool(count_include_pad), divisor_override)
+    return getattr(F, f"_avg_pool{n}d")(x, taps=taps, counts=counts)
 
 
 # the rows -----------------------------------------------------------------------------------------
@@ -227,18 +211,19 @@ for _n in (1, 2, 3):
                 F, g_values, indices, x_shape, places.ndim - 1),
             jvp=lambda F, indices, t_x, places: _picked(F, t_x, indices, places.ndim - 1),
             node=_node)  # fmt: skip
-    composite(f"nn.functional.max_pool{_n}d", _max_pool(_n), kinks="ties", **_REAL,
+    composite(f"nn.functional.max_pool{_n}d", partial(_max_pool, n=_n), kinks="ties", **_REAL,
               samples=_samples(_n, {"kernel_size": 2}, {**_STEPS, "ceil_mode": True},
                                {"kernel_size": 2, "stride": 1, "dilation": 2,
                                 "return_indices": True}))  # fmt: skip
-    composite(f"nn.functional.adaptive_max_pool{_n}d", _adaptive_max_pool(_n), kinks="ties",
-              samples=[on((1, 2, *(5, 4, 3)[:_n]), output_size=2)], **_REAL)  # fmt: skip
-    composite(f"nn.functional.max_unpool{_n}d", _max_unpool(_n), **_REAL)
+    composite(f"nn.functional.adaptive_max_pool{_n}d", partial(_adaptive_max_pool, n=_n),
+              kinks="ties", samples=[on((1, 2, *(5, 4, 3)[:_n]), output_size=2)],
+              **_REAL)  # fmt: skip
+    composite(f"nn.functional.max_unpool{_n}d", partial(_max_unpool, n=_n), **_REAL)
     if _n > 1:
-        composite(f"nn.functional.fractional_max_pool{_n}d", _fractional_max_pool(_n), kinks="ties",
-                  **_REAL)  # fmt: skip
+        composite(f"nn.functional.fractional_max_pool{_n}d", partial(_fractional_max_pool, n=_n),
+                  kinks="ties", **_REAL)  # fmt: skip
     resampling_row(f"_avg_pool{_n}d", f"AvgPool{_n}DBackward0")
-    composite(f"nn.functional.avg_pool{_n}d", _avg_pool(_n), **_REAL,
+    composite(f"nn.functional.avg_pool{_n}d", partial(_avg_pool, n=_n), **_REAL,
               samples=_samples(_n, {"kernel_size": 2}, {**_STEPS, "ceil_mode": True},
                                {**_STEPS, "count_include_pad": False}))  # fmt: skip
 composite("max_pool2d_with_indices_backward", lambda F, grad_output, x, kernel_size, stride=(),

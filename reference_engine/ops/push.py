@@ -89,7 +89,9 @@ class Push:
                 continue
             d: Any = self.op.rules[self.names[place]]
             if callable(d):
-                d = d(self.F, *map(self.named, needs(d)))
+                names = needs(d)
+                d = d(self.F, *(t if n == "v" else self.named(n) for n in names))
+                t, d = (d, 1) if "v" in names else (t, d)
             if d.__class__ in (int, float) and d == 0:
                 t = self.F.zeros_like(t)  # 0 · inf is not 0
             elif d.__class__ is not int or d != 1:

@@ -88,7 +88,7 @@ class Row:
 
     def call(self, rule: Any, g: Any = None) -> Any:
         """A rule with what its parameters ask for."""
-        pool: dict[str, Any] = {**self.op.params, **self.params, "g": g}
+        pool: dict[str, Any] = {**self.op.params, **self.params, "g": g, "v": g}
         for i, name in enumerate(self.names):
             x = self.inputs[i] if i < len(self.inputs) else None
             values = self.inputs if self.op.variadic else x
@@ -116,9 +116,9 @@ class Row:
             total: Any = self.outputs[0] * 0
             for i, name in enumerate(self.names):
                 if self.differentiable(i):
-                    partial = op.rules[name]
-                    partial = self.call(partial) if callable(partial) else partial
-                    total = total + partial * self.tangents[i]
+                    rule, t = op.rules[name], self.tangents[i]
+                    partial = self.call(rule, t) if callable(rule) else rule
+                    total = total + (partial if "v" in needs(rule) else partial * t)
             return [total]
         if op.kind == "bilinear":
             (a, b), (ta, tb) = self.inputs, self.tangents
@@ -146,7 +146,7 @@ class Row:
                 found.append(None)
                 continue
             rule = self.op.rules[name]
-            if self.op.kind != "elementwise":
+            if self.op.kind != "elementwise" or "v" in needs(rule):
                 made = self.call(rule, g)
             else:
                 partial = self.call(rule) if callable(rule) else rule
