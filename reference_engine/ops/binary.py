@@ -81,7 +81,7 @@ _PAIR = [on((2, 3), (2, 3)), on((3,), (2, 1)), on((), ())]
 floating("xlogy", lambda xp, x, other: xp.where(
              xp.isnan(other), nan, x * xp.log(xp.where(x == 0, xp.ones_like(x), other))),
          dx=lambda F, v, x, other: F.where(
-             F.logical_and(x == 0, other <= 0), 0, F.xlogy(v, other)),
+             (x == 0) & (other <= 0), 0, F.xlogy(v, other)),
          dother=lambda F, v, x, other: v * x / other, complex=False, domain={"other": _POSITIVE},
          samples=_PAIR, aliases=("special.xlogy",))  # fmt: skip
 
