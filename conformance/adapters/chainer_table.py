@@ -61,14 +61,16 @@ def chainer_table(F: Any) -> Table:  # noqa: N803  (as Chainer's own documentati
             F.split_axis(input, _edges(split_size_or_sections, input.shape[dim]), dim),
         "unbind": lambda input, dim=0: tuple(F.separate(input, dim)),
         "logsumexp": lambda input, dim: F.logsumexp(input, dim),
-        "softmax": lambda input, dim: F.softmax(input, dim),
-        "log_softmax": lambda input, dim: F.log_softmax(input, dim),
+        "softmax": lambda input, dim: F.softmax(_array(input), dim),
+        "log_softmax": lambda input, dim: F.log_softmax(_array(input), dim),
         "diagonal": lambda input, offset=0, dim1=0, dim2=1: F.diagonal(input, offset, dim1, dim2),
         "einsum": lambda *tensors, equation: F.einsum(equation, *tensors),
-        "linalg.inv": lambda input: F.inv(input),
+        "linalg.inv": lambda input:
+            F.inv(input) if input.ndim == 2 else F.batch_inv(_axes(input, 3)),
         "linalg.det": lambda input: (F.det if input.ndim == 2 else F.batch_det)(input),
         "linalg.cholesky": lambda input: F.cholesky(_axes(input, 2)),
-        "nn.functional.linear": lambda input, weight, bias=None: F.linear(input, weight, bias),
+        "nn.functional.linear": lambda input, weight, bias=None:
+            F.linear(_array(input, 2), _axes(weight, 2), bias, n_batch_axes=input.ndim - 1),
         "nn.functional.leaky_relu": lambda input, negative_slope=0.01:
             F.leaky_relu(input, negative_slope),
         "nn.functional.elu": lambda input, alpha=1.0: F.elu(input, alpha),
@@ -93,6 +95,12 @@ def chainer_table(F: Any) -> Table:  # noqa: N803  (as Chainer's own documentati
 def _axes(x: Any, number: int) -> Any:
     if x.ndim != number:
         raise Unsupported(f"chainer documents {number} axes for the operand")
+    return x
+
+
+def _array(x: Any, least: int = 1) -> Any:
+    if x.ndim < least:
+        raise Unsupported(f"chainer documents more than {x.ndim} axes for the operand")
     return x
 
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from conformance.adapters.base import TapeEngine, Tensor
-from conformance.adapters.numpy_names import Table, indexing
+from conformance.adapters.dezero_table import dezero_table
 from conformance.observation import Array
 
 
@@ -30,7 +30,7 @@ class DezeroEngine(TapeEngine):
         self.dezero: Any = import_module("dezero")
         self.version = "0.0.13"  # the package does not say
         self._constants: dict[int, Tensor] = {}
-        self.table = _table(self.dezero.functions)
+        self.table = dezero_table(self.dezero.functions)
         self.operations = frozenset(self.table)
 
     def reset(self) -> None:
@@ -78,41 +78,3 @@ class DezeroEngine(TapeEngine):
     def no_grad(self) -> Any:
         """Return `dezero.no_grad()`."""
         return self.dezero.no_grad()
-
-
-def _table(F: Any) -> Table:  # noqa: N803  (as DeZero's own code calls it)
-    return {
-        **indexing(),
-        "add": lambda input, other: input + other,
-        "sub": lambda input, other: input - other,
-        "mul": lambda input, other: input * other,
-        "div": lambda input, other: input / other,
-        "pow": lambda input, exponent: input**exponent,
-        "neg": lambda input: -input,
-        "sin": lambda input: F.sin(input),
-        "cos": lambda input: F.cos(input),
-        "tanh": lambda input: F.tanh(input),
-        "exp": lambda input: F.exp(input),
-        "log": lambda input: F.log(input),
-        "sigmoid": lambda input: F.sigmoid(input),
-        "relu": lambda input: F.relu(input),
-        "softmax": lambda input, dim: F.softmax(input, dim),
-        "log_softmax": lambda input, dim: F.log_softmax(input, dim),
-        "sum": lambda input, dim=None, keepdim=False: F.sum(input, dim, keepdim),
-        "amax": lambda input, dim=None, keepdim=False: F.max(input, dim, keepdim),
-        "amin": lambda input, dim=None, keepdim=False: F.min(input, dim, keepdim),
-        "clamp": lambda input, min, max: F.clip(input, min, max),
-        "matmul": lambda input, other: F.matmul(input, other),
-        "mm": lambda input, other: F.matmul(input, other),
-        "reshape": lambda input, shape: F.reshape(input, shape),
-        "view": lambda input, size: F.reshape(input, size),
-        "permute": lambda input, dims: F.transpose(input, dims),
-        "t": lambda input: F.transpose(input),
-        "expand": lambda input, size: F.broadcast_to(input, tuple(size)),
-        "broadcast_to": lambda input, size: F.broadcast_to(input, tuple(size)),
-        "unsqueeze": lambda input, dim: F.expand_dims(input, dim % (input.ndim + 1)),
-        "flatten": lambda input: F.reshape(input, (input.size,)),
-        "nn.functional.linear": lambda input, weight, bias=None: F.linear(input, weight.T, bias),
-        "nn.functional.leaky_relu": lambda input, negative_slope=0.01:
-            F.leaky_relu(input, negative_slope),
-    }  # fmt: skip

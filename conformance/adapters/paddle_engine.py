@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance.adapters.base import Engine, Tensor
 from conformance.adapters.paddle_conventions import CONVENTIONS, LACKS
-from conformance.adapters.paddle_gradients import PaddleGradients
+from conformance.adapters.paddle_gradients import PaddleGradients, absent
 from conformance.adapters.paddle_table import LOSSES, paddle_table
 from conformance.errors import Unsupported
 from conformance.observation import Array
@@ -49,7 +49,10 @@ class PaddleEngine(PaddleGradients):
         """Call the function of the table."""
         if op in LOSSES and not all(tensor.stop_gradient for tensor in tensors[1:]):
             self.departs("constant_labels")
-        return Engine.apply(self, op, *tensors, **params)
+        try:
+            return Engine.apply(self, op, *tensors, **params)
+        except RuntimeError as error:
+            raise absent(error) from error
 
     def apply_(self, op: str, target: Tensor, *tensors: Tensor, **params: Any) -> None:
         """Call the method `op_`, which takes no bare numbers; a copy is `paddle.assign`."""

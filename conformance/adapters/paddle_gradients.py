@@ -62,7 +62,7 @@ class PaddleGradients(TorchLikeEngine):
         try:
             return list(grad(list(outputs), list(inputs), seeds, retain_graph, **options))
         except RuntimeError as error:
-            raise without_rule(error) from error
+            raise absent(error) from error
 
     def set_grad(self, tensor: Tensor, gradient: Tensor | None) -> None:
         """Assign `tensor.grad`."""
@@ -105,6 +105,11 @@ class PaddleGradients(TorchLikeEngine):
         tensor.retain_grads()
 
 
-def without_rule(error: RuntimeError) -> Exception:
-    """Return `Unsupported` where the error says that an operation has no second derivative."""
-    return Unsupported(str(error)) if "doesn't have any grad op" in str(error) else error
+def absent(error: RuntimeError) -> Exception:
+    """Return `Unsupported` where the error names what an operation has not.
+
+    That is a second derivative, or a kernel for a dtype.
+    """
+    said = str(error)
+    lacking = "doesn't have any grad op" in said or "is not registered. Selected wrong" in said
+    return Unsupported(said) if lacking else error

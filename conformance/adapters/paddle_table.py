@@ -41,7 +41,7 @@ def paddle_table(paddle: Any) -> Table:
         "relu": lambda input: functional.relu(input),
         "log_softmax": lambda input, dim: functional.log_softmax(input, dim),
         "view": lambda input, size: paddle.view(input, list(size)),
-        "select": lambda input, dim, index: input[(slice(None),) * dim + (index,)],
+        "select": lambda input, dim, index: input[(slice(None),) * (dim % input.ndim) + (index,)],
         "cat": lambda *tensors, dim=0: paddle.concat(list(tensors), dim),
         "stack": lambda *tensors, dim=0: paddle.stack(list(tensors), dim),
         "nn.functional.cross_entropy": lambda input, target, weight=None, ignore_index=-100,
@@ -60,6 +60,12 @@ def paddle_table(paddle: Any) -> Table:
         "linalg.inv": lambda input: paddle.linalg.inv(input),
         "linalg.det": lambda input: paddle.linalg.det(input),
         "linalg.solve": lambda input, other: paddle.linalg.solve(input, other),
+        "real": lambda input: paddle.real(_complex(input)),
+        "imag": lambda input: paddle.imag(_complex(input)),
+        "nn.functional.avg_pool2d": lambda input, kernel_size:
+            functional.avg_pool2d(_batch(input), kernel_size),
+        "nn.functional.max_pool2d": lambda input, kernel_size:
+            functional.max_pool2d(_batch(input), kernel_size),
         "linalg.vector_norm": lambda input, ord=2, dim=None, keepdim=False:
             paddle.linalg.vector_norm(_real(input), ord, dim, keepdim),
     }  # fmt: skip
@@ -78,6 +84,18 @@ def _bound(bound: Any) -> Any:
     if getattr(bound, "ndim", 0):
         raise Unsupported("paddle: min and max of clip are numbers or 0-D tensors (paddle.clip)")
     return bound
+
+
+def _batch(images: Any) -> Any:
+    if images.ndim != 4:
+        raise Unsupported("paddle: x is a 4-D tensor (paddle.nn.functional.avg_pool2d)")
+    return images
+
+
+def _complex(tensor: Any) -> Any:
+    if not tensor.is_complex():
+        raise Unsupported("paddle: x is of complex64 or complex128 (paddle.real)")
+    return tensor
 
 
 def _real(tensor: Any) -> Any:

@@ -65,4 +65,25 @@ assert dr.grad(x).numpy().sum() == 1.0, dr.grad(x)  # max(x + t) = max(x) + t
             "amin",
         ),
     ),
+    Defect(
+        "drjit-4",
+        "drjit",
+        "1.5.0",
+        ("NUM-1",),
+        "silently-wrong",
+        "lgamma of double precision has the digits of single precision's formula: it is off by"
+        " 2.5e-11 between 0 and 1, where a neighbouring number is 1e-16 away.",
+        """import math
+import drjit as dr
+from drjit.llvm.ad import TensorXf64
+
+for x in (0.6, 2.25):
+    value = dr.lgamma(TensorXf64([x])).numpy()[0]
+    error = abs(value / math.lgamma(x) - 1)
+    assert error < 1e-14, f"lgamma({x}) is {value!r}: a relative error of {error:.1e}"
+""",
+        documented="drjit.lgamma: its implementation is based on the CEPHES library. The installed"
+        " drjit/math.h has a Lanczos approximation of six terms instead.",
+        operations=("lgamma",),
+    ),
 )

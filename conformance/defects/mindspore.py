@@ -212,4 +212,23 @@ ms.grad(lambda x: ops.sum(first(x) * seed))(x)
 """,
         operations=("softmax",),
     ),
+    Defect(
+        "mindspore-11",
+        "mindspore",
+        "2.10.0",
+        ("NUM-1", "NUM-2"),
+        "silently-wrong",
+        "var and std of float64 tensors have the accuracy of float32 where the divisor is one less"
+        " than the number of elements: the variance of 1 and 2 is 0.49999998.",
+        _HEAD
+        + """
+x = tensor([1.0, 2.0])
+np.testing.assert_allclose(ops.var(x).asnumpy(), 0.25, rtol=1e-12)  # by default right
+for result, expected in ((ops.var(x, ddof=1), 0.5), (ops.std(x, ddof=1), np.sqrt(0.5))):
+    assert result.dtype == ms.float64
+    np.testing.assert_allclose(result.asnumpy(), expected, rtol=1e-12)
+""",
+        documented="mindspore.ops.var: ddof is an integer or a boolean, the divisor is N - ddof.",
+        operations=("var", "std"),
+    ),
 )

@@ -145,4 +145,60 @@ np.testing.assert_allclose(x.grad.numpy(), [0.6, 0.8], rtol=1e-9)
 """,
         operations="linalg.vector_norm",
     ),
+    defect(
+        31,
+        "NUM-6",
+        "crashed",
+        "A second derivative through transpose takes the process down where the cotangent of the"
+        " first was a constant.",
+        """
+import subprocess, sys
+program = '''
+import paddle
+x = paddle.to_tensor([[1.0, 2.0]], stop_gradient=False)
+u = paddle.to_tensor([[1.0], [1.0]], stop_gradient={})
+(g,) = paddle.grad([paddle.transpose(x, [1, 0])], [x], [u], create_graph=True)
+(g * x).sum().backward()
+assert x.grad.tolist() == [[1.0, 1.0]]
+'''
+for constant in (False, True):
+    ran = subprocess.run([sys.executable, "-c", program.format(constant)], capture_output=True)
+    assert ran.returncode == 0, f"stop_gradient={constant}: exit code {ran.returncode}"
+""",
+        documented="paddle.grad: with create_graph, higher-order gradients can be computed.",
+        operations="transpose permute movedim t",
+    ),
+    defect(
+        32,
+        "NUM-2 NUM-9",
+        "silently-wrong",
+        "The gradient of masked_fill with respect to its value is zero, or that of other elements"
+        " than the filled ones.",
+        """
+x, value = leaf([1.0, 2.0, 3.0]), leaf(2.5)
+y = paddle.masked_fill(x, paddle.to_tensor([True, True, False]), value)
+np.testing.assert_array_equal(y.numpy(), [2.5, 2.5, 3.0])
+y.backward(leaf([1.0, 10.0, 100.0], tracked=False))
+np.testing.assert_array_equal(x.grad.numpy(), [0.0, 0.0, 100.0])
+np.testing.assert_array_equal(value.grad.numpy(), 11.0)
+""",
+        documented="paddle.masked_fill: value is a scalar or 0-D tensor.",
+        operations="masked_fill",
+    ),
+    defect(
+        33,
+        "NUM-2",
+        "silently-wrong",
+        "lerp has no gradient with respect to its weight: a weight that does not stop gradients"
+        " gets None.",
+        """
+x, y, weight = leaf([1.0, 2.0]), leaf([3.0, 5.0]), leaf([0.25, 0.5])
+paddle.lerp(x, y, weight).sum().backward()
+np.testing.assert_array_equal(y.grad.numpy(), [0.25, 0.5])
+assert weight.grad is not None, "no gradient with respect to the weight"
+np.testing.assert_array_equal(weight.grad.numpy(), [2.0, 3.0])
+""",
+        documented="paddle.lerp: x + weight * (y - x), where weight is a float or a tensor.",
+        operations="lerp",
+    ),
 )
