@@ -65,8 +65,7 @@ def chainer_table(F: Any) -> Table:  # noqa: N803  (as Chainer's own documentati
         "log_softmax": lambda input, dim: F.log_softmax(_array(input), dim),
         "diagonal": lambda input, offset=0, dim1=0, dim2=1: F.diagonal(input, offset, dim1, dim2),
         "einsum": lambda *tensors, equation: F.einsum(equation, *tensors),
-        "linalg.inv": lambda input:
-            F.inv(input) if input.ndim == 2 else F.batch_inv(_axes(input, 3)),
+        "linalg.inv": lambda input: (F.inv if input.ndim == 2 else F.batch_inv)(input),
         "linalg.det": lambda input: (F.det if input.ndim == 2 else F.batch_det)(input),
         "linalg.cholesky": lambda input: F.cholesky(_axes(input, 2)),
         "nn.functional.linear": lambda input, weight, bias=None:
