@@ -39,6 +39,7 @@ class TorchLikeFunctions:
         self._bfloat16 = getattr(self.module, "bfloat16", "absent")
         self._float64 = self.module.float64
         self._duals = getattr(getattr(self.module, "autograd", None), "forward_ad", None)
+        self._pushed = False
         self._dense = getattr(self.module, "strided", None)
         self._undefined = getattr(
             getattr(getattr(self.module, "_C", None), "_functions", None), "UndefinedGrad", None
@@ -84,7 +85,8 @@ class TorchLikeFunctions:
             if tensor.dtype is not self._float64 or dtype != "float64":
                 tensor = self._tensor(array, dtype)
         elif arrangement == "strided":
-            buffer = np.full((*array.shape[::-1], 2), SENTINEL, array.dtype)
+            buffer = np.empty((*array.shape[::-1], 2), array.dtype)
+            buffer.fill(SENTINEL)
             view = buffer[..., 0].transpose()
             view[...] = array
             if self.share is not None and dtype == array.dtype.name:
@@ -161,9 +163,19 @@ class TorchLikeFunctions:
     ) -> list[Tensor | None]:  # fmt: skip
         """Return the derivative of each output of `function` along the tangents, None for zero."""
         duals: Any = self._duals
-        with duals.dual_level():
-            made = [duals.make_dual(x, t) for x, t in zip(tensors, tangents, strict=True)]
-            return [duals.unpack_dual(output).tangent for output in function(*made)]
+        near = getattr(self.module, "_VF", None) if self._pushed else None
+        if near is None:  # the first call of make_dual registers what some operations need
+            with duals.dual_level():
+                made = [duals.make_dual(x, t) for x, t in zip(tensors, tangents, strict=True)]
+                self._pushed = True
+                return [duals.unpack_dual(output).tangent for output in function(*made)]
+        level = duals.enter_dual_level()
+        try:  # what make_dual and unpack_dual call, their own checks left out
+            pairs = zip(tensors, tangents, strict=True)
+            made = [near._make_dual(x, tangent, level=level) for x, tangent in pairs]
+            return [near._unpack_dual(output, level=level)[1] for output in function(*made)]
+        finally:
+            duals.exit_dual_level(level=level)
 
     def undefined(self, tensors: Sequence[Tensor]) -> list[Tensor] | None:
         """Return the tensors, no gradient reaching what is behind them; None where impossible."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,22 +13,17 @@ from conformance.gradient_check.bridges import Bridge
 from conformance.observation import Array
 
 
-@dataclass
 class Variable:
     """A tensor that is varied. span: its place in the flat vector of all variables' real numbers.
 
     is_complex: whether each element is two numbers of that vector.
     """
 
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    span: slice
+    __slots__ = ("dtype", "is_complex", "name", "shape", "span")
 
-    @cached_property
-    def is_complex(self) -> bool:
-        """Whether each element is two numbers of the flat vector."""
-        return self.dtype.startswith("complex")
+    def __init__(self, name: str, shape: tuple[int, ...], dtype: str, span: slice) -> None:
+        self.name, self.shape, self.dtype, self.span = name, shape, dtype, span
+        self.is_complex = dtype.startswith("complex")
 
     def array(self, flat: Array) -> Array:
         """Return the variable's part of a flat vector in its shape; a view where possible."""

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import cached_property
 
 import numpy as np
 
 from conformance.gradient_check.arguments import Variable
-from conformance.gradient_check.directions import Draws, finite, scales, signed, signed_digits
+from conformance.gradient_check.directions import (
+    Draws,
+    along,
+    finite,
+    scales,
+    signed,
+    signed_digits,
+)
 from conformance.gradient_check.line import Line
 from conformance.gradient_check.recordings import Recording
 from conformance.gradient_check.result import Departure, Place
@@ -38,35 +44,39 @@ class BasePoint:
 
     random: the generator of directions. known: another point of the function, from which it is
     known whether that draws random numbers. steps: a step scale per element, where it is known.
+    recording: the call, where it was made.
     """
 
     def __init__(
         self, target: Target, random: Draws, known: BasePoint | None = None,
-        steps: Array | None = None,
+        steps: Array | None = None, recording: Recording | None = None,
     ) -> None:  # fmt: skip
         self.target, self.random = target, random
         self.point = target.point
         state = None
         if known is None and target.held is None:
             state = target.bridge.random_state()
-        self.recording = target.record(self.point)
+        self.recording = target.record(self.point) if recording is None else recording
         if state is not None and not target.bridge.same_state(state):
             target.held = state
             self.recording = target.record(self.point)
         self.outputs = self.recording.outputs
-        self.unit = target.output_unit(self.recording)
+        self.unit: float = target.output_unit(self.recording) if known is None else known.unit
         self.scales = scales(self.point, target.spans) if steps is None else steps
         self.all_finite = finite(self.outputs)
+        self._named: tuple[Variable, ...] | None = None
 
-    @cached_property
+    @property
     def finite(self) -> Array:
         """Which numbers of the outputs are finite."""
         return np.isfinite(self.outputs)
 
-    @cached_property
+    @property
     def output_variables(self) -> tuple[Variable, ...]:
         """Return names, shapes and places of the outputs."""
-        return tuple(self._output_variables())
+        if self._named is None:
+            self._named = tuple(self._output_variables())
+        return self._named
 
     def _output_variables(self) -> Iterator[Variable]:
         start = 0
@@ -88,15 +98,8 @@ class BasePoint:
         return drawn if self.all_finite else np.where(self.finite, drawn, 0.0)
 
     def direction(self, gradient: Array) -> Array:
-        """Return a random direction in proportion to the sizes of the elements.
-
-        Its signs are the gradient's, random where that is zero: terms of one sign do not cancel, so
-        that an error in proportion to the gradient shows at its full size.
-        """
-        drawn = signed(self.random, self.point.size) * self.scales
-        if np.count_nonzero(gradient) < gradient.size:
-            gradient = np.where(gradient == 0, drawn, gradient)
-        drawn = np.copysign(drawn, gradient)
+        """Return a random direction, as `along` does; zero where an element is not finite."""
+        drawn = along(self.random, self.scales, gradient)
         return drawn if finite(drawn) else np.where(np.isfinite(drawn), drawn, 0.0)
 
     def line(self, direction: Array) -> Line:

@@ -52,14 +52,27 @@ def scales(point: Array, parts: list[slice]) -> Array:
     lost in the element's roundoff. A zero moves as the largest of its tensor does, and a zero among
     zeros by one.
     """
-    magnitude = np.abs(point)
-    if np.count_nonzero(magnitude) < magnitude.size:
+    if np.count_nonzero(point) < point.size:
+        point = np.abs(point)
         for part in parts:
-            own = magnitude[part]
+            own = point[part]
             largest = float(np.max(own, initial=0.0, where=np.isfinite(own)))
             own[own == 0.0] = largest or 1.0
-    scale: Array = (magnitude.view(np.int64) & EXPONENT).view(np.float64)
+    scale: Array = (point.view(np.int64) & EXPONENT).view(np.float64)
     return scale
+
+
+def along(random: Draws, scale: Array, gradient: Array) -> Array:
+    """Return a random direction in proportion to a scale per element.
+
+    Its signs are the gradient's, random where that is zero: terms of one sign do not cancel, so
+    that an error in proportion to the gradient shows at its full size.
+    """
+    drawn = signed(random, scale.size) * scale
+    if np.count_nonzero(gradient) < gradient.size:
+        gradient = np.where(gradient == 0, drawn, gradient)
+    direction: Array = np.copysign(drawn, gradient)
+    return direction
 
 
 def signed(random: Draws, size: int) -> Array:

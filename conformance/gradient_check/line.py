@@ -70,10 +70,6 @@ class Line:
             self._samples[level] = found
         return found
 
-    def ahead(self, level: int) -> Array:
-        """Return the outputs at +2^-level alone."""
-        return self.at(self.start + self.direction * 2.0**-level)
-
     def at(self, point: Array) -> Array:
         """Return the outputs at any point, NaN where the function refuses that."""
         try:

@@ -22,6 +22,11 @@ class Recording:
     cotangents: the tensors that it was given, made of the numbers of `given`.
     """
 
+    __slots__ = (
+        "cotangents", "given", "leaves", "outputs", "received", "reports", "target", "tensors",
+        "variables",
+    )  # fmt: skip
+
     def __init__(
         self, target: Target, variables: Sequence[Variable], leaves: Sequence[Tensor],
         outputs: Sequence[Tensor], values: Array,
@@ -50,12 +55,12 @@ class Recording:
         target = self.target
         self.given = cotangent
         seeds: list[Tensor | None] = []
-        if cotangent is None:
-            roots: Sequence[Tensor] = target.bridge.undefined(self.tensors) or ()
+        if cotangent is not None and omit is None and len(self.tensors) == 1:
+            roots: Sequence[Tensor] = self.tensors
+            seeds.append(target.like(roots[0], cotangent.copy(), arrangement))
+        elif cotangent is None:
+            roots = target.bridge.undefined(self.tensors) or ()
             seeds.extend(target.like(t, np.ones(target.numbers(t)), "plain") for t in roots)
-        elif len(self.tensors) == 1 and omit is None:
-            roots = self.tensors
-            seeds = [target.like(roots[0], cotangent.copy(), arrangement)]
         else:
             cotangent = cotangent.copy()  # a backward may write into it
             roots, start = self.tensors, 0

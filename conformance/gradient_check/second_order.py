@@ -17,7 +17,6 @@ def gradient_of(target: Target, random: Draws) -> Target:
         target.like(t, signed(random, target.numbers(t)).copy(), "plain") for t in recording.tensors
     ]
     inputs = [*target.tensors(target.point.copy(), False), *cotangents]
-    kept = target.kept or ()
 
     def gradient(*tensors: Tensor) -> list[Tensor]:
         xs, ws = tensors[:count], tensors[count:]
@@ -25,8 +24,7 @@ def gradient_of(target: Target, random: Draws) -> Target:
             found = target.engine.vjp(target.pure, xs, ws)
         else:
             xs = tuple(bridge.tracked(x) for x in xs)
-            outputs = target.call(xs)
-            found = bridge.pull([outputs[i] for i in kept], xs, ws, create_graph=True)
+            found = bridge.pull(target.call(xs), xs, ws, create_graph=True)
         return [
             bridge.leaf(np.zeros(v.shape), v.dtype, False) if g is None else g
             for g, v in zip(found, target.variables, strict=True)

@@ -17,6 +17,9 @@ from conformance.gradient_check.bridges import bridge_to
 from conformance.gradient_check.recordings import Recording
 from conformance.observation import Array
 
+ONLY = (0,)
+"""What is kept of a function with one output: the usual case."""
+
 
 class Target:
     """A function of tensors; `wide` computes it in double precision whatever its inputs are.
@@ -46,12 +49,17 @@ class Target:
 
     def _settle(self, dtype: str | None) -> None:
         self.dtype = dtype
-        self.variables = self.arguments.variables(dtype)
-        self.spans = [variable.span for variable in self.variables]
+        self._lay(self.arguments.variables(dtype))
         self._fill = self.arguments.fill(dtype)
         self.unit = max(unit_roundoff(variable.dtype) for variable in self.variables)
         doubles = all(variable.dtype == "float64" for variable in self.variables)
         self._share = self.bridge.share if doubles and not self._parameters else None
+
+    def _lay(self, variables: tuple[Variable, ...]) -> None:
+        """Note where the variables lie in the vector of all their numbers."""
+        self.variables = variables
+        self.spans = [variable.span for variable in variables]
+        self._places = [(variable.span, variable.shape) for variable in variables]
 
     @property
     def joins(self) -> bool:
@@ -101,29 +109,29 @@ class Target:
         return function, {}
 
     def call(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """Call the function; return the outputs that are tensors of floats."""
+        """Call the function; return the outputs that are tensors of floats, and are kept."""
         self._counter[0] += 1
         if self.held is not None:
             self.bridge.restore(self.held)
         arguments = self._fill(tensors)
         if self._parameters:
-            first = len(tensors) - sum(v.name.startswith("parameter ") for v in self.variables)
-            names = [v.name.removeprefix("parameter ") for v in self.variables[first:]]
-            given = dict(zip(names, tensors[first:], strict=True))
-            result = self.bridge.call_module(self.function, given, arguments)
+            result = self._on_module(tensors, arguments)
         else:
             result = self.function(*arguments)
         self.reports = ()
-        if self.kept == (0,) and self.bridge.is_tensor(result):
+        if self.kept == ONLY and self.bridge.is_tensor(result):
             return [result]
-        return self._tensors_of(result)
-
-    def _tensors_of(self, result: Any) -> list[Tensor]:
         found: list[Tensor] = []
         whole: list[Tensor] = []
         _gather(result, self.bridge, found, whole)
         self.reports = tuple(whole)
-        return found
+        return found if self.kept is None else [found[number] for number in self.kept]
+
+    def _on_module(self, tensors: Sequence[Tensor], arguments: tuple[Any, ...]) -> object:
+        first = len(tensors) - sum(v.name.startswith("parameter ") for v in self.variables)
+        names = [v.name.removeprefix("parameter ") for v in self.variables[first:]]
+        given = dict(zip(names, tensors[first:], strict=True))
+        return self.bridge.call_module(self.function, given, arguments)
 
     def takes_originals(self) -> bool:
         """Tell whether the function does not raise for the very tensors that were given."""
@@ -144,8 +152,15 @@ class Target:
         """Return the variables' tensors at a point; only: the number of the one that is tracked."""
         leaf, share = self.bridge.leaf, self._share
         if share is not None and arrangement == "plain" and only is None:
-            made = [share(point[v.span].reshape(v.shape)) for v in self.variables]
-            return [tensor.requires_grad_() for tensor in made] if tracked else made
+            places = self._places
+            if len(places) == 1:
+                made = [share(point.reshape(places[0][1]))]
+            else:
+                made = [share(point[span].reshape(shape)) for span, shape in places]
+            if tracked:
+                for tensor in made:
+                    tensor.requires_grad_()
+            return made
         return [
             leaf(v.array(point), v.dtype, tracked and only in (None, number), arrangement)
             for number, v in enumerate(self.variables)
@@ -153,20 +168,7 @@ class Target:
 
     def evaluate(self, point: Array) -> Array:
         """Return the outputs at a point as one real vector, nothing tracked."""
-        if self._share is not None and self.kept == (0,):  # the usual case, at its least
-            self._counter[0] += 1
-            if self.held is not None:
-                self.bridge.restore(self.held)
-            share = self._share
-            made = [share(point[v.span].reshape(v.shape)) for v in self.variables]
-            result = self.function(*self._fill(made))
-            if self.bridge.is_tensor(result):
-                return flat(self.bridge.values(result))
-            return self._joined(self._tensors_of(result)[:1])
-        outputs = self.call(self.tensors(point, False))
-        if self.kept is not None and self.kept != (0,):
-            outputs = [outputs[i] for i in self.kept]
-        return self._joined(outputs[:1] if self.kept == (0,) else outputs)
+        return self._joined(self.call(self.tensors(point, False)))
 
     def record(
         self, point: Array, arrangement: str = "plain", *, only: int | None = None,
@@ -181,32 +183,28 @@ class Target:
         if tied is not None:
             leaves[tied[1]] = leaves[tied[0]]
         outputs = self.call(leaves)
-        if only is None and tied is None and self.kept == (0,):
-            return Recording(
-                self, self.variables, leaves, outputs[:1], self._joined(outputs[:1]).copy()
-            )
-        variables = list(self.variables)
         if self.kept is None:
             everything = range(len(outputs))
             tracked = [i for i in everything if self.bridge.requires_grad(outputs[i])]
             self.kept = tuple(everything if self.keep_all or not tracked else tracked)
-        outputs = [outputs[i] for i in self.kept]
+            outputs = [outputs[i] for i in self.kept]
+        variables: Sequence[Variable] = self.variables
         if tied is not None:
-            del leaves[tied[1]], variables[tied[1]]
+            del leaves[tied[1]]
+            variables = [v for number, v in enumerate(variables) if number != tied[1]]
         elif only is not None:
             leaves, variables = [leaves[only]], [variables[only]]
         return Recording(self, variables, leaves, outputs, self._joined(outputs).copy())
 
     def reshaped(self, shapes: Sequence[tuple[int, ...]], point: Array) -> Target:
         """Return the target for inputs of other shapes, at a point of as many numbers."""
-        other = self._copied()
-        other.variables, start = (), 0
+        other, start, variables = self._copied(), 0, []
         for variable, shape in zip(self.variables, shapes, strict=True):
             size = math.prod(shape) * (2 if variable.is_complex else 1)
             span = slice(start, start + size)
-            other.variables += (Variable(variable.name, shape, variable.dtype, span),)
+            variables.append(Variable(variable.name, shape, variable.dtype, span))
             start += size
-        other.spans = [variable.span for variable in other.variables]
+        other._lay(tuple(variables))
         other.point = point
         return other
 
@@ -237,13 +235,12 @@ class Target:
 
     def push(self, point: Array, tangent: Array) -> Array:
         """Return J·tangent as forward mode has it."""
-        kept = self.kept or ()
         sizes: list[int] = []
 
         def function(*tensors: Tensor) -> list[Tensor]:
             outputs = self.call(tensors)
-            sizes.extend(self.numbers(outputs[i]) for i in kept)
-            return [outputs[i] for i in kept]
+            sizes.extend(map(self.numbers, outputs))
+            return outputs
 
         found = self.bridge.push(
             function, self.tensors(point, False), self.tensors(tangent.copy(), False)
@@ -304,7 +301,8 @@ class Target:
 
     def _joined(self, outputs: Sequence[Tensor]) -> Array:
         if len(outputs) == 1:
-            return flat(self.bridge.values(outputs[0]))
+            values = self.bridge.values(outputs[0])
+            return values.reshape(-1) if values.dtype is DOUBLE else flat(values)
         parts = [flat(self.bridge.values(tensor)) for tensor in outputs]
         return np.concatenate(parts) if parts else np.zeros(0)
 

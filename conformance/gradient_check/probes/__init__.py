@@ -6,32 +6,49 @@ from conformance.gradient_check.examination import Findings
 from conformance.gradient_check.probes.asking import Answer, Ask, Outcome, Probing, together
 from conformance.gradient_check.probes.calls import CALLS, received
 from conformance.gradient_check.probes.context import Context
-from conformance.gradient_check.probes.cotangents import COTANGENTS, expanded, unharmed
+from conformance.gradient_check.probes.cotangents import COTANGENTS, unharmed
 from conformance.gradient_check.probes.inputs import INPUTS
 from conformance.gradient_check.result import Probe
 
 LOOKS = (received, unharmed)
 STATE = ("repeated backward", "state between calls")
+UNANSWERED = Probe("", "unclear")
 PROBES = (*COTANGENTS, *CALLS, *INPUTS)
 
 
 def probed(context: Context, found: Findings) -> tuple[Probe, ...]:
-    """Ask every probe; add failures to what was found."""
+    """Ask every probe; add failures to what was found.
+
+    Of state that the function keeps all else would be a consequence: it ends the list.
+    """
     outcomes: list[Outcome] = [look(context) for look in LOOKS]
-    wide = _finished(expanded(context))
-    if _of_state(wide):
-        return tuple(_reported(outcome, found) for outcome in (*outcomes, wide))
-    asking = [probe(context) for probe in PROBES]
-    waiting = [_stepped(probing, None) for probing in asking]
-    answers = iter(together([ask for step in waiting if isinstance(step, list) for ask in step]))
-    for probing, step in zip(asking, waiting, strict=True):
-        if isinstance(step, list):
-            step = _stepped(probing, [next(answers) for _ in step])
-        outcomes.append(_finished(probing, step))
-        if _of_state(outcomes[-1]):
-            break
-    outcomes.insert(len(LOOKS) + 1, wide)  # told after the layout, which often is its cause
+    outcomes += _answered([probe(context) for probe in PROBES])
+    first = len(LOOKS)  # the layout, which often is the cause of what follows, is told before it
+    outcomes[first : first + 2] = reversed(outcomes[first : first + 2])
     return tuple(_reported(outcome, found) for outcome in outcomes)
+
+
+def _answered(asking: list[Probing]) -> list[Outcome]:
+    """Return the outcomes of probes; their first questions are answered at once."""
+    asks: list[Ask] = []
+    waiting: list[tuple[int, Probing, int]] = []
+    outcomes: list[Outcome] = []
+    for place, probing in enumerate(asking):
+        try:
+            wanted = next(probing)
+        except StopIteration as done:
+            outcomes.append(done.value)
+            continue
+        waiting.append((place, probing, len(wanted)))
+        outcomes.append(UNANSWERED)
+        asks += wanted
+    answers, start = together(asks), 0
+    for place, probing, count in waiting:
+        outcomes[place] = _finished(probing, answers[start : start + count])
+        if _of_state(outcomes[place]):
+            return outcomes[: place + 1]
+        start += count
+    return outcomes
 
 
 def _of_state(outcome: Outcome) -> bool:
@@ -39,22 +56,15 @@ def _of_state(outcome: Outcome) -> bool:
     return not isinstance(outcome, Probe) and outcome[1].cause in STATE
 
 
-def _finished(probing: Probing, step: list[Ask] | Outcome | None = None) -> Outcome:
-    """Answer a probe's questions one by one, from a step on, and return its outcome."""
-    if step is None:
-        step = _stepped(probing, None)
-    while isinstance(step, list):
-        step = _stepped(probing, [ask.answer() for ask in step])
-    return step
-
-
-def _stepped(probing: Probing, answers: list[Answer] | None) -> list[Ask] | Outcome:
-    """Return what a probe asks next, or its outcome."""
-    try:
-        return next(probing) if answers is None else probing.send(answers)
-    except StopIteration as done:
-        outcome: Outcome = done.value
-        return outcome
+def _finished(probing: Probing, answers: list[Answer]) -> Outcome:
+    """Answer a probe's further questions one by one, and return its outcome."""
+    while True:
+        try:
+            asks = probing.send(answers)
+        except StopIteration as done:
+            outcome: Outcome = done.value
+            return outcome
+        answers = [ask.answer() for ask in asks]
 
 
 def _reported(outcome: Outcome, found: Findings) -> Probe:

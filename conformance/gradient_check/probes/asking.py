@@ -21,12 +21,13 @@ Answer = Array | BackwardRaised
 
 @dataclass(slots=True)
 class Ask:
-    """One backward: arguments as those of `Recording.pull`."""
+    """One backward: arguments as those of `Recording.pull`. late: not the first of its graph."""
 
     recording: Recording
     cotangent: Array | None
     arrangement: str = "plain"
     omit: int | None = None
+    late: bool = False
 
     def answer(self) -> Answer:
         """Return the gradient, or what the backward raised, of this question alone."""
@@ -41,15 +42,18 @@ Probing = Generator[list[Ask], list[Answer], Outcome]
 
 def together(asks: Sequence[Ask]) -> list[Answer]:
     """Return the answers, from one pass of the engine where it takes several graphs at once."""
-    if not asks:
-        return []
-    target, seen, joined = asks[0].recording.target, set[int](), list[Ask]()
-    for ask in asks:
-        if target.joins and id(ask.recording) not in seen:
-            joined.append(ask)
-            seen.add(id(ask.recording))
-    answered = {id(ask): answer for ask, answer in zip(joined, _at_once(joined), strict=False)}
-    return [answered[id(ask)] if id(ask) in answered else ask.answer() for ask in asks]
+    if not asks or not asks[0].recording.target.joins:
+        return [ask.answer() for ask in asks]
+    found: dict[int, Answer] = {}
+    rest = sorted(enumerate(asks), key=lambda pair: pair[1].late)
+    while rest:
+        joined: dict[Recording, tuple[int, Ask]] = {}
+        later = [pair for pair in rest if joined.setdefault(pair[1].recording, pair) is not pair]
+        chosen = list(joined.values())
+        answers = _at_once([ask for _, ask in chosen]) or [ask.answer() for _, ask in chosen]
+        found.update(zip((place for place, _ in chosen), answers, strict=True))
+        rest = later
+    return [found[place] for place in range(len(asks))]
 
 
 def _at_once(asks: Sequence[Ask]) -> list[Answer]:

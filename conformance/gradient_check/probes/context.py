@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from conformance.gradient_check.base_point import BACKWARD_ERRORS, BasePoint
 from conformance.gradient_check.line import Line
+from conformance.gradient_check.recordings import Recording
 from conformance.gradient_check.result import Departure
 from conformance.observation import Array
 
@@ -21,22 +21,29 @@ SPREADS = 8.0
 """Times what a few roundoffs in the input do to a gradient that two of them may lie apart."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Context:
-    """A point, a cotangent and its gradient, and the line along which that was found right."""
+    """A point, a cotangent and its gradient, and the line along which that was found right.
+
+    second: another call at the point, once a probe has made one.
+    """
 
     base: BasePoint
     line: Line
     weights: Array
     gradient: Array
+    second: Recording | None = None
 
     @property
-    def slope(self) -> tuple[float, float]:
-        """Return ⟨gradient, direction⟩ and the sum of the magnitudes, of what is finite."""
-        finite = np.where(np.isfinite(self.gradient), self.gradient, 0.0)
-        return float(finite @ self.line.direction), float(np.abs(finite) @ self.line.sizes)
+    def slope(self) -> float:
+        """⟨gradient, direction⟩ of what is finite; all its terms are of one sign."""
+        slope = float(self.gradient.dot(self.line.direction))
+        if slope - slope != 0.0:
+            finite = np.where(np.isfinite(self.gradient), self.gradient, 0.0)
+            slope = float(finite @ self.line.direction)
+        return slope
 
-    @cached_property
+    @property
     def largest(self) -> float:
         """The largest size of an element of the gradient, NaN where one is that."""
         return float(np.maximum.reduce(np.abs(self.gradient), initial=0.0))

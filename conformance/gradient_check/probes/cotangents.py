@@ -51,6 +51,7 @@ def layout_and_repetition(context: Context) -> Probing:
     name = "second call, strided inputs and cotangent"
     arranged = "strided" if "strided" in base.target.bridge.arrangements else "plain"
     again = _on_strided_inputs(context, arranged) or base.target.record(base.point)
+    context.second = again
     small = SMALL if base.unit < 2.0**-30 else 1.0
     [gradient] = yield [Ask(again, weights * small, arranged)]
     roundings = EQUAL if small == 1.0 else SCALED
@@ -152,10 +153,11 @@ def expanded(context: Context) -> Probing:
     room = context.largest < 1e280
     size = LARGE if base.unit < 2.0**-30 and room else 1.0
     ones = np.ones(base.outputs.size)
-    for variable in base.output_variables:
-        if variable.is_complex:
-            ones[variable.span][1::2] = 0.0
-    [found] = yield [Ask(base.recording, ones * size, "expanded")]
+    if not all(map(bridge.is_double, base.recording.tensors)):
+        for variable in base.output_variables:
+            if variable.is_complex:
+                ones[variable.span][1::2] = 0.0
+    [found] = yield [Ask(base.recording, ones * size, "expanded", late=True)]
     if isinstance(found, BackwardRaised):
         state = _state(context)
         return name, state or Departure(name, f"for an expanded cotangent, {found.sentence}")
@@ -213,8 +215,9 @@ def large(context: Context) -> Probing:
 def undefined(context: Context) -> Probing:
     """Let no gradient arrive, at one output of several, or at all of them."""
     base, name = context.base, "undefined cotangent"
-    outputs = base.output_variables
-    if len(outputs) > 1:
+    several = len(base.recording.tensors) > 1
+    if several:
+        outputs = base.output_variables
         for number, variable in enumerate(outputs[:3]):
             rest = context.weights.copy()
             rest[variable.span] = 0.0
@@ -226,8 +229,8 @@ def undefined(context: Context) -> Probing:
             if not context.same(found, expected):
                 return name, context.wrong(name, found, circumstance, expected)
     if base.target.bridge.undefined(base.recording.tensors[:0]) is None:
-        return passed(name) if len(outputs) > 1 else skipped(name)
-    [found] = yield [Ask(base.recording, None)]
+        return passed(name) if several else skipped(name)
+    [found] = yield [Ask(context.second or base.recording, None)]
     if isinstance(found, BackwardRaised):
         return name, Departure(name, f"where no gradient arrives, {found.sentence}")
     if found.any() and (found[np.isfinite(context.gradient)] != 0).any():
@@ -236,5 +239,5 @@ def undefined(context: Context) -> Probing:
 
 
 COTANGENTS: tuple[Callable[[Context], Probing], ...] = (
-    layout_and_repetition, zero, large, undefined,
+    expanded, layout_and_repetition, zero, large, undefined,
 )  # fmt: skip

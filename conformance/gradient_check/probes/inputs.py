@@ -7,13 +7,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 
 from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaised, BasePoint
 from conformance.gradient_check.comparison import compare
-from conformance.gradient_check.directions import finite, jitter
+from conformance.gradient_check.directions import (
+    along,
+    finite,
+    jitter,
+    scales,
+    signed,
+    signed_digits,
+)
 from conformance.gradient_check.examination import Findings, examined, judge_nonfinite
 from conformance.gradient_check.line import STEADY, Line
 from conformance.gradient_check.probes.asking import Ask, Outcome, Probing
@@ -23,6 +31,7 @@ from conformance.gradient_check.targets import Target
 from conformance.observation import Array
 
 CONSTANTS = "constant tensors would have to change with them"
+REFUSED = "the function refuses them"
 LARGE = 2.0**7
 """Factor beyond FEW numbers, for what takes a step of a series per unit of its argument."""
 FEW = 1024
@@ -34,9 +43,9 @@ MOST = 1 << 17
 """Numbers beyond which inputs are not made larger."""
 KINKS_JUDGED = 2
 """Outputs with a kink that are judged one by one at other inputs."""
-FIRST, FIRST_GLANCE = 24, 2.0**-20
-"""Level of the one-sided step that is tried before all others, and the fraction of the scale by
-which gradient and slope may differ there."""
+FIRST, FIRST_STEP, FIRST_GLANCE = 24, 2.0**-24, 2.0**-20
+"""Level and size of the one-sided step that is tried before all others, and the fraction of the
+scale by which gradient and slope may differ there."""
 GLANCES, GLANCE = (17, 32), 2.0**-24
 """Levels of the two-sided steps that are tried then, and the fraction that is granted there: the
 second is for what oscillates fast."""
@@ -58,15 +67,15 @@ def _scaled(context: Context, name: str, factor: float) -> Probing:
     if base.unit > 2.0**-30:
         return skipped(name, "the dtype has no room for them")
     if not target.is_module:
-        point, scales = base.point * factor, base.scales * factor
+        point, steps = base.point * factor, base.scales * factor
     else:
-        point, scales = base.point.copy(), base.scales.copy()
+        point, steps = base.point.copy(), base.scales.copy()
         for variable in target.variables:
             if variable.name.startswith("input"):
                 point[variable.span] *= factor
-                scales[variable.span] *= factor
+                steps[variable.span] *= factor
     circumstance = f"for inputs {factor:.1g} times as large"
-    return (yield from _checked(context, target.at(point), name, circumstance, scales))
+    return (yield from _checked(context, target.at(point), name, circumstance, steps))
 
 
 def larger(context: Context) -> Probing:
@@ -79,7 +88,7 @@ def larger(context: Context) -> Probing:
         return skipped(name, CONSTANTS)
     if not total or total * 4 > MOST:
         return skipped(name, "none to enlarge" if not total else "they are large enough")
-    outcome: Outcome = skipped(name, "the function refuses them")
+    outcome: Outcome = skipped(name, REFUSED)
     outputs = context.base.outputs.size
     factor = max(2, -(-ENOUGH // total))
     if outputs > total:  # pairs or triples of elements grow as powers of the factor
@@ -158,7 +167,7 @@ def empty(context: Context) -> Probing:
     try:
         recording = other.record(point)
     except BACKWARD_ERRORS:
-        return skipped(name, "the function refuses them")
+        return skipped(name, REFUSED)
     [found] = yield [Ask(recording, np.ones(recording.outputs.size))]
     if isinstance(found, BackwardRaised):
         return name, Departure(name, f"for empty inputs, {found.sentence}")
@@ -166,27 +175,53 @@ def empty(context: Context) -> Probing:
 
 
 def _checked(
-    context: Context, target: Target, name: str, circumstance: str, scales: Array | None = None
+    context: Context, target: Target, name: str, circumstance: str, steps: Array | None = None
 ) -> Probing:
     """Check at another point: one difference first, everything where that is not enough."""
-    refused = skipped(name, "the function refuses them")
-    before = context.base.target.kept
-    target.kept = before
+    before, point, random = context.base, target.point, context.base.random
     try:
-        base = BasePoint(target, context.base.random, context.base, scales)
-    except (*BACKWARD_ERRORS,):
-        return refused
-    if base.empty() or not np.count_nonzero(base.finite):
-        return refused
-    if base.outputs.size > max(MOST, 4 * context.base.outputs.size):
+        recording = target.record(point)
+    except BACKWARD_ERRORS:
+        return skipped(name, REFUSED)
+    outputs = recording.outputs
+    if not outputs.size or not point.size:
+        return skipped(name, REFUSED)
+    if outputs.size > max(MOST, 4 * before.outputs.size):
         return skipped(name, "the outputs are too many")
-    if base.recording.alarmed and not context.base.recording.alarmed:
-        return Probe(name, "skipped", "an output of integers says otherwise there")
-    weights = base.weights()
-    [gradient] = yield [Ask(base.recording, weights)]
+    if recording.alarmed and not before.recording.alarmed:
+        return skipped(name, "an output of integers says otherwise there")
+    if steps is None:
+        steps = scales(point, target.spans)
+    weights = (signed_digits if before.unit < 2.0**-50 else signed)(random, outputs.size)
+    if not finite(outputs):
+        defined = np.isfinite(outputs)
+        weights = np.where(defined, weights, 0.0)
+        if not defined.any():
+            return skipped(name, REFUSED)
+    [gradient] = yield [Ask(recording, weights)]
     if isinstance(gradient, BackwardRaised):
         return name, Departure(name, f"{circumstance}, {gradient.sentence}")
-    direction = base.direction(gradient)
+    direction = along(random, steps, gradient)
+    slope = float(gradient.dot(direction))  # of one sign, element by element
+    ahead = math.nan
+    if slope - slope == 0.0:  # finite
+        with suppress(*BACKWARD_ERRORS):
+            change = target.evaluate(point + direction * FIRST_STEP) - outputs
+            ahead = float(weights.dot(change)) / FIRST_STEP
+    if abs(slope - ahead) <= FIRST_GLANCE * slope:
+        return passed(name)
+    base = BasePoint(target, random, before, steps, recording)
+    if not finite(direction):
+        direction = np.where(np.isfinite(direction), direction, 0.0)
+    line = base.line(direction)
+    return _examined(context, line, base, weights, gradient, ahead, name, circumstance)
+
+
+def _examined(
+    context: Context, line: Line, base: BasePoint, weights: Array, gradient: Array, ahead: float,
+    name: str, circumstance: str,
+) -> Outcome:  # fmt: skip
+    """Judge the gradient at another point by more than the one difference ahead."""
     found = Findings(kinks=KINKS_JUDGED)
     try:
         if not finite(gradient):
@@ -195,8 +230,7 @@ def _checked(
             if found.failures:
                 return _failed(name, circumstance, found.failures[0])
             return Probe(name, "unclear", "the gradient is not finite there")
-        line = base.line(direction)
-        glance = _glanced(line, weights, gradient)
+        glance = _glanced(line, weights, gradient, ahead)
         if glance == "right":
             return passed(name)
         if glance == "unsteady":
@@ -227,15 +261,13 @@ def _moves(line: Line) -> bool:
     return any((side != line.outputs).any() for pair in samples for side in pair)
 
 
-def _glanced(line: Line, weights: Array, gradient: Array) -> str:
+def _glanced(line: Line, weights: Array, gradient: Array, ahead: float) -> str:
     """Compare at a few small steps: `right`, `wrong`, or `unsteady` where those differ themselves.
 
+    ahead: the difference quotient over the first step.
     What oscillates faster than the steps, or has kinks among them, cannot be judged there.
     """
     slope = scale = float(gradient.dot(line.direction))  # of one sign, element by element
-    ahead = float(weights @ (line.ahead(FIRST) - line.outputs)) * 2.0**FIRST
-    if abs(slope - ahead) <= FIRST_GLANCE * scale:
-        return "right"
     noise = line.usual_noise(weights)
     if abs(slope - ahead) <= FIRST_GLANCE * scale + noise * 2.0 ** (FIRST - 3):
         return "right"
