@@ -7,23 +7,17 @@ from contextlib import ExitStack
 from typing import Any
 
 from reference_engine.graph import Cotangents, Node, Wanted
-from reference_engine.modes import MODES, Mode
+from reference_engine.modes import MODES, Mode, Switch
 
 
-class set_detect_anomaly:  # noqa: N801
+class set_detect_anomaly(Switch):  # noqa: N801
     """Sets anomaly mode on or off, at once when called as a function, for a block when entered."""
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
-        self._before = MODES.switch({"anomaly": bool(mode), "check_nan": check_nan})
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *exception: object) -> None:
-        MODES.switch(self._before)
+        super().__init__(anomaly=bool(mode), check_nan=check_nan)
 
 
-class detect_anomaly(set_detect_anomaly):  # noqa: N801
+class detect_anomaly(Mode):  # noqa: N801
     """Inside, backward raises RuntimeError at the first NaN and says where its forward was run."""
 
     def __init__(self, check_nan: bool = True) -> None:
@@ -32,7 +26,7 @@ class detect_anomaly(set_detect_anomaly):  # noqa: N801
             UserWarning,
             stacklevel=2,
         )
-        super().__init__(mode=True, check_nan=check_nan)
+        super().__init__(anomaly=True, check_nan=check_nan)
 
 
 def note_traceback(node: Node) -> None:

@@ -18,7 +18,7 @@ from reference_engine.backends.base import BACKENDS, OF_DTYPE
 from reference_engine.graph import AccumulateGrad, Cotangent, Cotangents, GradientEdge, Node
 from reference_engine.modes import MODES, Mode, refuse_in_transform
 from reference_engine.ops.namespace import TENSORS, raw_namespace
-from reference_engine.scope import Edge, Scope, Task
+from reference_engine.scope import Edge, Task
 from reference_engine.tensor import Tensor, from_raw
 
 #: what a backward run starts from or goes to
@@ -27,15 +27,11 @@ Places: TypeAlias = "Place | Sequence[Place]"
 
 
 def run(roots: Sequence[Edge], grads: Cotangents, F: Any, *, keep_graph: bool, task: Task) -> None:
-    """Sends cotangents from the roots to the leaves, or to the targets of the task's scope.
+    """Sends cotangents from the roots to the leaves, or to the task's targets.
 
     ``grads`` are what ``F`` computes with: raw arrays, or tensors when a graph is being created.
     """
-    scope = task.scope
-    dependencies = task.dependencies = _dependencies([node for node, _ in roots])
-    if scope is not None:
-        scope.reach(dependencies)
-        scope.root = roots[0][0] if len(roots) == 1 else None
+    dependencies = task.dependencies
     buffers: dict[Node, list[Cotangent]] = {}
     for (node, nr), grad in zip(roots, grads, strict=True):
         buffer = buffers.setdefault(node, [None] * len(node.metas))
@@ -43,7 +39,7 @@ def run(roots: Sequence[Edge], grads: Cotangents, F: Any, *, keep_graph: bool, t
     ready = [(node.priority, node) for node in buffers if not dependencies[node]]
     heapify(ready)
     creates_graph = F.creates_graph
-    plain = scope is None and not MODES.anomaly
+    plain = task.everywhere and not MODES.anomaly
     while ready:
         node = heappop(ready)[1]
         grads_in = buffers.pop(node, None) or [None] * len(node.metas)
@@ -55,7 +51,7 @@ def run(roots: Sequence[Edge], grads: Cotangents, F: Any, *, keep_graph: bool, t
         if plain and node.hooks is None:
             outs = node.run(grads_in, F, None)
         else:
-            visited = _visit(node, grads_in, F, scope)
+            visited = _visit(node, grads_in, F, task)
             if visited is None:
                 continue
             outs = visited
@@ -81,37 +77,22 @@ def run(roots: Sequence[Edge], grads: Cotangents, F: Any, *, keep_graph: bool, t
                 heappush(ready, (parent.priority, parent))
 
 
-def _visit(node: Node, grads: list[Cotangent], F: Any, scope: Scope | None) -> Cotangents | None:
-    """Runs a node that has hooks, or in a scope; None when the scope does not need it to run."""
+def _visit(node: Node, grads: list[Cotangent], F: Any, task: Task) -> Cotangents | None:
+    """Runs a node that has hooks, or in a run to targets; None when it need not run for these."""
     wanted = None
-    if scope is not None and not scope.enters(node):
+    if not task.enters(node):
         return None  # nothing arrives here that was asked for: not even a hook is called
     if node.hooks is not None:
         grads = node.hooks.arrive(grads, F)
-    if scope is not None:
-        scope.capture(node, grads)
-        if not scope.runs(node):
+    if not task.everywhere:
+        task.capture(node, grads)
+        if not task.runs(node):
             return None
-        wanted = [parent is not None and scope.leads_on(parent) for parent in node.next]
+        wanted = [parent is not None and task.leads_on(parent) for parent in node.next]
     if node.hooks is not None:
         grads = node.hooks.before(grads, F)
     outs = (run_watched if MODES.anomaly else type(node).run)(node, grads, F, wanted)
     return outs if node.hooks is None else node.hooks.after(outs, grads, F)
-
-
-def _dependencies(roots: Sequence[Node]) -> dict[Node, int]:
-    """For each node that can be reached, how many edges lead to it."""
-    counts: dict[Node, int] = dict.fromkeys(roots, 0)
-    stack = list(counts)
-    while stack:
-        for parent in stack.pop().next:
-            if parent is not None:
-                if parent in counts:
-                    counts[parent] += 1
-                else:
-                    counts[parent] = 1
-                    stack.append(parent)
-    return counts
 
 
 def backward(
@@ -206,21 +187,19 @@ def _run(
     if not roots:
         return ()
     keep = create_graph if retain_graph is None else retain_graph
-    scope = None if targets is None else Scope(targets, accumulate)
+    task = Task(roots, targets, accumulate)
     # saved values and cotangents may have tangents in a level of forward mode
     kinds = [type(g._raw) for g in grads]
     kind = next((k for k in kinds if BACKENDS[k].batched), kinds[0])
     F: Any = TENSORS if create_graph or MODES.forward else raw_namespace(kind)
     # nobody has asked NumPy for warnings about overflow or 0/0: torch gives none
-    with Mode(grad=create_graph), np.errstate(all="ignore"):
+    with Mode(grad=create_graph, task=task), np.errstate(all="ignore"):
         fitted = [
             F.fit(F.from_tensor(g), *node.metas[nr], node)
             for g, (node, nr) in zip(grads, roots, strict=True)
         ]
-        task = Task(scope)
-        with Mode(task=task):
-            run(roots, fitted, F, keep_graph=keep, task=task)
-        found = [] if scope is None else [scope.captured.get(edge) for edge in targets or ()]
+        run(roots, fitted, F, keep_graph=keep, task=task)
+        found = [task.captured.get(edge) for edge in targets or ()]
         return [None if g is None else F.to_tensor(g) for g in found]
 
 

@@ -252,7 +252,7 @@ class CheckpointFunction(Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         """Runs it again, recorded, and backward through that."""
-        if MODES.task.scope is not None:
+        if not MODES.task.everywhere:
             raise RuntimeError(
                 "a re-entrant checkpoint works neither with autograd.grad nor with "
                 "backward(inputs=...); use backward() without inputs, or use_reentrant=False"

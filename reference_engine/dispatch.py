@@ -80,15 +80,10 @@ class Operator:
         return found
 
 
-_operators: dict[str, Operator] = {}
-
-
+@cache
 def operator(op: OpDef) -> Operator:
     """The running form of a row."""
-    found = _operators.get(op.name)
-    if found is None or found.op is not op:
-        found = _operators[op.name] = Operator(op)
-    return found
+    return Operator(op)
 
 
 class Call(NamedTuple):

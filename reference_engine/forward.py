@@ -16,7 +16,6 @@ from weakref import WeakSet
 from reference_engine.graph import Node, OpNode
 from reference_engine.modes import MODES, Mode
 from reference_engine.ops.push import Push
-from reference_engine.saved_tensors import Dual
 from reference_engine.tensor import Tensor
 from reference_engine.views import replay, way_from_base
 
@@ -77,8 +76,12 @@ def paused(enabled: bool = False) -> Mode:
 def make_dual(primal: Tensor, tangent: Tensor, level: Level) -> Tensor:
     """A view of ``primal`` that has a tangent at a level.
 
-    RuntimeError when ``primal`` has one there already, or when the shapes differ.
+    ValueError unless both are floating or complex, RuntimeError when ``primal`` has a tangent there
+    already, or when the shapes differ.
     """
+    for what, x in (("primal", primal), ("tangent", tangent)):
+        if not x.dtype.differentiable:
+            raise ValueError(f"a {what} must be floating or complex, got {x.dtype}; convert it")
     if tangent_of(primal, level) is not None:
         raise RuntimeError(
             "this tensor has a tangent at this level already; take its primal with unpack_dual"
@@ -205,13 +208,17 @@ def keep_tangents(node: Node | None, inputs: Sequence[Any], outputs: Sequence[Te
         outputs[place - count] if place >= count else inputs[place] if place < len(inputs) else None
         for place in node._plan.sources
     ]
-    tangents = list(map(all_tangents, saved))
+    attach_tangents(node, saved)
+
+
+def attach_tangents(node: Node, saved: Sequence[Any]) -> None:
+    """Keeps in a node the tangents of the tensors that it saved."""
+    tangents = list(map(_all_tangents, saved))
     if any(t is not None for t in tangents):
-        node._saved = Dual(node._saved, tangents)
+        node.attached().tangents = tangents
 
 
-def all_tangents(x: object) -> Tangents | None:
-    """A tensor's tangents at the levels in sight."""
+def _all_tangents(x: object) -> Tangents | None:
     found = Tangents()
     for level in MODES.forward:
         t = tangent_of(x, level)

@@ -12,17 +12,16 @@ from collections.abc import Callable, Sequence
 from functools import partial, wraps
 from typing import Any, ClassVar
 
-from reference_engine import errors
 from reference_engine.anomaly import note_traceback
 from reference_engine.backends.base import DIFFERENTIABLE, of_array
-from reference_engine.forward import Tangents, all_tangents, paused
+from reference_engine.forward import attach_tangents, paused
 from reference_engine.function_forward import push_custom
 from reference_engine.function_misuse import refusal
 from reference_engine.function_vmap import batch_of, is_inside, map_custom
-from reference_engine.graph import Cotangent, Edge, Node, refuse_changed, saved_at, with_tangents
-from reference_engine.inplace import bump, rebase
+from reference_engine.graph import Cotangent, Edge, Node, Saved, refuse_changed, saved_at
+from reference_engine.inplace import bump, leaf_in_place, rebase
 from reference_engine.modes import MODES, no_grad
-from reference_engine.saved_tensors import Packed, pack, unpack
+from reference_engine.saved_tensors import pack
 from reference_engine.tensor import Tensor, from_raw
 
 
@@ -151,9 +150,9 @@ class FunctionNode(FunctionCtx, Node):
     """The node of one call of a Function, and its ``ctx``."""
 
     _function: ClassVar[type[Function]]
-    _saved: Packed | tuple[Any, ...] | None = ()
+    _saved: Saved = ()
+    hooks = None
     _places: tuple[Edge, ...] = ()
-    _tangents: tuple[Tangents | None, ...] = ()
     #: places among the arguments of those that are tensors
     _positions: tuple[int, ...] = ()
     #: per output, whether gradients and tangents flow through it
@@ -201,15 +200,15 @@ class FunctionNode(FunctionCtx, Node):
         )
         followed = [x for x in adopted if isinstance(x, Tensor) and x._tracked]
         for x in followed:
-            if x._view_info is not None and len(followed) > 1:
-                x._view_info.mode = "multi_output"
+            if x._rare.view is not None and len(followed) > 1:
+                x._rare.view.mode = "multi_output"
         return adopted
 
     def _adopt(self, x: Tensor, nr: int, given: bool, flows: bool) -> Tensor:
-        view = x._view_info
+        view = x._rare.view
         if any(x is modified for modified in self._dirty):
             if MODES.recording and x.requires_grad and x.is_leaf:
-                raise errors.leaf_in_place(self.name(), "a leaf")
+                raise leaf_in_place(self.name(), "a leaf")
             if view is not None and len(self.metas) > 1:
                 raise refusal("modified_view", self.name(), count=len(self.metas))
             bump(x)
@@ -220,7 +219,7 @@ class FunctionNode(FunctionCtx, Node):
         if given:
             with no_grad():
                 x = x.view(x.shape)
-            view = x._view_info
+            view = x._rare.view
         if not flows:
             return x.detach() if x.requires_grad and (given or view is None) else x
         if view is None:
@@ -240,20 +239,17 @@ class FunctionNode(FunctionCtx, Node):
             # None, -1 - n: output n of this node, which must not refer to itself
             places.append((None, -1 - nr) if node is self else (node, nr))
         self._saved, self._places = pack(tuple(flat), self._to_save), tuple(places)
-        self._tangents = tuple(map(all_tangents, self._to_save)) if MODES.forward else ()
+        attach_tangents(self, self._to_save)
         self._to_save = self._dirty = self._non_differentiable = ()
 
     @property
     def saved_tensors(self) -> tuple[Tensor | None, ...]:
         """What was saved; RuntimeError when it was freed, or modified in place since."""
-        if self._saved is None:
-            raise errors.freed(self.name())
+        saved = self._unpacked()
         if self._for_forward:
             return self._for_forward
-        saved = unpack(self._saved)
         triples = zip(saved[::3], saved[1::3], saved[2::3], self._places, strict=True)
-        found = [self._tensor(*triple) for triple in triples]
-        return tuple(map(with_tangents, found, self._tangents) if self._tangents else found)
+        return tuple(self._dual([self._tensor(*triple) for triple in triples]))
 
     def _tensor(self, raw: Any, storage: Any, version: int, place: Edge) -> Tensor | None:
         if raw is None:
@@ -294,8 +290,8 @@ class FunctionNode(FunctionCtx, Node):
 
     def release(self) -> None:
         """Frees what ``save_for_backward`` saved."""
-        self._saved = None
-        self._places = self._tangents = ()
+        self._saved, self._places = None, ()
+        self.attached().tangents = ()
 
 
 class _Once(Function):

@@ -7,20 +7,18 @@ graphs have no reference cycles: dropping the last tensor frees the graph at onc
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import count
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from reference_engine import errors
 from reference_engine.backends.base import BACKENDS, DIFFERENTIABLE, Shape, of_array
 from reference_engine.hooks import Hooks, NodeHooks, RemovableHandle
-from reference_engine.leaves import run_post_accumulate_hooks
 from reference_engine.ops.plan import Plan
 from reference_engine.storage import Detached, Storage, new_storage
 
 if TYPE_CHECKING:
-    from reference_engine.forward import Tangents
-    from reference_engine.saved_tensors import Dual, Packed
+    from reference_engine.saved_tensors import Packed
     from reference_engine.tensor import Tensor
 
 #: shape and raw dtype of a node's output
@@ -30,6 +28,8 @@ Cotangent: TypeAlias = Any
 Cotangents: TypeAlias = "Sequence[Cotangent]"
 #: for each input of a node, whether its cotangent is needed; None: all are
 Wanted: TypeAlias = "Sequence[bool] | None"
+#: what a node saved, flat: (value, storage, version at the time) for each; None once it is freed
+Saved: TypeAlias = "tuple[Any, ...] | Packed | None"
 #: a place in the graph: which output of which node; no node where no gradient is wanted
 Edge: TypeAlias = "tuple[Node | None, int]"
 
@@ -62,6 +62,7 @@ class Node:
     metas: tuple[Meta, ...]
     priority: int
     hooks: NodeHooks | None
+    _saved: Saved
 
     def link(self, edges: Sequence[Edge], metas: tuple[Meta, ...]) -> None:
         """Puts a new node into the graph."""
@@ -118,6 +119,27 @@ class Node:
     def release(self) -> None:
         """Frees saved values: the node can then run again only if it had none."""
 
+    def _unpacked(self) -> tuple[Any, ...]:
+        """The saved values; RuntimeError when they have been freed."""
+        if self._saved is None:
+            raise RuntimeError(
+                f"the values that {self.name()} saved for its gradient have been freed by an "
+                "earlier backward; call that one with retain_graph=True to go through the graph "
+                "again"
+            )
+        return self._saved if isinstance(self._saved, tuple) else self._saved.unpack()
+
+    def _dual(self, saved: list[Any]) -> list[Any]:
+        """Saved values with the tangents that they had."""
+        from reference_engine.tensor import from_graph
+
+        for place, tangents in enumerate(() if self.hooks is None else self.hooks.tangents):
+            if tangents is not None:
+                x = saved[place]
+                saved[place] = from_graph(x._raw, x._storage, *x._edge())
+                saved[place]._extras().tangents = tangents
+        return saved
+
 
 class GradientEdge(NamedTuple):
     """A place in the graph to start a backward from or to go to, without the tensor that was there.
@@ -131,15 +153,13 @@ class GradientEdge(NamedTuple):
 
 
 class OpNode(Node):
-    """The node of an op of the table; a subclass per op gives it its name.
-
-    ``saved`` is flat: (value, storage, version at the time) for each of the plan's sources.
+    """The node of an op of the table, whose plan says what it saves; a subclass per op gives it its
+    name.
     """
 
     __slots__ = ("_facts", "_plan", "_saved")
 
     _plan: Plan
-    _saved: tuple[Any, ...] | Packed | Dual | None
     _facts: tuple[Any, ...]
 
     def run(
@@ -176,12 +196,6 @@ class OpNode(Node):
         ]
         return [tuple(grads)] if self._plan.op.outputs[0].startswith("*") else grads
 
-    def _unpacked(self) -> tuple[Any, ...]:
-        """The saved values; RuntimeError when they have been freed."""
-        if self._saved is None:
-            raise errors.freed(self.name())
-        return self._saved if isinstance(self._saved, tuple) else self._saved.unpack()
-
     def _check_versions(self, saved: tuple[Any, ...]) -> None:
         for i in range(1, len(saved), 3):
             if saved[i].version != saved[i + 1]:
@@ -191,16 +205,14 @@ class OpNode(Node):
 
     def _rebuild(self, saved: tuple[Any, ...], output: Tensor | None = None) -> list[Any]:
         """Saved values as tensors with their place in the graph."""
-        values = [
+        return self._dual([
             self._tensor(source, value, storage)
             if output is None or source < len(self.next)
             else output
             for source, value, storage in zip(
                 self._plan.sources, saved[::3], saved[1::3], strict=True
             )
-        ]
-        tangents = getattr(self._saved, "tangents", None)
-        return values if tangents is None else list(map(with_tangents, values, tangents))
+        ])  # fmt: skip
 
     def _tensor(self, source: int, value: Any, storage: Storage) -> Any:
         """One saved value: an input, seen through this node's edge, or an output of this node."""
@@ -215,8 +227,9 @@ class OpNode(Node):
     def release(self) -> None:
         """Frees saved values."""
         if self._saved or any(map(_holds_array, self._facts)):
-            self._saved = None
-            self._facts = ()
+            self._saved, self._facts = None, ()
+            if self.hooks is not None:
+                self.hooks.tangents = ()
 
     def __getattr__(self, name: str) -> Any:
         """``_saved_<name>``: an input, output (``_saved_result``) or parameter that was saved."""
@@ -251,17 +264,6 @@ def refuse_changed(by: Node, raw: Any, then: int, now: int, place: Edge) -> None
         )
     if place[0] is not None and now.was(raw, *place):
         raise RuntimeError(f"{needed} that has since been detached in place; use detach() instead")
-
-
-def with_tangents(x: Any, tangents: Tangents | None) -> Any:
-    """A saved tensor with the tangents that it had."""
-    if tangents is None:
-        return x
-    from reference_engine.tensor import from_graph
-
-    made = from_graph(x._raw, x._storage, *x._edge())
-    made._extras().tangents = tangents
-    return made
 
 
 def _holds_array(fact: Any) -> bool:
@@ -325,16 +327,11 @@ class AccumulateGrad(Node):
         if grads[0] is not None and leaf._tracked:
             with _accumulating:
                 F.accumulate(leaf, grads[0])
-            run_post_accumulate_hooks(leaf)
+            leaf._run_post_accumulate_hooks()
         return ()
 
 
-_node_types: dict[str, type[OpNode]] = {}
-
-
+@cache
 def node_type(name: str) -> type[OpNode]:
-    """The class of an op's nodes, made when first needed."""
-    found = _node_types.get(name)
-    if found is None:
-        found = _node_types[name] = type(name, (OpNode,), {"__slots__": (), "__module__": __name__})
-    return found
+    """The class of an op's nodes."""
+    return type(name, (OpNode,), {"__slots__": (), "__module__": __name__})

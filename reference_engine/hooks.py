@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary, ref
 from reference_engine.modes import MODES
 
 if TYPE_CHECKING:
+    from reference_engine.forward import Tangents
     from reference_engine.graph import Cotangent, Cotangents, Node
     from reference_engine.tensor import Tensor
 
@@ -51,7 +52,7 @@ class NodeHooks:
     ``F`` is the namespace of what the cotangents are made of.
     """
 
-    __slots__ = ("metadata", "output", "post", "pre", "retained")
+    __slots__ = ("metadata", "output", "post", "pre", "retained", "tangents")
 
     def __init__(self) -> None:
         self.metadata: dict[Any, Any] = {}
@@ -61,6 +62,8 @@ class NodeHooks:
         self.post: Hooks = {}
         #: outputs whose tensor asked to retain_grad
         self.retained: dict[int, ref[Tensor]] = {}
+        #: those of what the node saved
+        self.tangents: Sequence[Tangents | None] = ()
 
     def arrive(self, grads: list[Cotangent], F: Any) -> list[Cotangent]:
         """Calls the tensor hooks and fills retained ``.grad``; returns the cotangents."""

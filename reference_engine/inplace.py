@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from reference_engine import errors
 from reference_engine.backends.base import BACKENDS, DIFFERENTIABLE, Backend, of_array
 from reference_engine.backends.dtypes import dtype
 from reference_engine.forward import copy_tangents, keep_tangents, of_write, overwrite_tangent
@@ -84,7 +83,7 @@ def become_view(target: Tensor, view: Tensor, name: str) -> Tensor:
     """
     info, shape, old = view._rare.view, tuple(target._raw.shape), target._noted()[0]
     if info is not None and MODES.recording and target.requires_grad and target.is_leaf:
-        raise errors.leaf_in_place(name, "a leaf")
+        raise leaf_in_place(name, "a leaf")
     copy_tangents(view, target)
     target._raw = view._raw
     if info is None:  # in inference mode there is no history to keep
@@ -129,13 +128,13 @@ def check_writable(target: Any, name: str, *, recording: bool) -> None:
         raise RuntimeError(
             f"{name} would modify an inference tensor outside inference_mode; use its clone()"
         )
-    view = target._view_info
+    view = target._rare.view
     if view is not None and MODES.recording and (recording or target.requires_grad):
         check_creation(view, "the view")
         if isinstance(view.base._edge()[0], AccumulateGrad):
-            raise errors.leaf_in_place(name, "a view of a leaf")
+            raise leaf_in_place(name, "a view of a leaf")
     if MODES.recording and target._tracked and target.requires_grad and target.is_leaf:
-        raise errors.leaf_in_place(name, "a leaf")
+        raise leaf_in_place(name, "a leaf")
     strides = of_array(target._raw).strides(target._raw)
     # an expanded tensor has several elements in one place: all may become the same number only
     doubled = (s == 0 and n > 1 for s, n in zip(strides, target._raw.shape, strict=True))
@@ -144,6 +143,14 @@ def check_writable(target: Any, name: str, *, recording: bool) -> None:
             f"{name} would write several elements of an expanded tensor of shape "
             f"{list(target.shape)} to one place in memory; clone() it first"
         )
+
+
+def leaf_in_place(op: str, what: str) -> RuntimeError:
+    """The refusal of an in-place write to a leaf that requires grad, or to a view of one."""
+    return RuntimeError(
+        f"{op} would modify {what} that requires grad in place; do it under no_grad(), or out of "
+        "place"
+    )
 
 
 def _check_fits(target: Tensor, result: Any, backend: Backend, name: str) -> None:
@@ -161,7 +168,7 @@ def _check_fits(target: Tensor, result: Any, backend: Backend, name: str) -> Non
 
 def rebase(target: Tensor, node: Node) -> None:
     """Makes ``node``, whose first input was the target, the target's history."""
-    view = target._view_info
+    view = target._rare.view
     written = target if view is None else view.base
     if view is not None:
         check_creation(view, "the view")

@@ -207,12 +207,14 @@ class enable_grad(Mode):  # noqa: N801
         super().__init__(grad=True)
 
 
-class set_grad_enabled(Mode):  # noqa: N801
-    """Sets recording on or off, at once when called as a function, for a block when entered."""
+class Switch(Mode):
+    """A mode that is set at once when it is made, as by a function call, and for a block when
+    entered.
+    """
 
-    def __init__(self, mode: bool) -> None:
-        super().__init__(grad=bool(mode))
-        self._at_call = MODES.switch(self._settings)
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._at_call = MODES.switch(settings)
 
     def __enter__(self) -> None:
         # what must come back is the mode before this object was made
@@ -223,6 +225,13 @@ class set_grad_enabled(Mode):  # noqa: N801
         """Decorates; making the object has changed nothing then."""
         MODES.switch(self._at_call)
         return super().__call__(function)
+
+
+class set_grad_enabled(Switch):  # noqa: N801
+    """Sets recording on or off, at once when called as a function, for a block when entered."""
+
+    def __init__(self, mode: bool) -> None:
+        super().__init__(grad=bool(mode))
 
 
 class inference_mode(Mode):  # noqa: N801

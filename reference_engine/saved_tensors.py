@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from reference_engine.backends.base import of_array
@@ -16,9 +16,6 @@ from reference_engine.graph import CONSTANT
 from reference_engine.modes import MODES, Mode, no_grad
 from reference_engine.storage import Detached, Storage
 from reference_engine.tensor import Tensor, from_raw
-
-if TYPE_CHECKING:
-    from reference_engine.forward import Tangents
 
 PackHook = Callable[[Tensor], Any]
 UnpackHook = Callable[[Any], Tensor]
@@ -75,29 +72,9 @@ class Packed:
         return tuple(flat)
 
 
-class Dual:
-    """The saved values of one node, and the tangents that they had."""
-
-    __slots__ = ("saved", "tangents")
-
-    def __init__(
-        self, saved: tuple[Any, ...] | Packed | Dual, tangents: Sequence[Tangents | None]
-    ) -> None:
-        self.saved, self.tangents = saved, tangents
-
-    def unpack(self) -> tuple[Any, ...]:
-        """The saved values."""
-        return unpack(self.saved)
-
-
 def pack(saved: tuple[Any, ...], inputs: Sequence[Any] = ()) -> tuple[Any, ...] | Packed:
     """The flat triples of saved values, some of them of ``inputs``, packed if hooks are on."""
     return Packed(saved, MODES.saved_hooks[-1], inputs) if saved and MODES.saved_hooks else saved
-
-
-def unpack(saved: tuple[Any, ...] | Packed | Dual) -> tuple[Any, ...]:
-    """The flat triples of saved values."""
-    return saved if isinstance(saved, tuple) else saved.unpack()
 
 
 class saved_tensors_hooks(Mode):  # noqa: N801

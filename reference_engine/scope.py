@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from reference_engine.graph import Cotangent, Node
 
@@ -10,34 +10,61 @@ from reference_engine.graph import Cotangent, Node
 Edge = tuple[Node, int]
 
 
-class Scope:
-    """What a run with given targets is limited to, and what arrives at them.
+def reachable(roots: Iterable[Node]) -> dict[Node, int]:
+    """For each node that can be reached, how many edges lead to it."""
+    counts: dict[Node, int] = dict.fromkeys(roots, 0)
+    stack = list(counts)
+    while stack:
+        for parent in stack.pop().next:
+            if parent is not None:
+                if parent in counts:
+                    counts[parent] += 1
+                else:
+                    counts[parent] = 1
+                    stack.append(parent)
+    return counts
 
-    With ``accumulate`` the targets run too, so that leaves among them fill their ``.grad``.
+
+def leading(reached: Iterable[Node], targets: Iterable[Node]) -> set[Node]:
+    """Those of the nodes reached from which a step or more leads to a target."""
+    children: dict[Node, list[Node]] = {}
+    for node in reached:
+        for parent in node.next:
+            if parent is not None:
+                children.setdefault(parent, []).append(node)
+    stack = [child for target in targets for child in children.get(target, ())]
+    found: set[Node] = set()
+    while stack:
+        node = stack.pop()
+        if node not in found:
+            found.add(node)
+            stack.extend(children.get(node, ()))
+    return found
+
+
+class Task:
+    """One backward run: the innermost that is going on is ``MODES.task``.
+
+    Given targets it goes no further than these, and keeps what arrives at them. With ``accumulate``
+    the targets run too, so that leaves among them fill their ``.grad``.
     """
 
-    def __init__(self, targets: Sequence[Edge], accumulate: bool) -> None:
+    def __init__(
+        self, roots: Sequence[Edge], targets: Sequence[Edge] | None = None, accumulate: bool = False
+    ) -> None:
+        nodes = [node for node, _ in roots]
+        #: the nodes that can be reached, and how many edges to each have not been walked yet
+        self.dependencies = reachable(nodes)
+        self.everywhere = targets is None
+        if targets is None:
+            return
         self.captured: dict[Edge, Cotangent] = {}
         self._accumulate = accumulate
         self._targets: dict[Node, list[int]] = {}
         for node, nr in targets:
             self._targets.setdefault(node, []).append(nr)
-        self._leading: set[Node] = set()
-        self.root: Node | None = None
-
-    def reach(self, reached: Iterable[Node]) -> None:
-        """Finds, among the nodes reached, those from which a step or more leads to a target."""
-        children: dict[Node, list[Node]] = {}
-        for node in reached:
-            for parent in node.next:
-                if parent is not None:
-                    children.setdefault(parent, []).append(node)
-        stack = [child for target in self._targets for child in children.get(target, ())]
-        while stack:
-            node = stack.pop()
-            if node not in self._leading:
-                self._leading.add(node)
-                stack.extend(children.get(node, ()))
+        self._leading = leading(self.dependencies, self._targets)
+        self._root = nodes[0] if len(nodes) == 1 else None
 
     def capture(self, node: Node, grads: Sequence[Cotangent]) -> None:
         """Keeps what has arrived at a target."""
@@ -50,22 +77,12 @@ class Scope:
 
     def enters(self, node: Node) -> bool:
         """Whether the node is looked at: PyTorch always looks at a single root, hooks and all."""
-        return self.leads_on(node) or node is self.root
+        return self.everywhere or self.leads_on(node) or node is self._root
 
     def leads_on(self, node: Node) -> bool:
         """Whether a cotangent for the node is wanted."""
         return node in self._leading or node in self._targets
 
-
-class Task:
-    """One backward run: the innermost that is going on is ``MODES.task``."""
-
-    def __init__(self, scope: Scope | None) -> None:
-        self.scope = scope
-        #: the nodes that can be reached, and how many edges to each have not been walked yet
-        self.dependencies: Mapping[Node, int] = {}
-
     def visits(self, node: Node | None) -> bool:
         """Whether the run comes, or has come, to a node."""
-        found = node in self.dependencies
-        return found and (self.scope is None or node is None or self.scope.enters(node))
+        return node is not None and node in self.dependencies and self.enters(node)

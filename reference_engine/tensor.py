@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -12,18 +13,24 @@ from reference_engine.backends.device import device, device_of
 from reference_engine.backends.dtypes import dtype
 from reference_engine.graph import NO_EDGE, AccumulateGrad, Edge, Node
 from reference_engine.hooks import RemovableHandle
-from reference_engine.leaves import (
-    check_grad,
-    grad_dtype,
-    register_post_accumulate_grad_hook,
-    set_grad_dtype,
-)
 from reference_engine.modes import MODES, refuse_in_transform
-from reference_engine.rare import NOTHING, Rare, View
-from reference_engine.size import Size
+from reference_engine.rare import NOTHING, Rare
 from reference_engine.storage import Detached, InferenceStorage, Storage
 
 _new = object.__new__
+
+
+class Size(tuple[int, ...]):
+    """The shape of a tensor: a tuple that knows its number of elements."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """Number of elements."""
+        return prod(self)
+
+    def __repr__(self) -> str:
+        return f"Size({list(self)})"
 
 
 class Tensor:
@@ -81,10 +88,6 @@ class Tensor:
         if self._rare is NOTHING:
             self._rare = Rare()
         return self._rare
-
-    @property
-    def _view_info(self) -> View | None:
-        return self._rare.view
 
     @property
     def grad_fn(self) -> Node | None:
@@ -164,14 +167,47 @@ class Tensor:
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
         if value is not None:
-            check_grad(self, value)
+            self._check_grad(value)
         self._extras().grad = value
 
     @grad.deleter
     def grad(self) -> None:
         self._extras().grad = None
 
-    grad_dtype = property(grad_dtype, set_grad_dtype)
+    def _check_grad(self, value: Tensor) -> None:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"grad must be a Tensor or None, got {type(value).__name__}")
+        if value is self:
+            raise RuntimeError("a tensor cannot be its own grad; assign a clone()")
+        kind = self.grad_dtype if self.is_leaf else self.dtype
+        for what, mine in (("dtype", kind), ("device", self.device), ("shape", self.shape)):
+            theirs = getattr(value, what)
+            if mine is not None and mine != theirs:
+                raise RuntimeError(f"grad has {what} {theirs}, but its tensor needs {what} {mine}")
+
+    @property
+    def grad_dtype(self) -> dtype | None:
+        """The dtype that a leaf's ``.grad`` must have, its own unless set; None for any.
+
+        RuntimeError for a non-leaf, and when it is set to another than a ``.grad`` has already.
+        """
+        if not self.is_leaf:
+            raise RuntimeError("grad_dtype is a property of leaves; this tensor was computed")
+        found = self._rare.grad_dtype
+        return self.dtype if found == "own" else found
+
+    @grad_dtype.setter
+    def grad_dtype(self, value: dtype | None) -> None:
+        _, rare = self.grad_dtype, self._extras()  # the first raises for a non-leaf
+        if rare.grad is not None and value is not None and rare.grad.dtype is not value:
+            raise RuntimeError(
+                f"grad_dtype cannot become {value} while .grad has {rare.grad.dtype}; set .grad to "
+                "None first"
+            )
+        rare.grad_dtype = value
+        accumulator = rare.accumulator and rare.accumulator()
+        if accumulator is not None:
+            accumulator.describe()
 
     def _accumulate_raw(self, g: Any) -> None:
         rare = self._extras()
@@ -214,7 +250,25 @@ class Tensor:
         hooks = self._extras().hooks if node is None else node.output_hooks(nr)
         return RemovableHandle(hooks, hook)
 
-    register_post_accumulate_grad_hook = register_post_accumulate_grad_hook
+    def register_post_accumulate_grad_hook(self, hook: Callable[..., None]) -> RemovableHandle:
+        """Calls ``hook(leaf)`` whenever backward has added to this leaf's ``.grad``.
+
+        RuntimeError unless it is a leaf that requires grad.
+        """
+        if not self.requires_grad or not self.is_leaf:
+            raise RuntimeError(
+                "a post-accumulate hook needs a leaf that requires grad; on other tensors use "
+                "register_hook()"
+            )
+        return RemovableHandle(self._extras().accumulated, hook)
+
+    def _run_post_accumulate_hooks(self) -> None:
+        for hook in list(self._rare.accumulated.values()):
+            result = hook(self)
+            if result is not None and result is not self:  # as in PyTorch
+                raise (RuntimeError if isinstance(result, Tensor) else TypeError)(
+                    f"a post-accumulate hook must return None, got {result!r}; it may assign .grad"
+                )
 
     def backward(
         self,
@@ -235,7 +289,7 @@ class Tensor:
 
     def detach_(self) -> Tensor:
         """Takes this tensor itself out of the graph; RuntimeError for a view."""
-        if self._view_info is not None:
+        if self._rare.view is not None:
             raise RuntimeError("a view cannot be detached in place; use detach()")
         node, nr = self._grad_fn, self._nr
         if node is not None:
@@ -275,7 +329,7 @@ class Tensor:
         return None if self._rare.view is None else self._rare.view.base
 
     def _is_view(self) -> bool:
-        return self._view_info is not None
+        return self._rare.view is not None
 
     def is_inference(self) -> bool:
         """Whether it was made in inference mode."""

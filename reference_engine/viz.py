@@ -17,11 +17,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from reference_engine.backward import _dependencies
 from reference_engine.function import FunctionNode
 from reference_engine.graph import CONSTANT, AccumulateGrad, Node, OpNode
 from reference_engine.inplace import CopySlices
-from reference_engine.saved_tensors import Dual, Packed
+from reference_engine.saved_tensors import Packed
+from reference_engine.scope import reachable
 from reference_engine.tensor import Tensor
 
 Edge = tuple[Node | None, int]
@@ -120,7 +120,7 @@ def save(
 
 def _nodes(roots: Iterable[Node | None]) -> list[Node]:
     """All nodes that can be reached, each after those that lead to it."""
-    counts = _dependencies([node for node in roots if node is not None])
+    counts = reachable([node for node in roots if node is not None])
     order = [node for node, n in counts.items() if not n]
     for node in order:  # which grows
         for parent in filter(None, node.next):
@@ -180,7 +180,7 @@ def _hooks(node: Node) -> list[Row]:
 
 def _saved(node: OpNode | FunctionNode) -> list[Row]:
     """A line for each saved value."""
-    held: Any = node._saved.saved if isinstance(node._saved, Dual) else node._saved
+    held: Any = node._saved
     flat = held._saved if isinstance(held, Packed) else held or ()
     if isinstance(node, FunctionNode):
         names = [f"saved_tensors[{i}]" for i in range(len(flat) // 3)] or ["saved_tensors"]

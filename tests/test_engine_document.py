@@ -52,8 +52,8 @@ def test_rows_are_quoted_as_they_are() -> None:
 def test_every_file_of_the_core_is_in_the_tour() -> None:
     headings = " ".join(re.findall(r"^## (.+)$", TEXT, re.MULTILINE))
     for part in (
-        "storage.py", "tensor.py", "rare.py", "size.py", "views.py", "inplace.py", "modes.py",
-        "graph.py", "dispatch.py", "fast.py", "backward.py", "scope.py", "leaves.py", "hooks.py",
+        "storage.py", "tensor.py", "rare.py", "views.py", "inplace.py", "modes.py",
+        "graph.py", "dispatch.py", "fast.py", "backward.py", "scope.py", "hooks.py",
         "saved_tensors.py", "function.py", "forward.py", "anomaly.py", "autograd/", "func/", "ops/",
         "backends/",
     ):  # fmt: skip

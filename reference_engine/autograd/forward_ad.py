@@ -59,14 +59,7 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
     RuntimeError outside a level, for a tensor that has a tangent, and for one of another shape;
     ValueError unless both are floating or complex.
     """
-    return _dual(tensor, tangent, _level(level))
-
-
-def _dual(primal: Tensor, tangent: Tensor, level: forward.Level) -> Tensor:
-    for what, x in (("primal", primal), ("tangent", tangent)):
-        if not x.dtype.differentiable:
-            raise ValueError(f"a {what} must be floating or complex, got {x.dtype}; convert it")
-    return forward.make_dual(primal, tangent, level)
+    return forward.make_dual(tensor, tangent, _level(level))
 
 
 def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:

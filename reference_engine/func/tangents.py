@@ -7,7 +7,6 @@ from functools import wraps
 from typing import Any
 
 from reference_engine import forward
-from reference_engine.autograd.forward_ad import _dual as make_dual
 from reference_engine.func.reverse import (
     Argnums,
     Function,
@@ -50,7 +49,7 @@ def _pushforward(
     if not leaves:
         raise RuntimeError("jvp needs at least one tensor among the primals")
     with Transform(records=False) as transform, forward.Level() as level:
-        duals = [make_dual(x, t, level) for x, t in zip(leaves, directions, strict=True)]
+        duals = [forward.make_dual(x, t, level) for x, t in zip(leaves, directions, strict=True)]
         transform.admit(args, tangents)
         given = replaced(args, argnums, structure.build(duals))
         made, aux = split_aux("jvp", func(*given), has_aux)

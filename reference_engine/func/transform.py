@@ -13,11 +13,11 @@ from itertools import count
 from typing import Any
 
 from reference_engine import forward
-from reference_engine.backward import _dependencies, grad
+from reference_engine.backward import grad
 from reference_engine.func.trees import check_tensors, flatten
-from reference_engine.graph import AccumulateGrad
+from reference_engine.graph import AccumulateGrad, Node
 from reference_engine.modes import MODES, Mode, set_grad_enabled
-from reference_engine.scope import Scope
+from reference_engine.scope import leading, reachable
 from reference_engine.storage import Storage, TransformedStorage
 from reference_engine.tensor import Tensor
 
@@ -159,14 +159,13 @@ def _cut(x: Tensor) -> Tensor:
 def leads_out(tensors: Sequence[Tensor]) -> list[bool]:
     """Whether each depends on a tensor that is differentiated by outside finished transforms."""
     nodes = [x._edge()[0] for x in tensors]
-    reached = _dependencies([node for node in nodes if node is not None])
+    reached = reachable([node for node in nodes if node is not None])
     going_on = {0, *(t.number for t in MODES.transforms)}
-    ends = [
-        (node, 0)
+    ends: set[Node] = {
+        node
         for node in reached
         if isinstance(node, AccumulateGrad)
         and getattr(node.variable._storage, "transform", 0) in going_on
-    ]
-    scope = Scope(ends, accumulate=False)
-    scope.reach(reached)
-    return [node is not None and scope.leads_on(node) for node in nodes]
+    }
+    ends |= leading(reached, ends)
+    return [node in ends for node in nodes]
