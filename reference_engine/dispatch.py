@@ -15,7 +15,7 @@ from reference_engine.backends.base import BACKENDS, COMPLEX, DIFFERENTIABLE, Ba
 from reference_engine.forward import push_forward
 from reference_engine.graph import CONSTANT, NO_EDGE, Edge, OpNode, new_node, node_type
 from reference_engine.modes import MODES
-from reference_engine.ops.accepted import LEAST, check
+from reference_engine.ops.accepted import check, least_of
 from reference_engine.ops.opdef import OpDef
 from reference_engine.ops.plan import Plan
 from reference_engine.ops.promotion import bring_together
@@ -48,7 +48,7 @@ class Operator:
         )
         self.promotes = any(self.promoted)
         #: the least category of its inputs
-        self.least = LEAST.get(op.name)
+        self.least = least_of(op.name)
 
     def for_each(self, flags: tuple[bool, ...], inputs: Sequence[Any]) -> tuple[bool, ...]:
         """One flag for each input of a call."""

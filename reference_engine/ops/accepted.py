@@ -8,61 +8,41 @@ from typing import Any, Final
 from reference_engine.backends.dtypes import Category, dtype, int64, of_python
 from reference_engine.tensor import Tensor
 
-_FLOATING: Final = """
-    _batch_norm_with_update _fractional_max_pool2d _fractional_max_pool3d _native_batch_norm_legit
-    _segment_reduce _softmax_backward_data
-    _upsample_bilinear2d_aa addcdiv cdist cholesky cholesky_inverse cholesky_solve complex dist frac
-    frexp grid_sampler_2d grid_sampler_3d hypot istft lerp linalg.cholesky linalg.cholesky_ex
-    linalg.cond linalg.det linalg.eig linalg.eigh linalg.eigvals linalg.eigvalsh
-    linalg.householder_product linalg.inv linalg.inv_ex linalg.lstsq linalg.lu linalg.lu_factor
-    linalg.lu_factor_ex linalg.lu_solve linalg.matrix_norm linalg.norm linalg.pinv linalg.qr
-    linalg.slogdet linalg.solve linalg.solve_ex linalg.solve_triangular linalg.svd linalg.svdvals
-    linalg.tensorinv linalg.tensorsolve linalg.vecdot linalg.vector_norm log_softmax logaddexp
-    logaddexp2 logcumsumexp logdet lu lu_solve masked.log_softmax masked.logaddexp masked.norm
-    masked.normalize masked.softmax masked.softmin matrix_exp max_pool2d_with_indices_backward
-    nanmean nanquantile native_batch_norm native_group_norm native_layer_norm nextafter
-    nn.functional.adaptive_avg_pool1d nn.functional.adaptive_avg_pool2d
-    nn.functional.adaptive_avg_pool3d nn.functional.adaptive_max_pool1d
-    nn.functional.adaptive_max_pool2d nn.functional.adaptive_max_pool3d nn.functional.batch_norm
-    nn.functional.binary_cross_entropy nn.functional.binary_cross_entropy_with_logits
-    nn.functional.celu nn.functional.cosine_similarity nn.functional.cross_entropy nn.functional.elu
-    nn.functional.fractional_max_pool2d
-    nn.functional.fractional_max_pool3d nn.functional.gaussian_nll_loss nn.functional.gelu
-    nn.functional.glu nn.functional.grid_sample nn.functional.group_norm nn.functional.hardshrink
-    nn.functional.hardsigmoid nn.functional.hardswish nn.functional.huber_loss
-    nn.functional.instance_norm nn.functional.interpolate nn.functional.kl_div
-    nn.functional.layer_norm nn.functional.leaky_relu nn.functional.logsigmoid
-    nn.functional.max_unpool1d nn.functional.max_unpool2d nn.functional.max_unpool3d
-    nn.functional.mish nn.functional.mse_loss nn.functional.multi_margin_loss
-    nn.functional.multilabel_margin_loss nn.functional.multilabel_soft_margin_loss
-    nn.functional.nll_loss nn.functional.normalize nn.functional.pdist nn.functional.prelu
-    nn.functional.rms_norm nn.functional.rrelu nn.functional.scaled_dot_product_attention
-    nn.functional.selu nn.functional.silu nn.functional.smooth_l1_loss
-    nn.functional.soft_margin_loss nn.functional.softplus nn.functional.softshrink
-    nn.functional.upsample_bilinear nn.functional.upsample_nearest norm ormqr pca_lowrank pinverse
-    polar qr quantile renorm softmax std std_mean stft svd svd_lowrank
-    torch.ops.aten._safe_softmax.default triangular_solve var var_mean view_as_complex
-"""
-_NUMERIC: Final = """
-    _div_whole abs addbmm addcmul addmm addmv baddbmm bmm ceil clamp corrcoef cov cross
-    cumulative_trapezoid dot floor fmod gradient index_reduce kthvalue linalg.cross linalg.multi_dot
-    linalg.vander masked.cumprod masked.cumsum masked.std masked.var matmul median mm mv mvlgamma
-    nanmedian neg nn.functional.avg_pool1d nn.functional.avg_pool2d nn.functional.avg_pool3d
-    nn.functional.bilinear nn.functional.conv1d nn.functional.conv2d nn.functional.conv3d
-    nn.functional.conv_transpose1d nn.functional.conv_transpose2d nn.functional.conv_transpose3d
-    nn.functional.hardtanh nn.functional.hinge_embedding_loss nn.functional.l1_loss
-    nn.functional.linear nn.functional.local_response_norm nn.functional.margin_ranking_loss
-    nn.functional.max_pool1d nn.functional.max_pool2d nn.functional.max_pool3d
-    nn.functional.pairwise_distance nn.functional.poisson_nll_loss nn.functional.relu
-    nn.functional.relu6 nn.functional.softmin nn.functional.softsign nn.functional.tanhshrink
-    nn.functional.threshold nn.functional.triplet_margin_loss
-    nn.functional.triplet_margin_with_distance_loss positive pow remainder round rsub sub topk trace
-    trapezoid trapz trunc vdot
-"""
-#: operation → the least category that one of its inputs must have, where it is not any
-LEAST: Final[dict[str, Category]] = {
-    **dict.fromkeys(_FLOATING.split(), Category.FLOATING),
-    **dict.fromkeys(_NUMERIC.split(), Category.INTEGER),
+#: the category below which no operation of a prefix takes inputs, None where it is any category
+_BY_PREFIX: Final = {"nn.functional": Category.FLOATING, "linalg": Category.FLOATING}
+#: by prefix and category, the operations of which that is not true
+_APART: Final[dict[tuple[str, Category | None], str]] = {
+    ("", Category.FLOATING): """
+        _batch_norm_with_update _fractional_max_pool2d _fractional_max_pool3d
+        _native_batch_norm_legit _segment_reduce _softmax_backward_data _upsample_bilinear2d_aa
+        addcdiv cdist cholesky cholesky_inverse cholesky_solve complex dist frac frexp
+        grid_sampler_2d grid_sampler_3d hypot istft lerp log_softmax logaddexp logaddexp2
+        logcumsumexp logdet lu lu_solve matrix_exp max_pool2d_with_indices_backward nanmean
+        nanquantile native_batch_norm native_group_norm native_layer_norm nextafter norm ormqr
+        pca_lowrank pinverse polar qr quantile renorm softmax std std_mean stft svd svd_lowrank
+        torch.ops.aten._safe_softmax.default triangular_solve var var_mean view_as_complex""",
+    ("", Category.INTEGER): """
+        _div_whole abs addbmm addcmul addmm addmv baddbmm bmm ceil clamp corrcoef cov cross
+        cumulative_trapezoid dot floor fmod gradient index_reduce kthvalue matmul median mm mv
+        mvlgamma nanmedian neg positive pow remainder round rsub sub topk trace trapezoid trunc
+        vdot""",
+    ("nn.functional.", Category.INTEGER): """
+        avg_pool1d avg_pool2d avg_pool3d bilinear conv1d conv2d conv3d conv_transpose1d
+        conv_transpose2d conv_transpose3d hardtanh hinge_embedding_loss l1_loss linear
+        local_response_norm margin_ranking_loss max_pool1d max_pool2d max_pool3d pairwise_distance
+        poisson_nll_loss relu relu6 softmin softsign tanhshrink threshold triplet_margin_loss
+        triplet_margin_with_distance_loss""",
+    ("nn.functional.", None): """
+        alpha_dropout channel_shuffle cosine_embedding_loss ctc_loss dropout dropout2d dropout3d
+        embedding embedding_bag feature_alpha_dropout fold linear_cross_entropy
+        multi_head_attention_forward pad pixel_shuffle pixel_unshuffle unfold""",
+    ("linalg.", Category.INTEGER): "cross multi_dot vander",
+    ("linalg.", None): "diagonal matrix_power",
+    ("masked.", Category.FLOATING): "log_softmax logaddexp norm normalize softmax softmin",
+    ("masked.", Category.INTEGER): "cumprod cumsum std var",
+}
+_LEAST: Final = {
+    prefix + short: least for (prefix, least), names in _APART.items() for short in names.split()
 }
 #: operations of integers whose result is of their inputs' dtype, whatever their parameters are
 _INTEGRAL: Final = """
@@ -78,6 +58,11 @@ INTEGRAL: Final[dict[str, dtype | None]] = {
     **dict.fromkeys(_INTEGRAL.split()),
     **dict.fromkeys(_LONG.split(), int64),
 }
+
+
+def least_of(name: str) -> Category | None:
+    """The least category that one of an operation's inputs must have; None where it is any."""
+    return _LEAST[name] if name in _LEAST else _BY_PREFIX.get(name.rpartition(".")[0])
 
 
 def check(name: str, least: Category, inputs: Iterable[Any]) -> None:

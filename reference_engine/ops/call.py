@@ -11,7 +11,7 @@ from reference_engine.dispatch import apply, operator
 from reference_engine.fast import binary, unary
 from reference_engine.inplace import apply_in_place
 from reference_engine.modes import MODES, no_grad
-from reference_engine.ops.accepted import INTEGRAL, LEAST, check, of_integers
+from reference_engine.ops.accepted import INTEGRAL, check, least_of, of_integers
 from reference_engine.ops.opdef import REGISTRY, REQUIRED, OpDef
 from reference_engine.tensor import Tensor
 
@@ -92,7 +92,7 @@ def _composed(op: OpDef, bind: Binder) -> _General:
     from reference_engine.ops.namespace import TENSORS
 
     assert callable(op.forward)
-    forward, least, first = op.forward, LEAST.get(op.name), bind.first
+    forward, least, first = op.forward, least_of(op.name), bind.first
 
     def general(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         found = bind(args, kwargs)

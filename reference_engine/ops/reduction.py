@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from math import inf, nan
 from typing import Any
 
@@ -113,83 +115,78 @@ def ties(F: Any, x: Any, y: Any, dim: Dims) -> Any:
     return chosen / F.sum(chosen, dim=dim, keepdim=True)
 
 
-def _extreme(which: str) -> Any:
-    def forward(xp: Any, x: Any, *, dim: Dims = (), keepdim: bool = False) -> Any:
-        return getattr(xp, which)(x, axis=axes(dim, x.ndim), keepdims=keepdim)
-
-    return forward
+def _extreme(xp: Any, x: Any, *, dim: Dims = (), keepdim: bool = False, which: str) -> Any:
+    return getattr(xp, which)(x, axis=axes(dim, x.ndim), keepdims=keepdim)
 
 
-def _extreme_along(which: str) -> Any:
-    def forward(xp: Any, x: Any, *, dim: int, keepdim: bool = False) -> Any:
-        if x.ndim == 0:
-            return xp.copy(x), xp.zeros_like(x, dtype=xp.int64)
-        where = axis(dim, x.ndim)
-        numbers = xp.astype(x, xp.uint8) if xp.isdtype(x.dtype, "bool") else x
-        indices = getattr(xp, f"arg{which}")(numbers, axis=where, keepdims=True)
-        found = xp.take_along_axis(x, indices, axis=where), indices
-        return found if keepdim else tuple(xp.squeeze(v, axis=where) for v in found)
-
-    return forward
+def picked(xp: Any, x: Any, dim: int, keepdim: bool, indices_along: Callable[[int], Any]) -> Any:
+    """What stands at the indices that ``indices_along(axis)`` finds, one a row, and the indices."""
+    if x.ndim == 0:
+        return xp.copy(x), xp.zeros_like(x, dtype=xp.int64)
+    where = axis(dim, x.ndim)
+    indices = indices_along(where)
+    found = xp.take_along_axis(x, indices, axis=where), indices
+    return found if keepdim else tuple(xp.squeeze(v, axis=where) for v in found)
 
 
-def put_along(F: Any, g: Any, indices: Any, x_shape: Any, dim: int, keepdim: bool) -> Any:
-    """Zeros of ``x_shape`` with ``g`` at ``indices`` along ``dim``: what transposes picking."""
-    g, indices = (restore(F, v, x_shape, dim, keepdim) for v in (g, indices))
-    return F.scatter_add(F.zeros_of(g, size=x_shape), dim=dim, index=indices, src=g)
+def _extreme_along(xp: Any, x: Any, *, dim: int, keepdim: bool = False, which: str) -> Any:
+    numbers = xp.astype(x, xp.uint8) if xp.isdtype(x.dtype, "bool") else x
+    find = getattr(xp, f"arg{which}")
+    return picked(xp, x, dim, keepdim, lambda where: find(numbers, axis=where, keepdims=True))
 
 
-def take_along(F: Any, x: Any, indices: Any, dim: int, keepdim: bool) -> Any:
-    """What stands in ``x`` at ``indices`` along ``dim``."""
-    picked = F.gather(x, dim=dim, index=restore(F, indices, x.shape, dim, keepdim))
-    return picked if keepdim else F.reshape(picked, tuple(indices.shape))
+def picking(name: str, forward: Rule, **row: Any) -> OpDef:
+    """The row of what picks values along ``dim`` and returns their indices too."""
+
+    def whole(F: Any, v: Any, indices: Any, shape: Any, dim: int) -> Any:
+        return restore(F, v, shape, dim, keepdim=indices.ndim == len(shape))
+
+    def vjp(F: Any, g_values: Any, indices: Any, x_shape: Any, dim: int) -> Any:
+        g, index = (whole(F, v, indices, x_shape, dim) for v in (g_values, indices))
+        return F.scatter_add(F.zeros_of(g, size=x_shape), dim=dim, index=index, src=g)
+
+    def jvp(F: Any, indices: Any, t_x: Any, dim: int) -> Any:
+        found = F.gather(t_x, dim=dim, index=whole(F, indices, indices, t_x.shape, dim))
+        return F.reshape(found, shape=tuple(indices.shape))
+
+    return own(name, forward, outputs=("values", "indices"), complex=False, kinks="ties",
+               vjp_x=vjp, jvp=jvp, **row)  # fmt: skip
 
 
-#: what picks values along a dimension, and returns their indices too
-PICKING: dict[str, Any] = {
-    "outputs": ("values", "indices"), "complex": False, "kinks": "ties",
-    "vjp_x": lambda F, g_values, indices, x_shape, dim, keepdim: put_along(
-        F, g_values, indices, x_shape, dim, keepdim),
-    "jvp": lambda F, indices, t_x, dim, keepdim: take_along(F, t_x, indices, dim, keepdim),
-}  # fmt: skip
-
-
-def _either(which: str) -> Any:
-    def forward(
-        F: Any, x: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None
-    ) -> Any:
-        """Of all elements; along ``dim``, with the indices; or elementwise of two tensors."""
-        other = dim if hasattr(dim, "shape") else other
-        if other is not None:
-            return getattr(F, f"{which}imum")(x, other)
-        if dim is None:
-            return getattr(F, f"_{which}_of_all")(x)
-        return getattr(F, f"_{which}_along")(x, dim=dim, keepdim=keepdim)
-
-    return forward
+def _either(F: Any, x: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None,
+            which: str) -> Any:  # fmt: skip
+    """Of all elements; along ``dim``, with the indices; or elementwise of two tensors."""
+    other = dim if hasattr(dim, "shape") else other
+    if other is not None:
+        return getattr(F, f"{which}imum")(x, other)
+    if dim is None:
+        return getattr(F, f"_{which}_of_all")(x)
+    return getattr(F, f"_{which}_along")(x, dim=dim, keepdim=keepdim)
 
 
 for _name in ("max", "min"):
-    _node = f"{_name.title()}Backward"
-    reducing(f"a{_name}", _extreme(_name), ties, complex=False, kinks="ties", samples=_DIMS[:4])
-    reducing(f"_{_name}_of_all", _extreme(_name), ties, complex=False, kinks="ties",
+    _node, _of_all = f"{_name.title()}Backward", partial(_extreme, which=_name)
+    reducing(f"a{_name}", _of_all, ties, complex=False, kinks="ties", samples=_DIMS[:4])
+    reducing(f"_{_name}_of_all", _of_all, ties, complex=False, kinks="ties",
              node=_node + "1", samples=_DIMS[:1])  # fmt: skip
-    own(f"_{_name}_along", _extreme_along(_name), node=_node + "0", samples=ONE_DIM, **PICKING)
-    composite(_name, _either(_name), complex=False, samples=[*_DIMS[:1], *ONE_DIM])
+    picking(f"_{_name}_along", partial(_extreme_along, which=_name), node=_node + "0",
+            samples=ONE_DIM)  # fmt: skip
+    composite(_name, partial(_either, which=_name), complex=False, samples=[*_DIMS[:1], *ONE_DIM])
 
 
 # variance ---------------------------------------------------------------------------------------
-def _spreading(name: str) -> Any:
-    def forward(F: Any, x: Any, dim: Any = None, unbiased: bool | None = None,
-                keepdim: bool = False, *, correction: float | None = None) -> Any:  # fmt: skip
-        """PyTorch's older signatures, var(x, False) and unbiased=, say the correction too."""
-        if isinstance(dim, bool):
-            dim, unbiased = None, dim
-        if correction is None:
-            correction = 1 if unbiased is None else int(unbiased)
-        return getattr(F, name)(x, dim=dim, correction=correction, keepdim=keepdim)
-
-    return forward
+def _spreading(F: Any, x: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False,
+               *, correction: float | None = None, name: str, mean: bool = False
+               ) -> Any:  # fmt: skip
+    """PyTorch's older signatures, var(x, False) and unbiased=, say the correction too; also the
+    mean, where that is asked for.
+    """
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    if correction is None:
+        correction = 1 if unbiased is None else int(unbiased)
+    spread = getattr(F, name)(x, dim=dim, correction=correction, keepdim=keepdim)
+    return (spread, F.mean(x, dim=dim, keepdim=keepdim)) if mean else spread
 
 
 def _var(xp: Any, x: Any, *, dim: Dims, correction: float, keepdim: bool) -> Any:
@@ -218,8 +215,11 @@ reducing("_std", lambda xp, x, *, dim, correction, keepdim: xp.sqrt(
              _var(xp, x, dim=dim, correction=correction, keepdim=keepdim)),
          _std_slope, real=True)  # fmt: skip
 for _name in ("var", "std"):
-    composite(_name, _spreading("_" + _name), order=("x", "dim", "unbiased", "keepdim"), samples=[
-        *_DIMS[:3], on((2, 3), dim=1, unbiased=False), on((4,), dim=0, correction=2)])  # fmt: skip
+    composite(_name, partial(_spreading, name="_" + _name, mean=False), samples=[
+        *_DIMS[:3], on((2, 3), dim=1, unbiased=False), on((4,), dim=0, correction=2)],
+        order=("x", "dim", "unbiased", "keepdim"))  # fmt: skip
+    composite(f"{_name}_mean", partial(_spreading, name="_" + _name, mean=True), methods=(),
+              samples=ONE_DIM)  # fmt: skip
 
 
 # norms ------------------------------------------------------------------------------------------

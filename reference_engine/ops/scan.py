@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 from typing import Any
 
 from reference_engine.backends.dtypes import dtype
 from reference_engine.ops.dims import at, axis
 from reference_engine.ops.opdef import composite, linear, on, own
-from reference_engine.ops.reduction import PICKING, cast, put_along, take_along
+from reference_engine.ops.reduction import cast, picking
 
 _DIM = [on((2, 3), dim=1), on((2, 3, 2), dim=-2), on((), dim=0), on((0, 2), dim=0)]
 
 
 # cumulative -------------------------------------------------------------------------------------
-def _along(verb: str) -> Any:
-    def forward(xp: Any, x: Any, *, dim: int, dtype: dtype | None = None) -> Any:
-        x = cast(xp, x, dtype)
-        return getattr(xp, verb)(x, axis=axis(dim, x.ndim)) if x.ndim else xp.copy(x)
-
-    return forward
+def _along(xp: Any, x: Any, *, dim: int, dtype: dtype | None = None, verb: str) -> Any:
+    x = cast(xp, x, dtype)
+    return getattr(xp, verb)(x, axis=axis(dim, x.ndim)) if x.ndim else xp.copy(x)
 
 
 def back_to_front(F: Any, x: Any, dim: int) -> Any:
@@ -59,11 +57,11 @@ def _cumprod_vjp(F: Any, g: Any, x: Any, dim: int) -> Any:
     return before * back_to_front(F, rest, dim)
 
 
-linear("cumsum", _along("cumulative_sum"), inplace=True, samples=_DIM,
+linear("cumsum", partial(_along, verb="cumulative_sum"), inplace=True, samples=_DIM,
        transpose=lambda F, g, dim: back_to_front(
            F, F.cumsum(back_to_front(F, g, dim), dim=dim), dim))  # fmt: skip
-own("cumprod", _along("cumulative_prod"), inplace=True, samples=_DIM, vjp_x=_cumprod_vjp,
-    jvp=lambda F, x, y, t_x, dim: recurrence(
+own("cumprod", partial(_along, verb="cumulative_prod"), inplace=True, samples=_DIM,
+    vjp_x=_cumprod_vjp, jvp=lambda F, x, y, t_x, dim: recurrence(
         F, t_x * shifted(F, y, dim, F.ones_like), x, dim))  # fmt: skip
 
 
@@ -131,14 +129,9 @@ def _topk(
     return xp.take_along_axis(x, order, axis=axis(dim, x.ndim)), order
 
 
-_ORDER = PICKING | {
-    "vjp_x": lambda F, g_values, indices, x_shape, dim: put_along(
-        F, g_values, indices, x_shape, dim, True),
-    "jvp": lambda F, indices, t_x, dim: take_along(F, t_x, indices, dim, True),
-}  # fmt: skip
-own("sort", _sort, nodes={"stable": 1}, samples=[
-    on((2, 3)), on((3, 2), dim=0, descending=True), on(())], **_ORDER)  # fmt: skip
-own("topk", _topk, samples=[on((2, 4), k=2), on((4, 2), k=3, dim=0, largest=False)], **_ORDER)
+picking("sort", _sort, nodes={"stable": 1}, samples=[
+    on((2, 3)), on((3, 2), dim=0, descending=True), on(())])  # fmt: skip
+picking("topk", _topk, samples=[on((2, 4), k=2), on((4, 2), k=3, dim=0, largest=False)])
 composite("argsort", lambda F, x, dim=-1, descending=False: F.sort(
     x, dim=dim, descending=descending)[1], complex=False)  # fmt: skip
 composite("msort", lambda F, x: F.sort(x, dim=0)[0], complex=False)

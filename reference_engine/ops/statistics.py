@@ -11,53 +11,29 @@ import numpy as np
 from reference_engine.backends.numpy_backend import NUMPY
 from reference_engine.ops.dims import axis
 from reference_engine.ops.opdef import composite, nondiff, on, own
-from reference_engine.ops.reduction import (
-    ONE_DIM,
-    PICKING,
-    is_complex,
-    put_along,
-    reducing,
-    take_along,
-    ties,
-)
+from reference_engine.ops.reduction import ONE_DIM, is_complex, picked, picking, reducing, ties
 from reference_engine.ops.scan import argsort, back_to_front, recurrence, shifted
 
-
-# without nan, and with the mean ------------------------------------------------------------------
-def _with_mean(name: str) -> Any:
-    def forward(F: Any, x: Any, dim: Any = None, unbiased: bool | None = None,
-                keepdim: bool = False, *, correction: float | None = None) -> Any:  # fmt: skip
-        spread = getattr(F, name)(x, dim, unbiased, keepdim, correction=correction)
-        return spread, F.mean(x, dim=None if isinstance(dim, bool) else dim, keepdim=keepdim)
-
-    return forward
-
-
+# without nan --------------------------------------------------------------------------------------
 _REAL: dict[str, Any] = {"complex": False, "samples": ONE_DIM}
 composite("nansum", lambda F, x, dim=None, keepdim=False, *, dtype=None: F.sum(
     F.where(F.isnan(x), 0, x), dim=dim, keepdim=keepdim, dtype=dtype), **_REAL)  # fmt: skip
 composite("nanmean", lambda F, x, dim=None, keepdim=False, *, dtype=None: F.nansum(
     x, dim=dim, keepdim=keepdim, dtype=dtype) / F.sum(
         F.logical_not(F.isnan(x)), dim=dim, keepdim=keepdim), **_REAL)  # fmt: skip
-composite("var_mean", _with_mean("var"), methods=(), samples=ONE_DIM)
-composite("std_mean", _with_mean("std"), methods=(), samples=ONE_DIM)
 composite("aminmax", lambda F, x, *, dim=None, keepdim=False: tuple(
     extreme(x, dim=() if dim is None else dim, keepdim=keepdim) for extreme in (F.amin, F.amax)),
     **_REAL)  # fmt: skip
 
 
 # by rank ------------------------------------------------------------------------------------------
-def _picked(xp: Any, x: Any, dim: int, keepdim: bool, place: Any) -> Any:
+def _placed(xp: Any, x: Any, dim: int, keepdim: bool, place: Any) -> Any:
     """What stands at ``place(order, where)`` in ascending order along ``dim``, nan last, and its
     index.
     """
-    if x.ndim == 0:
-        return xp.copy(x), xp.zeros_like(x, dtype=xp.int64)
-    where = axis(dim, x.ndim)
     order = argsort(xp, x, dim, False)
-    indices = xp.take_along_axis(order, place(order, where), axis=where)
-    found = xp.take_along_axis(x, indices, axis=where), indices
-    return found if keepdim else tuple(xp.squeeze(v, axis=where) for v in found)
+    return picked(xp, x, dim, keepdim, lambda where: xp.take_along_axis(
+        order, place(order, where), axis=where))  # fmt: skip
 
 
 def _rank(xp: Any, x: Any, where: int, rank: int | str) -> Any:
@@ -83,17 +59,14 @@ def _commonest(xp: Any, x: Any, order: Any, where: int) -> Any:
     return xp.moveaxis(chosen, -1, where)
 
 
-def _median(rank: str) -> Any:
-    def forward(F: Any, x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
-        if dim is None:
-            return F._median_of_all(x, rank=rank)
-        return F._ranked(x, rank=rank, dim=dim, keepdim=keepdim)
-
-    return forward
+def _median(F: Any, x: Any, dim: int | None = None, keepdim: bool = False, *, rank: str) -> Any:
+    if dim is None:
+        return F._median_of_all(x, rank=rank)
+    return F._ranked(x, rank=rank, dim=dim, keepdim=keepdim)
 
 
-def _quantile(F: Any, x: Any, q: Any, dim: int | None, keepdim: bool, interpolation: str,
-              skip_nan: bool) -> Any:  # fmt: skip
+def _quantile(F: Any, x: Any, q: Any, dim: int | None = None, keepdim: bool = False, *,
+              interpolation: str = "linear", skip_nan: bool) -> Any:  # fmt: skip
     """Between the two elements whose ranks enclose q·(n − 1)."""
     ndim, where = x.ndim, 0 if dim is None else axis(dim, x.ndim)
     x = F.reshape(x, shape=(-1,)) if dim is None or not ndim else F.movedim(x, where, -1)
@@ -119,24 +92,22 @@ def _quantile(F: Any, x: Any, q: Any, dim: int | None, keepdim: bool, interpolat
     return F.reshape(made, shape=(*q.shape, *sizes))
 
 
-own("_ranked", lambda xp, x, *, rank, dim, keepdim: _picked(
-    xp, x, dim, keepdim, lambda order, where: _rank(xp, x, where, rank)), node="MedianBackward1",
-    **PICKING)  # fmt: skip
-own("mode", lambda xp, x, *, dim=-1, keepdim=False: _picked(
-    xp, x, dim, keepdim, lambda order, where: _commonest(xp, x, order, where)), samples=ONE_DIM,
-    **PICKING)  # fmt: skip
-reducing("_median_of_all", lambda xp, x, *, rank, dim=None, keepdim=False: _picked(
+picking("_ranked", lambda xp, x, *, rank, dim, keepdim: _placed(
+    xp, x, dim, keepdim, lambda order, where: _rank(xp, x, where, rank)), node="MedianBackward1"
+    )  # fmt: skip
+picking("mode", lambda xp, x, *, dim=-1, keepdim=False: _placed(
+    xp, x, dim, keepdim, lambda order, where: _commonest(xp, x, order, where)), samples=ONE_DIM
+    )  # fmt: skip
+reducing("_median_of_all", lambda xp, x, *, rank, dim=None, keepdim=False: _placed(
     xp, xp.reshape(x, (-1,)), 0, False, lambda order, where: _rank(
         xp, xp.reshape(x, (-1,)), where, rank))[0] if 0 not in x.shape else xp.sum(x) / 0,
     ties, complex=False, kinks="ties", node="MedianBackward0")  # fmt: skip
-composite("median", _median("median"), **_REAL)
-composite("nanmedian", _median("nanmedian"), **_REAL)
+for _name in ("median", "nanmedian"):
+    composite(_name, partial(_median, rank=_name), **_REAL)
 composite("kthvalue", lambda F, x, k, dim=-1, keepdim=False: F._ranked(
     x, rank=k, dim=dim, keepdim=keepdim), complex=False, samples=[on((2, 3), k=2)])  # fmt: skip
-composite("quantile", lambda F, x, q, dim=None, keepdim=False, *, interpolation="linear":
-          _quantile(F, x, q, dim, keepdim, interpolation, False), complex=False)  # fmt: skip
-composite("nanquantile", lambda F, x, q, dim=None, keepdim=False, *, interpolation="linear":
-          _quantile(F, x, q, dim, keepdim, interpolation, True), complex=False)  # fmt: skip
+composite("quantile", partial(_quantile, skip_nan=False), complex=False)
+composite("nanquantile", partial(_quantile, skip_nan=True), complex=False)
 
 
 # running ------------------------------------------------------------------------------------------
@@ -152,12 +123,8 @@ def _running(accumulate: Any, x: Any, dim: int) -> Any:
 
 for _name, _extreme in (("cummax", np.maximum), ("cummin", np.minimum)):
     NUMPY.define(_name, partial(_running, _extreme.accumulate))
-    own(_name, (lambda verb: lambda xp, x, *, dim: tuple(getattr(xp, verb)(x, axis(dim, x.ndim))))(
-        _name), **PICKING | {
-            "vjp_x": lambda F, g_values, indices, x_shape, dim: put_along(
-                F, g_values, indices, x_shape, dim, True),
-            "jvp": lambda F, indices, t_x, dim: take_along(F, t_x, indices, dim, True)}
-        )  # fmt: skip
+    picking(_name, partial(lambda xp, x, *, dim, verb: tuple(
+        getattr(xp, verb)(x, axis(dim, x.ndim))), verb=_name))  # fmt: skip
 
 
 def _numpy_logcumsumexp(x: Any, dim: int) -> Any:
