@@ -84,6 +84,8 @@ def test_reference_engine_knows_neither_its_judge_nor_its_tools() -> None:
         extra = allowed.get(family, set())
         if path.name == "torch_backend.py":
             extra = extra | {"torch"}
+        if path.name == "viz.py":
+            extra = {"pygraphviz"}
         wrong += [
             f"{relative(path)} imports {n}"
             for n in imports(path)
