@@ -59,8 +59,13 @@ class DezeroEngine(TapeEngine):
         if gradient is None and tensor.size != 1:
             self.departs("implicit_cotangent")
         if gradient is not None:
+            self._fits(tensor, gradient)
             tensor.grad = gradient
         tensor.backward(create_graph=create_graph)
+
+    def _fits(self, tensor: Tensor, gradient: Tensor) -> None:
+        if gradient.shape != tensor.shape:
+            self.departs("unchecked_gradients")
 
     def grad(self, tensor: Tensor) -> Tensor | None:
         """Return `tensor.grad`."""
@@ -73,6 +78,7 @@ class DezeroEngine(TapeEngine):
         if gradient is None:
             tensor.cleargrad()
         else:
+            self._fits(tensor, gradient)
             tensor.grad = gradient
 
     def no_grad(self) -> Any:

@@ -22,16 +22,14 @@ class DrjitEngine(TapeEngine):
         self.version = str(self.dr.__version__)
         llvm: Any = import_module("drjit.llvm.ad")
         self._types = {dtype: getattr(llvm, name) for dtype, name in TYPES.items()}
-        self._leaves: dict[int, Tensor] = {}
-        self._made: dict[int, Tensor] = {}
-        self._walked = self._cleared = False
+        self.reset()
         self.table = drjit_table(self.dr)
         self.operations = frozenset(self.table)
 
     def reset(self) -> None:
         """Forget the program before: its leaves, and whether it called backward."""
-        self._leaves.clear()
-        self._made.clear()
+        self._leaves: dict[int, Tensor] = {}
+        self._made: dict[int, Tensor] = {}
         self._walked = self._cleared = False
 
     def tensor(self, array: Array, requires_grad: bool = False) -> Tensor:
@@ -47,6 +45,8 @@ class DrjitEngine(TapeEngine):
         if op == "erfinv":
             self.departs("approximates")
         made = super().apply(op, *tensors, **params)
+        if any(made is t or made is t.array for t in tensors) and self._suspended():
+            self.departs("keeps_variables")
         self._made |= {id(t): t for t in (made if isinstance(made, tuple) else (made,))}
         return made
 

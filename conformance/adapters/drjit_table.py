@@ -17,6 +17,8 @@ CONVENTIONS: Mapping[str, str] = {
     " not tracked (drjit.suspend_grad, drjit.backward_from)",
     "scalars_widen": "the wider of two types is that of the result, whatever the shapes"
     " (drjit.expr_t)",
+    "keeps_variables": "what is newly created in suspend_grad is detached; reshape and ravel that"
+    " move nothing create nothing, and return the variable itself (drjit.suspend_grad)",
     "approximates": "erfinv is a published approximation by polynomials (drjit.erfinv)",
     "disables_anywhere": "tracking is disabled on any array (drjit.set_grad_enabled)",
     "seeds_in_grad": "backward starts from the gradient of its array, which is set first: that"

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 CONVENTIONS: Mapping[str, str] = {
     "assign_replaces": "assign gives its output the shape and the dtype of what is assigned"
     " (paddle.assign, examples)",
-    "constant_labels": "a loss has no gradient for its labels (backward.yaml:"
-    " sigmoid_cross_entropy_with_logits_grad, bce_loss_grad, kldiv_loss_grad)",
+    "constant_labels": "a loss has no gradient for its labels (3.3.1, pd_op.h: BceLossGradOp,"
+    " KldivLossGradOp, SigmoidCrossEntropyWithLogitsGradOp and CrossEntropyWithSoftmaxGradOp"
+    " give none)",
     "detaches_views": "detach_ detaches any tensor from the graph (Tensor.detach_)",
     "implicit_cotangent": "without grad_tensor the initial gradient is filled with 1.0"
     " (Tensor.backward)",
@@ -18,7 +19,8 @@ CONVENTIONS: Mapping[str, str] = {
     "//paddlepaddle.org.cn/documentation/docs/en/guides/advanced/auto_type_promotion_en.html)",
     "retain_is_no_op": "retain_grads has no effect on leaves, and tensors that stop gradients are"
     " leaves (Tensor.retain_grads, Tensor.is_leaf)",
-    "tracked_integers": "stop_gradient may be False whatever the dtype (Tensor.stop_gradient)",
+    "tracked_integers": "stop_gradient may be False, of no dtype is it said that it may not"
+    " (paddle.to_tensor, Tensor.stop_gradient)",
     "unique_tensors": "roots and inputs must not be given twice (paddle.autograd.backward;"
     " DuplicateCheck in https://github.com/PaddlePaddle/Paddle/blob/develop/paddle/fluid/eager/"
     "backward.cc)",

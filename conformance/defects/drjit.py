@@ -6,28 +6,6 @@ from conformance.defects.defect import Defect
 
 DEFECTS = (
     Defect(
-        "drjit-1",
-        "drjit",
-        "1.5.0",
-        ("MOD-2",),
-        "silently-wrong",
-        "In suspend_grad, reshape to the same shape and ravel of one axis give a tracked result:"
-        " gradients flow through what should be a constant.",
-        """import drjit as dr, numpy as np
-from drjit.llvm.ad import TensorXf64
-
-x = TensorXf64([1.0, 2.0])
-dr.enable_grad(x)
-with dr.suspend_grad():
-    column = dr.reshape(x, (2, 1))
-    constant = dr.reshape(x, (2,))
-assert not dr.grad_enabled(column)
-dr.backward(dr.sum(constant * x))
-np.testing.assert_array_equal(dr.grad(x).numpy(), [1.0, 2.0])
-""",
-        documented="drjit.suspend_grad: newly created variables will be detached.",
-    ),
-    Defect(
         "drjit-2",
         "drjit",
         "1.5.0",

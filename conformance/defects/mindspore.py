@@ -135,7 +135,7 @@ raise AssertionError(f"no error; the gradient is {gradient.asnumpy()}")
         "mindspore-6",
         "mindspore",
         "2.10.0",
-        ("MOD-2",),
+        ("NUM-1",),
         "silently-wrong",
         "expm1 near zero has the error of exp(x) - 1: 8e-8 at 1e-10, in float64.",
         _HEAD
@@ -143,6 +143,7 @@ raise AssertionError(f"no error; the gradient is {gradient.asnumpy()}")
 y = ops.expm1(tensor([1e-10]))
 np.testing.assert_allclose(y.asnumpy(), [np.expm1(1e-10)], rtol=1e-12)
 """,
+        documented="mindspore.ops.expm1: e to the power of x, less 1; nothing of its accuracy.",
         operations=("expm1",),
     ),
     Defect(
