@@ -29,6 +29,9 @@ MOST_ELEMENTS = 16
 """Elements of a tensor at most."""
 _ALIASING = frozenset({"reshape", "expand"})
 """Operations of which engines differ whether the result has memory of its own."""
+_VEILED = frozenset({"nn.functional.softplus"})
+"""Operations whose gradient, to be differentiated again, saves the operand in PyTorch, and what was
+computed from it elsewhere: nobody documents which."""
 
 
 @dataclass(eq=False, slots=True)
@@ -76,10 +79,13 @@ class Composer:
     variables: the tensors that operations may take, oldest first. spent: operations whose graph is
     freed or spoiled. kinked, curved: those whose second derivative vanishes almost everywhere, and
     nowhere much. passes: those that stand for a backward. sliced: those that stand for a write
-    through a view: some engines free them with the graph, others have nothing to free. unwritable:
-    memory into which nothing is written. expanded: memory that expanded views share, as gradients
-    may. lent: whether a tensor of the program has seeded a backward, so that gradients may share
-    its memory.
+    through a view: some engines free them with the graph, others have nothing to free. veiled,
+    unveiled: those of which engines differ in what their gradient saves, and the ones among them
+    whose operand was written to. late: those that saved a constant which was flagged since, which
+    shows where a gradient is differentiated again: PyTorch saves the tensor, flag and all, others
+    its values. unwritable: memory into which nothing is written. expanded: memory that expanded
+    views share, as gradients may. lent: whether a tensor of the program has seeded a backward, so
+    that gradients may share its memory.
     """
 
     def __init__(self, facts: Facts) -> None:
@@ -92,6 +98,9 @@ class Composer:
         self.curved: set[int] = set()
         self.passes: set[int] = set()
         self.sliced: set[int] = set()
+        self.veiled: set[int] = set()
+        self.unveiled: set[int] = set()
+        self.late: set[int] = set()
         self.unwritable: set[int] = set()
         self.expanded: set[int] = set()
         self.hooked = self.ran_backward = self.lent = False
@@ -244,6 +253,8 @@ class Composer:
                 self.kinked.add(self._operations)
             elif operation.family == "unary" and operation.saves:
                 self.curved.add(self._operations)
+            if operation.name in _VEILED:
+                self.veiled.add(self._operations)
         made = Variable(name, placed.shape, placed.bounds, tracked, not graph, memory, graph)
         made.sure = any(v.sure and v.tracked for v in inputs)
         made.counted = inputs[0].counted if operation.view else operation.family != "matmul"
@@ -270,7 +281,9 @@ class Composer:
 
     def written(self, target: Variable, bounds: Interval, operands: list[Variable]) -> None:
         """Take note of a write: all that shares the memory may now hold the new values."""
-        self.spent |= self._savers.get(target.memory, set())
+        stale = self._savers.get(target.memory, set())
+        self.spent |= stale
+        self.unveiled |= stale & self.veiled
         tracked = self.enabled and any(v.tracked for v in (target, *operands))
         graph = self.recorded((target, *operands), ()) if tracked else frozenset()
         if tracked and target.view:
@@ -286,10 +299,19 @@ class Composer:
                 variable.tracked, variable.leaf = True, False
                 variable.graph |= graph
 
+    def flagged(self, constant: Variable) -> None:
+        """Take note that a tensor is tracked from now on."""
+        self.late |= self._savers.get(constant.memory, set())
+
     def roots(self) -> list[Variable]:
         """Return the tracked variables from which all engines run a backward, or none does."""
         sliced = self.sliced & self.spent
         sure = [v for v in self.tracked if v.sure and sliced.isdisjoint(v.graph)]
+        if self.unveiled:
+            sure = [
+                v for v in sure
+                if self.unveiled.isdisjoint(v.graph) or self.passes.isdisjoint(v.graph)
+            ]  # fmt: skip
         if not self.hooked and not any(v.watched for v in self.variables):
             return sure
         # a rule may compute from its result or from its operand: who is visited again differs

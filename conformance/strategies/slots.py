@@ -111,7 +111,8 @@ def in_place(composer: Composer, slot: bytes) -> None:
     if not within(bounds, EVERYWHERE) or (args and args[0].memory == target.memory):
         return
     composer.write(Step("apply_", (), (target.name, *(v.name for v in args)), name, params))
-    composer.written(target, bounds, args)
+    if not (target.leaf and target.tracked and composer.enabled):  # which is refused
+        composer.written(target, bounds, args)
 
 
 def _leaf_below(composer: Composer, target: Variable) -> bool:
@@ -181,6 +182,7 @@ def backward(composer: Composer, slot: bytes) -> None:
         composer.variables.append(root)
     keep = slot[3] % 2 == 1 and facts.can("backward.retain_graph")
     create = slot[3] >= 248 and facts.can("backward.create_graph")
+    create = create and composer.late.isdisjoint(root.graph)
     params += [("retain_graph", True)] * keep + [("create_graph", True)] * create
     if not keep and not create:
         composer.spent |= root.graph
@@ -217,6 +219,7 @@ def grad_of(composer: Composer, slot: bytes) -> None:
         return
     inputs_ = back(inputs, slot[2])
     create = slot[3] % 2 == 1 and facts.can("grad_of.create_graph")
+    create = create and composer.late.isdisjoint(root.graph)
     create = create and (slot[5] >= 128 or composer.kinked.isdisjoint(root.graph))
     gradient = _cotangent(composer, root, slot[4])
     if gradient is None and root.shape != ():
@@ -326,12 +329,15 @@ def requires_grad_(composer: Composer, slot: bytes) -> None:
         target = back(leaves, slot[1])
         flag = slot[2] % 4 != 3 or target is not composer.variables[-1]
         composer.write(Step("requires_grad_", (), (target.name,), None, (("flag", flag),)))
+        if flag and not target.tracked:
+            composer.flagged(target)
         target.tracked = flag
 
 
 def detach_(composer: Composer, slot: bytes) -> None:
-    """Detach a tensor that is no view in place."""
+    """Detach a result that is no view in place."""
     memories = [v.memory for v in composer.variables]
+    # no leaf: whether the post hook of one still runs, with no gradient to see, nobody documents
     targets = [v for v in composer.tracked if not v.leaf and memories.count(v.memory) == 1]
     # a matmul may be a view; torch-53 of docs/findings.md: kept gradients fail an assertion
     targets = [v for v in targets if v.counted and not v.watched]
