@@ -8,7 +8,7 @@ https://doi.org/10.1098/rsta.1911.0009), so that truncation does not limit the a
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -16,7 +16,6 @@ import numpy as np
 
 from reference_engine.backends.dtypes import complex128, float64
 from reference_engine.backward import grad
-from reference_engine.function import Function as AutogradFunction
 from reference_engine.ops.creation import tensor
 from reference_engine.ops.namespace import TENSORS
 from reference_engine.tensor import Tensor
@@ -57,12 +56,10 @@ def gradcheck(
             " checks of batches need too"
         )
     at = _Point(func, _given(inputs), check_grad_dtypes)
-    undefined = check_backward_ad and check_undefined_grad
     slopes = partial(_check_jacobian, at, eps, atol, rtol, fast_mode)
     checks: list[tuple[bool, Callable[[], None]]] = [
         (check_backward_ad, partial(_check_reproducible, at, nondet_tol)),
-        (undefined, partial(_check_undefined, at)),
-        (undefined, partial(_check_unused_outputs, at, nondet_tol)),
+        (check_backward_ad and check_undefined_grad, partial(_check_undefined, at, nondet_tol)),
         (check_batched_grad, partial(_check_batch, at.pull, at.outputs, atol, rtol)),
         (check_backward_ad, partial(slopes, "backward")),
         (check_batched_forward_grad, partial(_check_batch, at.push, at.inputs, atol, rtol)),
@@ -149,11 +146,11 @@ class _Vectors:
         """The numbers of tensors; zeros for None."""
         parts = [np.zeros((*batch, 0))]
         for x, n in zip(tensors, self.sizes, strict=True):
-            part = np.zeros((*batch, n))
-            if x is not None:
-                array = x.detach().cpu().to(complex128 if x.is_complex() else float64).numpy()
-                part[:] = np.ascontiguousarray(array).reshape(-1).view(float).reshape(part.shape)
-            parts.append(part)
+            if x is None:
+                parts.append(np.zeros((*batch, n)))
+                continue
+            array = x.detach().cpu().to(complex128 if x.is_complex() else float64).numpy()
+            parts.append(np.ascontiguousarray(array).reshape(-1).view(float).reshape(*batch, n))
         return np.concatenate(parts, axis=-1)
 
     def parted(self, numbers: Array) -> list[Tensor]:
@@ -202,17 +199,13 @@ class _Point:
         followed = [y for y in found if y.requires_grad or not self.roots]
         return _Vectors(followed).joined(followed)
 
-    def pull(self, cotangents: Array, omit: int | None = None) -> Array:
-        """Jᵀ·cotangent, with one output left out; a matrix has several in its rows, a batch."""
-        pairs = list(zip(self.roots, self.outputs.parted(cotangents), strict=True))
-        del pairs[len(pairs) if omit is None else omit : None if omit is None else omit + 1]
-        found: Sequence[Tensor | None] = [None] * len(self.leaves)
-        if pairs:
-            roots, seeds = zip(*pairs, strict=True)
-            found = grad(
-                roots, self.leaves, seeds, retain_graph=True, allow_unused=True,
-                is_grads_batched=cotangents.ndim > 1,
-            )  # fmt: skip
+    def pull(self, cotangents: Array, undefined: Collection[int] = ()) -> Array:
+        """Jᵀ·cotangent, undefined for some outputs; a matrix has several in its rows, a batch."""
+        roots = [_undefined(y) if n in undefined else y for n, y in enumerate(self.roots)]
+        found = grad(
+            roots, self.leaves, self.outputs.parted(cotangents), retain_graph=True,
+            allow_unused=True, is_grads_batched=cotangents.ndim > 1,
+        ) if roots else [None] * len(self.leaves)  # fmt: skip
         for leaf, g in zip(self.leaves, found, strict=True):
             if g is not None and self._check_dtypes and g.dtype != leaf.dtype:
                 raise GradcheckError(f"a gradient is {g.dtype}; expected {leaf.dtype}")
@@ -271,38 +264,27 @@ def _check_reproducible(at: _Point, tolerance: float) -> None:
         )
 
 
-class _Undefined(AutogradFunction):
-    @staticmethod
-    def forward(_ctx: Any, x: Tensor) -> Tensor:
-        return TENSORS.clone(x)  # type: ignore[no-any-return]
-
-    @staticmethod
-    def backward(_ctx: Any, _g: Tensor) -> None:
-        return
+def _undefined(y: Tensor) -> Tensor:
+    """A copy of an output through which no cotangent comes."""
+    made: Tensor = TENSORS.clone(y)
+    assert made.grad_fn is not None
+    made.grad_fn.register_hook(lambda *_: (None,))
+    return made
 
 
-def _check_undefined(at: _Point) -> None:
-    """Raise where a gradient comes of cotangents that are all undefined."""
-    roots = [_Undefined.apply(y) for y in at.roots]
-    try:
-        found = grad(
-            roots, at.leaves, [y.detach() for y in roots], retain_graph=True, allow_unused=True
-        ) if roots else [None] * len(at.leaves)  # fmt: skip
-    except RuntimeError as error:
-        raise GradcheckError("backward does not take undefined cotangents") from error
-    if at.inputs.joined(found).any():
-        raise GradcheckError("undefined cotangents come to a gradient that is not zero")
-
-
-def _check_unused_outputs(at: _Point, tolerance: float) -> None:
-    """Raise where an output that is not used counts otherwise than with a zero cotangent."""
-    ends = np.cumsum([0, *at.outputs.sizes])
-    for number in range(len(at.roots) if len(at.roots) > 1 else 0):
+def _check_undefined(at: _Point, tolerance: float) -> None:
+    """Raise where undefined cotangents, of all outputs or of one, count otherwise than zeros."""
+    ends, every = np.cumsum([0, *at.outputs.sizes]), range(len(at.roots))
+    for outputs in (every, *([n] for n in every if len(every) > 1)):
         cotangent = _random(2, at.outputs.size)
-        cotangent[ends[number] : ends[number + 1]] = 0.0
-        alone, whole = at.pull(cotangent, number), at.pull(cotangent)
-        if not np.allclose(alone, whole, 0, tolerance or 1e-12):
-            raise GradcheckError(f"the gradient is wrong where output {number} is not used")
+        for n in outputs:
+            cotangent[ends[n] : ends[n + 1]] = 0.0
+        try:
+            found = at.pull(cotangent, outputs)
+        except RuntimeError as error:
+            raise GradcheckError("backward does not take undefined cotangents") from error
+        if not np.allclose(found, at.pull(cotangent), 0, tolerance or 1e-12):
+            raise GradcheckError(f"undefined cotangents of {[*outputs]} count, unlike zeros")
 
 
 def _check_batch(

@@ -115,6 +115,35 @@ def test_a_derivative_that_knows_its_batch_is_found(mode: str) -> None:
         gradcheck(Sine.apply, x, **plain, **{batched: True})
 
 
+def test_an_output_that_is_not_used_must_count_as_one_with_a_zero_cotangent() -> None:
+    class Two(engine.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.set_materialize_grads(False)
+            return x * 2, x * 3
+
+        @staticmethod
+        def backward(ctx: Any, g: Any, h: Any) -> Any:
+            if h is None:
+                return None if g is None else g * 2
+            return h * 3 + (1.0 if g is None else g * 2)
+
+    with pytest.raises(GradcheckError, match=r"undefined cotangents of \[0\] count"):
+        gradcheck(Two.apply, normal(3))
+    assert gradcheck(Two.apply, normal(3), check_undefined_grad=False)
+
+
+def test_a_gradient_of_another_dtype_is_found_when_asked_for() -> None:
+    def hooked(x: Any) -> Any:
+        x.register_hook(lambda g: None if g is None else g.float())
+        return x * 2
+
+    x = normal(3)
+    assert gradcheck(hooked, x)
+    with pytest.raises(GradcheckError, match="float32; expected"):
+        gradcheck(hooked, x, check_grad_dtypes=True)
+
+
 def test_the_module_is_where_torch_has_it() -> None:
     code = (
         "import reference_engine.autograd.gradcheck as found, reference_engine as torch\n"

@@ -36,6 +36,7 @@ def test_an_input_used_twice_has_two_numbered_edges() -> None:
     assert sorted(picture.titles) == ["MulBackward0", "leaf", "output"]
     assert picture.edges() == [("MulBackward0", "leaf")] * 2 + [("output", "MulBackward0")]
     assert picture.inputs[picture.titles.index("MulBackward0")] == [0, 1]
+    assert [0] in Picture(viz.draw(x * torch.ones(2))).inputs  # the other leads nowhere
 
 
 def test_edges_leave_from_the_number_of_their_input_and_arrive_at_their_output() -> None:
