@@ -55,10 +55,14 @@ def method_of(op: OpDef) -> Callable[..., Any]:
 
 
 @cache
-def in_place_of(op: OpDef) -> Callable[..., Any]:
+def in_place_of(op: OpDef) -> Callable[..., Tensor]:
     """The op's in-place variant: writes its result into its first input, which it returns."""
+    name = op.name + "_"
+    if op.kind == "composite":
+        make = function_of(op)
+        return _named(lambda x, *args, **kwargs: x.copy_(make(x, *args, **kwargs)), name, op)
     general = _applied(op, Binder(op), in_place=True)
-    return _named(lambda *args, **kwargs: general(args, kwargs), op.name + "_", op)
+    return _named(lambda *args, **kwargs: general(args, kwargs), name, op)
 
 
 def _named(call: Callable[..., Any], name: str, op: OpDef) -> Callable[..., Any]:
@@ -81,6 +85,9 @@ def _applied(op: OpDef, bind: Binder, in_place: bool = False) -> _General:
         inputs, run = bind.inputs(params), plain
         for name, row in op.variants.items():
             if params.get(name) is not None:
+                if REGISTRY[row].kind == "composite":
+                    given = dict(zip(op.inputs, inputs, strict=True)) | params
+                    return (in_place_of if written else function_of)(REGISTRY[row])(**given)
                 run = operator(REGISTRY[row])
         return (apply_in_place if written else apply)(run, inputs, params)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from reference_engine.ops.dims import Dims, axes, axis
@@ -22,23 +23,17 @@ def _truth(xp: Any, x: Any) -> Any:
     return x if x.dtype == xp.bool else x != 0
 
 
-def _whole(verb: str) -> Any:
-    def forward(xp: Any, x: Any, *, dim: Dims = None, keepdim: bool = False) -> Any:
-        return getattr(xp, verb)(_truth(xp, x), axis=axes(dim, x.ndim), keepdims=keepdim)
-
-    return forward
+def _whole(xp: Any, x: Any, *, verb: str, dim: Dims = None, keepdim: bool = False) -> Any:
+    return getattr(xp, verb)(_truth(xp, x), axis=axes(dim, x.ndim), keepdims=keepdim)
 
 
-def _place_of(verb: str) -> Any:
-    def forward(xp: Any, x: Any, *, dim: int | None = None, keepdim: bool = False) -> Any:
-        if x.ndim == 0:
-            return xp.zeros_like(x, dtype=xp.int64)
-        if dim is None:
-            flat = getattr(xp, verb)(xp.reshape(x, (-1,)), axis=0)
-            return xp.reshape(xp.asarray(flat), (1,) * x.ndim) if keepdim else flat
-        return getattr(xp, verb)(x, axis=axis(dim, x.ndim), keepdims=keepdim)
-
-    return forward
+def _place_of(xp: Any, x: Any, *, verb: str, dim: int | None = None, keepdim: bool = False) -> Any:
+    if x.ndim == 0:
+        return xp.zeros_like(x, dtype=xp.int64)
+    if dim is None:
+        flat = getattr(xp, verb)(xp.reshape(x, (-1,)), axis=0)
+        return xp.reshape(xp.asarray(flat), (1,) * x.ndim) if keepdim else flat
+    return getattr(xp, verb)(x, axis=axis(dim, x.ndim), keepdims=keepdim)
 
 
 nondiff("logical_and", lambda xp, x, other: _truth(xp, x) & _truth(xp, other))
@@ -51,9 +46,9 @@ for _name in ("bitwise_and", "bitwise_or", "bitwise_xor", "floor_divide"):
 for _name in ("isnan", "isinf", "isfinite", "signbit"):
     nondiff(_name)
 for _name in ("all", "any"):
-    nondiff(_name, _whole(_name))
+    nondiff(_name, partial(_whole, verb=_name))
 for _name in ("argmax", "argmin"):
-    nondiff(_name, _place_of(_name))
+    nondiff(_name, partial(_place_of, verb=_name))
 # the neighbour of x moves with it
 elementwise("nextafter", dx=1, dother=0, complex=False, kinks="ties")
 nondiff("isclose", lambda xp, x, other, *, rtol=1e-5, atol=1e-8, equal_nan=False: xp.isclose(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -57,13 +58,9 @@ class Conversions(Tensor):
 
     def is_contiguous(self) -> bool:
         """Whether the elements lie in memory in order, without gaps."""
-        expected = 1
-        strides = of_array(self._raw).strides(self._raw)
-        for n, stride in zip(reversed(self.shape), reversed(strides), strict=True):
-            if n > 1 and stride != expected:
-                return self.numel() == 0
-            expected *= n
-        return True
+        strides = enumerate(of_array(self._raw).strides(self._raw), 1)
+        in_order = (n == prod(self.shape[d:]) for d, n in strides if self.shape[d - 1] != 1)
+        return all(in_order) or self.numel() == 0
 
     def contiguous(self) -> Tensor:
         """This tensor if it is contiguous, else a copy that is."""
@@ -198,9 +195,7 @@ class Conversions(Tensor):
         return _unpickled, about, vars(self) or None
 
 
-def _destination(
-    args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[dtype | None, device | None, bool]:
+def _destination(args: Any, kwargs: Any) -> tuple[dtype | None, device | None, bool]:
     kind, where = kwargs.get("dtype"), kwargs.get("device")
     for arg in (*args, kwargs.get("other")):
         if isinstance(arg, Tensor):
@@ -221,11 +216,9 @@ def _rebuilt(cls: type[Tensor], raw: Any, requires_grad: bool) -> Tensor:
     return made.requires_grad_() if requires_grad else made
 
 
-def _unpickled(
-    cls: type[Tensor], array: Any, where: str, kind: dtype, requires_grad: bool
-) -> Tensor:
+def _unpickled(cls: type[Tensor], array: Any, where: str, kind: dtype, tracked: bool) -> Tensor:
     place = device(where)
-    return _rebuilt(cls, place.backend.asarray(array, kind, place.raw), requires_grad)
+    return _rebuilt(cls, place.backend.asarray(array, kind, place.raw), tracked)
 
 
 def _caster(kind: dtype) -> Callable[..., Tensor]:
@@ -251,12 +244,9 @@ def allclose(input: Tensor, other: Tensor, *given: Any, **options: Any) -> bool:
 
 #: methods that torch has as functions too
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "allclose": allclose,
-    "equal": equal,
-    "is_complex": Conversions.is_complex,
-    "is_floating_point": Conversions.is_floating_point,
-    "numel": Conversions.numel,
-}
+    found.__name__: found for found in (
+        allclose, equal, Conversions.is_complex, Conversions.is_floating_point, Conversions.numel)
+}  # fmt: skip
 
 
 def install() -> None:
@@ -264,11 +254,8 @@ def install() -> None:
     for name, member in vars(Conversions).items():
         if callable(member) or name == "__array_priority__":
             setattr(Tensor, name, member)
-    others = {
-        "bfloat16": dtypes.bfloat16, "bool": dtypes.bool_, "char": dtypes.int8,
-        "byte": dtypes.uint8,
-    }  # fmt: skip
-    for name, kind in (dtypes.ALIASES | others).items():
+    others = {"bool": dtypes.bool_, "char": dtypes.int8, "byte": dtypes.uint8}
+    for name, kind in {**dtypes.ALIASES, **others, "bfloat16": dtypes.bfloat16}.items():
         setattr(Tensor, name, _caster(kind))
     for compare in (allclose, equal):
         setattr(Tensor, compare.__name__, compare)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import combinations, combinations_with_replacement, pairwise
 from math import prod
 from typing import Any
@@ -19,41 +20,34 @@ _CUBE = (2, 3, 4)
 
 
 # what a view shows, in memory of its own ----------------------------------------------------------
-def _copying(view: str) -> Any:
-    def forward(F: Any, x: Any, **params: Any) -> Any:
-        made = getattr(F, view)(x, **params)
-        return tuple(F.clone(y) for y in made) if isinstance(made, tuple) else F.clone(made)
-
-    return forward
+def _copied(F: Any, x: Any, *, view: str, **params: Any) -> Any:
+    made = getattr(F, view)(x, **params)
+    return tuple(F.clone(y) for y in made) if isinstance(made, tuple) else F.clone(made)
 
 
-def with_part(view: str) -> Any:
+def with_part(F: Any, x: Any, src: Any, *, view: str, **where: Any) -> Any:
     """A copy of x in which the part that a view shows is ``src``."""
-
-    def forward(F: Any, x: Any, src: Any, **where: Any) -> Any:
-        out = F.clone(x)
-        getattr(F, view)(out, **where).copy_(src)
-        return out
-
-    return forward
+    out = F.clone(x)
+    getattr(F, view)(out, **where).copy_(src)
+    return out
 
 
 for _name in ("diagonal", "expand", "narrow", "permute", "select", "slice", "split_with_sizes",
               "squeeze", "t", "transpose", "unbind", "unfold", "unsqueeze", "view"):  # fmt: skip
     _order = tuple(n.lstrip("*") for n in REGISTRY[_name].order)
-    composite(f"{_name}_copy", _copying(_name), methods=(), order=_order)
+    composite(f"{_name}_copy", partial(_copied, view=_name), methods=(), order=_order)
 composite("alias_copy", lambda F, x: F.clone(x), methods=())
 composite("resolve_neg", lambda F, x: x)
-composite("unsafe_chunk", _copying("chunk"), order=("x", "chunks", "dim"))
+composite("unsafe_chunk", partial(_copied, view="chunk"), order=("x", "chunks", "dim"))
 composite("unsafe_split", lambda F, x, split_size, dim=0: tuple(
     F.clone(y) for y in F.split(x, split_size, dim=dim)))  # fmt: skip
-composite("diagonal_scatter", with_part("diagonal"), order=("x", "src", "offset", "dim1", "dim2"))
-composite("select_scatter", with_part("select"), order=("x", "src", "dim", "index"))
-composite("slice_scatter", with_part("slice"), order=("x", "src", "dim", "start", "end", "step"))
+for _name in ("diagonal", "select", "slice"):
+    composite(f"{_name}_scatter", partial(with_part, view=_name),
+              order=("x", "src", *REGISTRY[_name].order[1:]))  # fmt: skip
 
 
 # side by side -------------------------------------------------------------------------------------
-def _least(F: Any, n: int, *xs: Any) -> Any:
+def _least(F: Any, *xs: Any, n: int) -> Any:
     """The tensors with at least n dimensions; one of them alone."""
     shapes = [(*(1,) * (2 - x.ndim), *x.shape, 1) if n == 3 and x.ndim else
               (*(1,) * (n - x.ndim), *x.shape) for x in xs]  # fmt: skip
@@ -62,13 +56,13 @@ def _least(F: Any, n: int, *xs: Any) -> Any:
 
 
 def _joined(F: Any, xs: Sequence[Any], n: int, dim: int) -> Any:
-    return F.cat(*(_least(F, n, x) for x in xs), dim=dim)
+    return F.cat(*(_least(F, x, n=n) for x in xs), dim=dim)
 
 
 def _block_diag(F: Any, *xs: Any) -> Any:
     # a 0-d tensor counts as one for the dtype, too
     common = result_type((x.dtype for x in xs if x.ndim), (x.dtype for x in xs if not x.ndim), ())
-    blocks, left, rows = [_least(F, 2, x.to(common)) for x in xs], 0, []
+    blocks, left, rows = [_least(F, x.to(common), n=2) for x in xs], 0, []
     width = sum(b.shape[1] for b in blocks)
     for b in blocks:
         rows.append(F.constant_pad_nd(b, pad=(left, width - left - b.shape[1])))
@@ -77,9 +71,8 @@ def _block_diag(F: Any, *xs: Any) -> Any:
 
 
 _PAIR: dict[str, Any] = {"methods": (), "samples": [on((2, 3), (2, 3)), on((3,), (3,))]}
-composite("atleast_1d", lambda F, *xs: _least(F, 1, *xs), methods=(), samples=_MATRIX)
-composite("atleast_2d", lambda F, *xs: _least(F, 2, *xs), methods=(), samples=_MATRIX)
-composite("atleast_3d", lambda F, *xs: _least(F, 3, *xs), methods=(), samples=_MATRIX)
+for _n in (1, 2, 3):
+    composite(f"atleast_{_n}d", partial(_least, n=_n), methods=(), samples=_MATRIX)
 composite("hstack", lambda F, *xs: _joined(F, xs, 1, 1 if xs[0].ndim > 1 else 0), **_PAIR)
 composite("vstack", lambda F, *xs: _joined(F, xs, 2, 0), aliases=("row_stack",), **_PAIR)
 composite("dstack", lambda F, *xs: _joined(F, xs, 3, 2), **_PAIR)
@@ -98,11 +91,14 @@ def _tensor_split(F: Any, x: Any, indices_or_sections: Any, dim: int = 0) -> Any
     return tuple(F.slice(x, dim=dim, start=a, end=max(a, b)) for a, b in pairwise(places))
 
 
+def _split_along(F: Any, x: Any, indices_or_sections: Any, *, dim: int) -> Any:
+    """hsplit takes the only dimension that there is."""
+    return _tensor_split(F, x, indices_or_sections, min(dim, x.ndim - 1) if dim == 1 else dim)
+
+
 composite("tensor_split", _tensor_split)
-composite("hsplit", lambda F, x, indices_or_sections: _tensor_split(
-    F, x, indices_or_sections, 0 if x.ndim == 1 else 1))  # fmt: skip
-composite("vsplit", lambda F, x, indices_or_sections: _tensor_split(F, x, indices_or_sections, 0))
-composite("dsplit", lambda F, x, indices_or_sections: _tensor_split(F, x, indices_or_sections, 2))
+for _name, _dim in (("hsplit", 1), ("vsplit", 0), ("dsplit", 2)):
+    composite(_name, partial(_split_along, dim=_dim))
 
 
 # grids and combinations ---------------------------------------------------------------------------
@@ -184,27 +180,26 @@ def _diff(F: Any, x: Any, n: int = 1, dim: int = -1, prepend: Any = None,
     return x
 
 
-def _panels(F: Any, y: Any, x: Any, dx: Any, dim: int) -> Any:
-    """The areas between neighbours, by the trapezoidal rule."""
+def _area(F: Any, y: Any, x: Any = None, *, verb: str, dx: Any = 1, dim: int = -1) -> Any:
+    """The areas between neighbours by the trapezoidal rule, added up."""
     before, after = _neighbours(F, y, dim)
     if x is None:
-        return (after + before) * (dx / 2)
+        return getattr(F, verb)((after + before) * (dx / 2), dim=dim)
+    along = dim
     if x.ndim == 1:
-        x, dim = F.reshape(x, (-1, *(1,) * (y.ndim - axis(dim, y.ndim) - 1))), 0
-    return (after + before) * _diff(F, x, dim=dim) / 2
+        x, along = F.reshape(x, (-1, *(1,) * (y.ndim - axis(dim, y.ndim) - 1))), 0
+    widths = _diff(F, x, dim=along)
+    return getattr(F, verb)((after + before) * widths / 2, dim=dim)
 
 
-def _one_gradient(F: Any, x: Any, spacing: Any, dim: int, edge_order: int) -> Any:
-    """Second-order differences inside (Fornberg 1988), of order ``edge_order`` at the ends: the
-    slopes of the polynomials through neighbours.
+def _one_gradient(F: Any, x: Any, spacing: Any, dim: int, edge_order: Any) -> Any:
+    """Second-order differences inside (Fornberg 1988), of order ``edge_order`` at the ends, with
+    the weights that NumPy gives each element.
     """
-    n, rows = x.shape[dim], []
-    at = np.asarray(spacing if isinstance(spacing, (list, tuple)) else np.arange(n) * spacing)
-    for i in range(n):
-        width = 3 if 0 < i < n - 1 else edge_order + 1
-        first = min(max(i - 1, 0), n - width)
-        weights = np.linalg.inv(np.vander(at[first : first + width] - at[i], increasing=True))[1]
-        rows.append(sum(F.narrow(x, dim, first + j, 1) * w for j, w in enumerate(weights.tolist())))
+    unit: Any = np.eye(x.shape[dim], dtype=np.result_type(np.asarray(spacing), 1.0))
+    weights = np.gradient(unit, spacing, axis=0, edge_order=edge_order)
+    rows = (sum(F.narrow(x, dim, j, 1) * row[j].item() for j in np.flatnonzero(row).tolist())
+            for row in weights)  # fmt: skip
     return F.cat(*rows, dim=dim)
 
 
@@ -217,9 +212,7 @@ def _gradient(F: Any, x: Any, *, spacing: Any = 1, dim: Any = None, edge_order: 
 
 
 composite("diff", _diff, samples=[on(_CUBE), on(_CUBE, n=2, dim=1)])
-composite("trapezoid", lambda F, y, x=None, *, dx=1, dim=-1: F.sum(
-    _panels(F, y, x, dx, dim), dim=dim), aliases=("trapz",), methods=(), samples=_MATRIX
-    )  # fmt: skip
-composite("cumulative_trapezoid", lambda F, y, x=None, *, dx=1, dim=-1: F.cumsum(
-    _panels(F, y, x, dx, dim), dim=dim), methods=(), samples=_MATRIX)  # fmt: skip
+_AREA: dict[str, Any] = {"methods": (), "samples": _MATRIX}
+composite("trapezoid", partial(_area, verb="sum"), aliases=("trapz",), **_AREA)
+composite("cumulative_trapezoid", partial(_area, verb="cumsum"), **_AREA)
 composite("gradient", _gradient, methods=(), samples=[on((3, 4))])

@@ -42,13 +42,8 @@ def _inferred(array: Any) -> dtype:
 
 
 # of given data ------------------------------------------------------------------------------------
-def tensor(
-    data: Any,
-    *,
-    dtype: dtype | None = None,
-    device: str | device | None = None,
-    requires_grad: bool = False,
-) -> Tensor:
+def tensor(data: Any, *, dtype: dtype | None = None, device: str | device | None = None,
+           requires_grad: bool = False) -> Tensor:  # fmt: skip
     """A new leaf holding a copy of nested numbers, a NumPy array or a tensor.
 
     Python floats take the default dtype, ints int64; arrays keep theirs.
@@ -103,13 +98,8 @@ def legacy_tensor(*args: Any) -> Tensor:
 def _factory(name: str, build: Callable[..., Any], about: str) -> Callable[..., Tensor]:
     """``build(where, dtype, ...)`` as a function that takes dtype=, device= and requires_grad=."""
 
-    def make(
-        *args: Any,
-        dtype: dtype | None = None,
-        device: str | device | None = None,
-        requires_grad: bool = False,
-        **named: Any,
-    ) -> Tensor:
+    def make(*args: Any, dtype: dtype | None = None, device: str | device | None = None,
+             requires_grad: bool = False, **named: Any) -> Tensor:  # fmt: skip
         return _made(build(_place(device), dtype, *args, **named), requires_grad)
 
     make.__name__ = make.__qualname__ = name
@@ -153,17 +143,16 @@ def _full(at: device, d: dtype | None, size: Sequence[int], fill_value: Any) -> 
     return _filled("full")(at, d or dtypes.of_python(fill_value), size, fill_value=fill_value)
 
 
-def _arange(
-    at: device, d: dtype | None, start: float, end: float | None = None, step: float = 1
-) -> Any:
-    start, end = (0, start) if end is None else (start, end)
-    numbers = np.arange(start, end, step)
-    return at.backend.asarray(numbers, d or _inferred(numbers), at.raw)
+def _of_numpy(function: Callable[..., Any]) -> Callable[..., Any]:
+    def build(at: device, d: dtype | None, *args: Any, **named: Any) -> Any:
+        numbers = function(*args, **named)
+        return at.backend.asarray(numbers, d or _inferred(numbers), at.raw)
+
+    return build
 
 
-def _randint(
-    at: device, d: dtype | None, low: int, high: int | None = None, size: Sequence[int] = ()
-) -> Any:
+def _randint(at: device, d: dtype | None, low: int, high: int | None = None,
+             size: Sequence[int] = ()) -> Any:  # fmt: skip
     if high is None:
         low, high = 0, low
     uniform = _drawn("uniform")(at, dtypes.float64, size)
@@ -181,12 +170,12 @@ _ALL = [
     _factory("randint", _randint, "Random integers in [low, high); randint(high) starts at 0."),
     _factory("randperm", lambda at, d, n: at.backend.permutation(n, at.raw),
              "A random permutation of 0 … n − 1."),
-    _factory("arange", _arange, "start, start + step, … up to, without, end; int64 of ints."),
-    _factory("linspace", lambda at, d, start, end, steps: at.backend.asarray(
-                 np.linspace(start, end, steps), d or get_default_dtype(), at.raw),
+    _factory("arange", _of_numpy(lambda start, end=None, step=1: np.arange(
+                 0 if end is None else start, start if end is None else end, step)),
+             "start, start + step, … up to, without, end; int64 of ints."),
+    _factory("linspace", _of_numpy(lambda start, end, steps: np.linspace(start, end, steps)),
              "So many evenly spaced numbers from start to end, both included."),
-    _factory("eye", lambda at, d, n, m=None: at.backend.asarray(
-                 np.eye(n, m), d or get_default_dtype(), at.raw),
+    _factory("eye", _of_numpy(lambda n, m=None: np.eye(n, m)),
              "The identity matrix, or an n × m matrix with ones on its diagonal."),
 ]  # fmt: skip
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any, TypeAlias
 
+import numpy as np
+
 #: one dimension, several, or None for all
 Dims: TypeAlias = "int | Sequence[int] | None"
 
@@ -56,9 +58,8 @@ def at(ndim: int, dim: int, index: Any) -> tuple[Any, ...]:
 
 def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
     """The shape to which all of them broadcast; RuntimeError when there is none."""
-    ndim = max(map(len, shapes), default=0)
-    padded = [(1,) * (ndim - len(s)) + tuple(s) for s in shapes]
-    sizes = [set(n) - {1} for n in zip(*padded, strict=True)]
-    if any(len(distinct) > 1 for distinct in sizes):
-        raise RuntimeError(f"shapes {', '.join(map(str, map(tuple, shapes)))} do not broadcast")
-    return tuple(distinct.pop() if distinct else 1 for distinct in sizes)
+    try:
+        return np.broadcast_shapes(*map(tuple, shapes))
+    except ValueError:
+        given = ", ".join(map(str, map(tuple, shapes)))
+        raise RuntimeError(f"shapes {given} do not broadcast") from None

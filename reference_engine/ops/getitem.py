@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from reference_engine.backends.base import of_array
-from reference_engine.backends.dtypes import Category
 from reference_engine.modes import MODES
 from reference_engine.ops.call import function_of, in_place_of
 from reference_engine.ops.opdef import REGISTRY, composite, linear
@@ -38,24 +37,21 @@ def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:  # n
     """Writes ``src``, broadcast and converted, into this tensor."""
     if not isinstance(src, Tensor):
         raise TypeError(f"copy_ needs a Tensor, got {type(src).__name__}")
-    written: Tensor = in_place_of(REGISTRY["copy"])(self, src.to(self.device, self.dtype))
-    return written
+    return in_place_of(REGISTRY["copy"])(self, src.to(self.device, self.dtype))
 
 
 def fill_(self: Tensor, value: Any) -> Tensor:
     """Sets every element to one value, a number or a 0-d tensor."""
     if isinstance(value, Tensor) and value.ndim:
         raise RuntimeError(f"fill_ needs a number or a 0-d tensor, got shape {list(value.shape)}")
-    written: Tensor = in_place_of(REGISTRY["fill"])(self, value)
-    return written
+    return in_place_of(REGISTRY["fill"])(self, value)
 
 
 # parts --------------------------------------------------------------------------------------------
 def index_put_(self: Tensor, indices: Any, values: Any, accumulate: bool = False) -> Tensor:
     """Writes ``values`` at ``indices``, one index tensor (or None) for each dimension."""
     put = in_place_of(REGISTRY["_index_put"])
-    written: Tensor = put(self, values, index=_places(self, indices), accumulate=accumulate)
-    return written
+    return put(self, values, index=_places(self, indices), accumulate=accumulate)
 
 
 def getitem(self: Tensor, index: Any) -> Tensor:
@@ -63,24 +59,23 @@ def getitem(self: Tensor, index: Any) -> Tensor:
     index.
     """
     parts = _parts(self, index)
-    if all(map(_is_basic, parts)):
+    if _is_basic(parts):
         return _view(self, parts)
-    index = _raw_index(self, parts)
     if MODES.vmaps:
         from reference_engine.ops.batching import levels_of, lift
 
-        self = lift(self, levels_of(index))
-    result: Tensor = function_of(REGISTRY["_index"])(self, index=index)
+        self = lift(self, levels_of(parts))
+    result: Tensor = function_of(REGISTRY["_index"])(self, index=tuple(parts))
     return result
 
 
 def setitem(self: Tensor, index: Any, value: Any) -> None:
     """``x[index] = value``: writes in place, with the refusals of in-place operations."""
     parts = _parts(self, index)
-    if not all(map(_is_basic, parts)):
+    if not _is_basic(parts):
         if isinstance(value, Tensor) and value.dtype is not self.dtype:
             raise RuntimeError(f"x[index] = value needs {self.dtype}, x's dtype, got {value.dtype}")
-        in_place_of(REGISTRY["_index_put"])(self, value, index=_raw_index(self, parts))
+        in_place_of(REGISTRY["_index_put"])(self, value, index=tuple(parts))
         return
     target = _view(self, parts)
     if not isinstance(value, Tensor):
@@ -92,20 +87,14 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     copy_(target, value if len(shape) == value.ndim else value.reshape(shape))
 
 
-_BASIC = (int, slice, type(None), type(Ellipsis), np.integer)
-
-
-def _is_basic(part: Any) -> bool:
-    """Whether a part of an index selects a view."""
-    if isinstance(part, Tensor):
-        basic = part.ndim == 0 and part.dtype.category is Category.INTEGER
-        return basic and not of_array(part._raw).batched
-    return isinstance(part, _BASIC) and not isinstance(part, bool)
+def _is_basic(parts: list[Any]) -> bool:
+    """Whether an index selects a view."""
+    return all(part is None or type(part) in (int, slice) for part in parts)
 
 
 def _parts(x: Tensor, index: Any) -> list[Any]:
     """The index as a list of parts, with the Ellipsis written out."""
-    parts = list(index) if isinstance(index, tuple) else [index]
+    parts = [_part(x, part) for part in (index if isinstance(index, tuple) else (index,))]
     used = sum(map(_consumes, parts))
     if used > x.ndim:
         raise IndexError(f"{used} indices for a tensor of {x.ndim} dimensions")
@@ -119,7 +108,7 @@ def _parts(x: Tensor, index: Any) -> list[Any]:
 
 def _consumes(part: Any) -> int:
     """How many dimensions of the tensor a part of an index stands for."""
-    if isinstance(part, (Tensor, np.ndarray)) and str(part.dtype).endswith("bool"):
+    if str(getattr(part, "dtype", "")).endswith("bool"):
         return int(part.ndim)
     return 0 if part is None or part is Ellipsis or isinstance(part, bool) else 1
 
@@ -128,17 +117,14 @@ def _view(x: Tensor, parts: list[Any]) -> Tensor:
     """The view that integers, slices and None select, one view op for each."""
     dim, result = 0, x
     for part in parts:
-        if not isinstance(part, slice) and part is not None:
-            result = result.select(dim, _integer(part))
+        if isinstance(part, int):
+            result = result.select(dim, part)
             continue
         if part is None:
             result = result.unsqueeze(dim)
         elif part != slice(None):
-            given = (part.start, part.stop, part.step)
-            start, end, step = (None if n is None else _integer(n) for n in given)
-            _check_step(step)
             take = function_of(REGISTRY["slice"])
-            result = take(result, dim=dim, start=start, end=end, step=step or 1)
+            result = take(result, dim=dim, start=part.start, end=part.stop, step=part.step or 1)
         dim += 1
     # x[...] and x[:] are views too, never the tensor itself
     return result if result is not x else result.view(tuple(x.shape)) if x.ndim == 0 else x[0:]
@@ -148,28 +134,25 @@ def _integer(n: Any) -> int:
     return n.item() if isinstance(n, Tensor) else as_int(n)
 
 
-def _check_step(step: int | None) -> None:
-    if step is not None and step < 1:
-        raise ValueError(f"a slice needs a step of at least 1, got {step}; use flip")
-
-
 def _places(x: Tensor, indices: Any) -> tuple[Any, ...]:
     """One index tensor, or None for all, for each dimension, as arrays."""
-    return _raw_index(x, [slice(None) if i is None else i for i in indices])
+    return tuple(slice(None) if i is None else _part(x, i) for i in indices)
 
 
-def _raw_index(x: Tensor, parts: list[Any]) -> tuple[Any, ...]:
-    """The index in terms of the backend's arrays, copied: a later write must not change the
-    gradient.
+def _part(x: Tensor, part: Any) -> Any:
+    """A part of an index in numbers, or as an array of the backend's, copied: a later write must
+    not change the gradient.
     """
-    return tuple(_raw_part(x, part) for part in parts)
-
-
-def _raw_part(x: Tensor, part: Any) -> Any:
     if isinstance(part, slice):
-        _check_step(part.step)
-    if isinstance(part, slice) or part is None or isinstance(part, (bool, int, np.integer)):
+        given = (part.start, part.stop, part.step)
+        start, stop, step = (None if n is None else _integer(n) for n in given)
+        if step is not None and step < 1:
+            raise ValueError(f"a slice needs a step of at least 1, got {step}; use flip")
+        return slice(start, stop, step)
+    if part is None or part is Ellipsis or isinstance(part, bool):
         return part
+    if isinstance(part, (int, np.integer)):
+        return int(part)
     if not isinstance(part, (Tensor, np.ndarray, list, tuple)):
         raise IndexError(f"an index is made of integers, slices, None, ..., tensors, got {part!r}")
     array = part._raw if isinstance(part, Tensor) else np.asarray(part)
@@ -184,4 +167,6 @@ def _raw_part(x: Tensor, part: Any) -> Any:
             "vmap cannot index with a batched mask: how many elements it selects depends on its "
             "values; use where()"
         )
+    if isinstance(part, Tensor) and array.ndim == 0 and "int" in kind and not batched:
+        return int(part.item())
     return of_array(array if batched else x._raw).asarray(array, device=str(x._raw.device))

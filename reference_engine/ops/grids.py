@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 from reference_engine.ops.opdef import composite, on
+from reference_engine.ops.resampling import kernel
 
 
 def _coordinate(F: Any, v: Any, n: int, padding: int, align: bool) -> Any:
@@ -38,11 +39,6 @@ def _picked(F: Any, x: Any, places: Sequence[Any]) -> Any:
     return F.where(F.unsqueeze(inside, dim=1), made, 0)
 
 
-def _cubic(d: Any, near: bool) -> Any:
-    """Keys' cubic with a = −¾, within 1 and from 1 to 2."""
-    return ((d * 1.25 - 2.25) * d * d + 1) if near else ((d * -0.75 + 3.75) * d - 6) * d + 3
-
-
 def _grid_sampler(F: Any, x: Any, grid: Any, interpolation_mode: int, padding_mode: int,
                   align_corners: bool) -> Any:  # fmt: skip
     """x (N, C, *in) at the grid (N, *out, dims), whose last dimension counts x's from the last;
@@ -56,15 +52,11 @@ def _grid_sampler(F: Any, x: Any, grid: Any, interpolation_mode: int, padding_mo
         # a cubic mirrors each of its taps instead
         v = v if cubic else _coordinate(F, v, n, padding_mode, align)
         low = F.floor(v.detach())
+        found = [(low + k, kernel(low + k - v if k > 0 else v - low - k, cubic, k in (-1, 2)))
+                 for k in (range(-1, 3) if cubic else range(2))]  # fmt: skip
         if cubic:
-            found = [(_coordinate(F, low + k, n, padding_mode, align),
-                      _cubic(low + k - v if k > 0 else v - low - k, k in (0, 1)))
-                     for k in range(-1, 3)]  # fmt: skip
-        elif interpolation_mode:
-            found = [(F.round(v), None)]
-        else:
-            found = [(low, low + 1 - v), (low + 1, v - low)]
-        taps.insert(0, found)
+            found = [(_coordinate(F, p, n, padding_mode, align), w) for p, w in found]
+        taps.insert(0, [(F.round(v), None)] if interpolation_mode == 1 else found)
     total: Any = 0
     for corner in product(*taps):
         picked = _picked(F, x, [F.round(p) if padding_mode == 2 else p for p, _ in corner])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -16,11 +17,6 @@ _ONCE = {"fill": {"index": "permutation:dim"}}
 
 
 # rows along a dimension ---------------------------------------------------------------------------
-def _rows(x: Any, dim: int, index: Any) -> Any:
-    """The index that picks ``index`` along one dimension and everything along the others."""
-    return (*(slice(None),) * axis(dim, x.ndim), index)
-
-
 def _index_select(xp: Any, x: Any, index: Any, *, dim: int) -> Any:
     if x.ndim == 0:
         return xp.copy(x)
@@ -35,21 +31,11 @@ def _unselected(F: Any, g: Any, index: Any, x_shape: Any, dim: int) -> Any:
     return F.index_add(none, dim=dim, index=index, source=F.reshape(g, tuple(shape)))
 
 
-def _index_add(xp: Any, x: Any, index: Any, source: Any, *, dim: int, alpha: Any = 1) -> Any:
-    source = source if alpha == 1 else source * alpha
-    if x.ndim == 0:
-        return x + xp.sum(source)
-    return xp.index_put(x, _rows(x, dim, index), source, accumulate=True)
-
-
-def _index_fill(xp: Any, x: Any, index: Any, value: Any, *, dim: int) -> Any:
-    if x.ndim == 0:
-        return xp.zeros_like(x) + value
-    return xp.index_put(x, _rows(x, dim, index), value, accumulate=False)
-
-
-def _index_copy(xp: Any, x: Any, index: Any, source: Any, *, dim: int) -> Any:
-    return _index_fill(xp, x, index, source if x.ndim else xp.reshape(source, ()), dim=dim)
+def _write(xp: Any, x: Any, index: Any, source: Any, *, dim: int, accumulate: bool = False) -> Any:
+    """``source`` at ``index`` along ``dim``; a 0-d tensor counts as one of a single element."""
+    where = (*(slice(None),) * axis(dim, x.ndim), xp.reshape(index, (-1,)))
+    written = xp.index_put(xp.reshape(x, tuple(x.shape) or (1,)), where, source, accumulate)
+    return xp.reshape(written, tuple(x.shape))
 
 
 def _unfilled(F: Any, g: Any, index: Any, dim: int) -> Any:
@@ -58,18 +44,20 @@ def _unfilled(F: Any, g: Any, index: Any, dim: int) -> Any:
 
 linear("index_select", _index_select, transpose_x=_unselected, **_INDEX,
        samples=[on((3, 2), (4,), dim=0), on((2, 3), (2,), dim=-1)])  # fmt: skip
-linear("index_add", _index_add, transpose_x=lambda F, g: g, **_SOURCE,
+linear("index_add", lambda xp, x, index, source, *, dim, alpha=1: _write(
+           xp, x, index, source if alpha == 1 else source * alpha, dim=dim, accumulate=True),
+       **_SOURCE, transpose_x=lambda F, g: g,
        transpose_source=lambda F, g, index, dim, alpha:
            F.index_select(g, dim=dim, index=index) * alpha,
        samples=[on((3, 2), (4,), (4, 2), dim=0), on((2, 3), (2,), (2, 2), dim=1, alpha=-2)],
        )  # fmt: skip
-linear("index_copy", _index_copy, transpose_x=_unfilled, **_SOURCE | _ONCE,
+linear("index_copy", partial(_write, accumulate=False), transpose_x=_unfilled, **_SOURCE | _ONCE,
        transpose_source=lambda F, g, index, source_shape, dim: F.reshape(
            F.index_select(g, dim=dim, index=index), source_shape),
        samples=[on((3, 2), (2,), (2, 2), dim=0)])  # fmt: skip
 # rows that are written twice count once in the value's cotangent
-linear("index_fill", _index_fill, transpose_x=_unfilled, **_INDEX | {
-           "order": ("x", "dim", "index", "value")},
+linear("index_fill", lambda xp, x, index, value, *, dim: _write(xp, x, index, value, dim=dim),
+       transpose_x=_unfilled, **_INDEX | {"order": ("x", "dim", "index", "value")},
        transpose_value=lambda F, g, index, dim: F.sum(F.where(F.index_fill(
            F.zeros_like(g), dim=dim, index=index, value=1) == 1, g, 0)),
        promotion="promote", inplace=True, nodes={"value": 1},
@@ -99,22 +87,21 @@ def _gather(xp: Any, x: Any, index: Any, *, dim: int) -> Any:
     return xp.take_along_axis(corner, xp.cast(index, int64), axis=where)
 
 
-def _scatter(xp: Any, x: Any, index: Any, src: Any = None, *, dim: int, value: Any = None) -> Any:
+def _scatter(xp: Any, x: Any, index: Any, src: Any = None, *, dim: int, value: Any = None,
+             reduce: str | None = None, accumulate: bool = False) -> Any:  # fmt: skip
+    del reduce  # has a row of its own
     src = value if src is None else src
     if _flat("scatter", index, x.ndim):
-        return x * 0 + xp.sum(xp.asarray(src)) if prod(index.shape) else xp.copy(x)
+        base = x if accumulate else xp.zeros_like(x)
+        return base + xp.sum(xp.asarray(src)) if prod(index.shape) else xp.copy(x)
+    if accumulate:
+        return xp.scatter_add(x, axis(dim, x.ndim), index, src)
     if getattr(src, "ndim", 0):
         src = src[tuple(slice(n) for n in index.shape)]
     where = list(xp.meshgrid(*(xp.arange(n, device=index.device) for n in index.shape),
                              indexing="ij"))  # fmt: skip
     where[dim] = index
     return xp.index_put(x, tuple(where), src, accumulate=False)
-
-
-def _scatter_add(xp: Any, x: Any, index: Any, src: Any, *, dim: int) -> Any:
-    if _flat("scatter_add", index, x.ndim):
-        return x + xp.sum(src) if prod(index.shape) else xp.copy(x)
-    return xp.scatter_add(x, axis(dim, x.ndim), index, src)
 
 
 def _gathered(F: Any, g: Any, index: Any, src_shape: Any, dim: int) -> Any:
@@ -129,11 +116,13 @@ linear("gather", _gather, **_INDEX, transpose_x=lambda F, g, index, x_shape, dim
            F.zeros_of(g, size=x_shape), dim=dim, index=index, src=g),
        samples=[on((3, 2), (4, 2), dim=0), on((2, 3), (1, 2), dim=-1), on((), (), dim=0)],
        )  # fmt: skip
-linear("scatter", _scatter, transpose_src=_gathered, **_SRC | _ONCE,
+linear("scatter", partial(_scatter, accumulate=False), transpose_src=_gathered, **_SRC | _ONCE,
+       variants={"reduce": "_scatter_reduced"},
        transpose_x=lambda F, g, index, dim: F.scatter(g, dim=dim, index=index, value=0),
        samples=[on((3, 2), (2, 2), (2, 2), dim=0), on((2, 3), (2, 2), (2, 2), dim=1)],
        )  # fmt: skip
-linear("scatter_add", _scatter_add, transpose_src=_gathered, transpose_x=lambda F, g: g, **_SRC,
+linear("scatter_add", partial(_scatter, value=None, reduce=None, accumulate=True), **_SRC,
+       transpose_src=_gathered, transpose_x=lambda F, g: g,
        samples=[on((3, 2), (4, 2), (4, 2), dim=0), on((2, 3), (2, 2), (2, 2), dim=1)],
        )  # fmt: skip
 
@@ -145,11 +134,9 @@ def _put(xp: Any, x: Any, index: Any, source: Any, *, accumulate: bool = False) 
 
 
 linear("take", lambda xp, x, index: xp.reshape(x, (-1,))[index], fill={"index": "index:all"},
-       transpose_x=lambda F, g, index, x_shape: F._untake(g, index, size=x_shape),
+       transpose_x=lambda F, g, index, x_shape: F.put(
+           F.zeros_of(g, size=x_shape), index, g, accumulate=True),
        samples=[on((2, 3), (4,)), on((2, 3), (2, 2))])  # fmt: skip
-linear("_untake", lambda xp, g, index, *, size: _put(xp, xp.zeros(
-           tuple(size), dtype=g.dtype, device=g.device), index, g, accumulate=True),
-       transpose_g=lambda F, g, index: F.take(g, index))  # fmt: skip
 linear("put", _put, fill={"index": "index:all"}, inplace=True,
        transpose_x=lambda F, g, index, source_shape, accumulate: g if accumulate else F.put(
            g, index, F.zeros_of(g, size=source_shape)),
@@ -164,18 +151,16 @@ def _masked_select(xp: Any, x: Any, mask: Any) -> Any:
     return xp.expand(x, shape)[xp.expand(mask, shape)]
 
 
-def _masked_put(xp: Any, g: Any, mask: Any, *, size: Any) -> Any:
-    shape = broadcast_shapes(tuple(size), tuple(mask.shape))
-    out = xp.zeros(shape, dtype=g.dtype, device=g.device)
-    out[xp.expand(mask, shape)] = g
-    return out
+def _unselect(F: Any, g: Any, mask: Any, x_shape: Any) -> Any:
+    shape = broadcast_shapes(x_shape, mask.shape)
+    mask = F.expand(mask, size=shape)
+    places = (getattr(mask, "_raw", mask),)
+    return F._index_put(F.zeros_of(g, size=shape), g, index=places)
 
 
 linear("masked_fill", lambda xp, x, mask, value: xp.where(mask, value, x), nodes={"value": 1},
        transpose_x=lambda F, g, mask: F.where(mask, 0, g), fill={"mask": "bool"},
        transpose_value=lambda F, g, mask: F.where(mask, g, 0), promotion="promote", inplace=True,
        samples=[on((2, 3), (2, 3), 0.5), on((2, 3), (3,), ())])  # fmt: skip
-linear("masked_select", _masked_select, fill={"mask": "bool"},
-       transpose_x=lambda F, g, mask, x_shape: F._masked_put(g, mask, size=x_shape),
+linear("masked_select", _masked_select, transpose_x=_unselect, fill={"mask": "bool"},
        samples=[on((2, 3), (2, 3)), on((3,), (2, 1))])  # fmt: skip
-linear("_masked_put", _masked_put, transpose_g=lambda F, g, mask, size: F.masked_select(g, mask))

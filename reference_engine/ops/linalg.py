@@ -185,16 +185,20 @@ def _phases(F: Any, turn: Any) -> Any:
     return F.imag(F.diagonal(turn, dim1=-2, dim2=-1))
 
 
-def _eigh_vjp(F: Any, g_eigenvalues: Any, g_eigenvectors: Any, eigenvalues: Any,
-              eigenvectors: Any) -> Any:  # fmt: skip
-    v = eigenvectors
-    parts = [] if g_eigenvalues is None else [v * g_eigenvalues[..., None, :]]
+def _spectral_vjp(F: Any, g_eigenvalues: Any, g_eigenvectors: Any, eigenvalues: Any,
+                  eigenvectors: Any) -> Any:  # fmt: skip
+    """The adjoint of a Hermitian matrix's eigenvectors, which are of length 1, is their inverse."""
+    v, hermitian = F.mH(eigenvectors), not holds_complex(eigenvalues)
+    parts = [] if g_eigenvalues is None else [g_eigenvalues[..., None] * v]
     if g_eigenvectors is not None:
-        turn = F.mH(v) @ g_eigenvectors
+        turn = v @ g_eigenvectors
         if holds_complex(turn):
             F._determined(_phases(F, turn))
-        parts.append(v @ (turn * _gaps(F, eigenvalues)))
-    return _hermitian(F, reduce(add, parts) @ F.mH(v))
+        if not hermitian:
+            turn = turn - v @ (eigenvectors * real_diagonal(F, turn)[..., None, :])
+        parts.append((turn * F.conj(_gaps(F, eigenvalues))) @ v)
+    inner = reduce(add, parts)
+    return _hermitian(F, eigenvectors @ inner) if hermitian else F._solve(v, inner)
 
 
 def _eigh_jvp(F: Any, eigenvalues: Any, eigenvectors: Any, t_x: Any) -> Any:
@@ -203,30 +207,26 @@ def _eigh_jvp(F: Any, eigenvalues: Any, eigenvectors: Any, t_x: Any) -> Any:
     return real_diagonal(F, inner), v @ (inner * _gaps(F, eigenvalues))
 
 
-def _eig_vjp(F: Any, g_values: Any, g_vectors: Any, values: Any, vectors: Any) -> Any:
-    v = F.mH(vectors)
-    parts = [] if g_values is None else [F.diag_embed(g_values)]
-    if g_vectors is not None:
-        turn = v @ g_vectors
-        F._determined(_phases(F, turn))
-        turn = turn - v @ (vectors * real_diagonal(F, turn)[..., None, :])
-        parts.append(turn * F.conj(_gaps(F, values)))
-    return F._solve(v, reduce(add, parts) @ v)
-
-
-def _eig_jvp(F: Any, values: Any, vectors: Any, t_x: Any) -> Any:
-    inner = F._solve(vectors, (t_x + 0j) @ vectors)
-    turned = vectors @ (inner * _gaps(F, values))
+def _eig_jvp(F: Any, eigenvalues: Any, eigenvectors: Any, t_x: Any) -> Any:
+    v = eigenvectors
+    inner = F._solve(v, (t_x + 0j) @ v)
+    turned = v @ (inner * _gaps(F, eigenvalues))
     # unit vectors stay unit vectors
-    along = F.real(F.sum(F.conj(vectors) * turned, dim=-2, keepdim=True))
-    return F.diagonal(inner, dim1=-2, dim2=-1), turned - vectors * along
+    along = F.real(F.sum(F.conj(v) * turned, dim=-2, keepdim=True))
+    return F.diagonal(inner, dim1=-2, dim2=-1), turned - v * along
+
+
+def _of_side(F: Any, g: Any, U: Any, S: Any, Vh: Any) -> Any:
+    """The cotangent of U S Vᴴ for that of U; a part of it lies across U where that is tall."""
+    turn = F.mH(U) @ g
+    found = U @ ((turn - F.mH(turn)) * _gaps(F, S * S) * S[..., None, :])
+    if U.shape[-2] > U.shape[-1]:
+        found = found + (g - U @ turn) / S[..., None, :]
+    return found @ Vh
 
 
 def _svd_vjp(F: Any, g_U: Any, g_S: Any, g_Vh: Any, U: Any, S: Any, Vh: Any) -> Any:
-    """Of the thin factorisation; parts of the cotangents across U and V count where A is not
-    square.
-    """
-    across, gaps = S[..., None, :], _gaps(F, S * S)
+    """Of the thin factorisation: Aᴴ has U and V in turned roles."""
     parts = [] if g_S is None else [U * g_S[..., None, :] @ Vh]
     if holds_complex(U):
         turns = [] if g_U is None else [F.mH(U) @ g_U]
@@ -234,46 +234,39 @@ def _svd_vjp(F: Any, g_U: Any, g_S: Any, g_Vh: Any, U: Any, S: Any, Vh: Any) -> 
         if turns:
             F._determined(_phases(F, reduce(add, turns)))
     if g_U is not None:
-        turn = F.mH(U) @ g_U
-        inner = (turn - F.mH(turn)) * gaps * across
-        if holds_complex(U):
-            phase = F.imag(F.diagonal(turn, dim1=-2, dim2=-1)) / S
-            inner = inner + F.diag_embed(F.complex(phase * 0, phase))
-        parts.append(U @ inner @ Vh)
-        if U.shape[-2] > U.shape[-1]:
-            parts.append((g_U - U @ turn) / across @ Vh)
+        parts.append(_of_side(F, g_U, U, S, Vh))
+        if holds_complex(U):  # the phase that U and V share is U's
+            phase = _phases(F, F.mH(U) @ g_U) / S
+            parts.append(U * F.complex(phase * 0, phase)[..., None, :] @ Vh)
     if g_Vh is not None:
-        turn = Vh @ F.mH(g_Vh)
-        parts.append(U @ (S[..., None] * ((turn - F.mH(turn)) * gaps)) @ Vh)
-        if Vh.shape[-1] > Vh.shape[-2]:
-            parts.append(U @ ((g_Vh - F.mH(turn) @ Vh) / S[..., None]))
+        parts.append(F.mH(_of_side(F, F.mH(g_Vh), F.mH(Vh), S, F.mH(U))))
     return reduce(add, parts)
 
 
 def _svd_jvp(F: Any, U: Any, S: Any, Vh: Any, t_x: Any) -> Any:
     V, across, gaps = F.mH(Vh), S[..., None, :], _gaps(F, S * S)
-    inner = F.mH(U) @ t_x @ V
-    left, right = inner * across, S[..., None] * inner
-    t_U, t_V = (v @ (gaps * (w + F.mH(w))) for v, w in ((U, left), (V, right)))
-    if holds_complex(U):  # the phase that U and V share is U's, as in the vjp
-        phase = F.imag(F.diagonal(inner, dim1=-2, dim2=-1)) / S
+    inner, turned = F.mH(U) @ t_x @ V, []
+    for v, other, t, w in ((U, V, t_x, inner * across),
+                           (V, U, F.mH(t_x), S[..., None] * inner)):  # fmt: skip
+        turned.append(v @ (gaps * (w + F.mH(w))))
+        if v.shape[-2] > v.shape[-1]:
+            seen = t @ other / across
+            turned[-1] = turned[-1] + seen - v @ (F.mH(v) @ seen)
+    t_U, t_V = turned
+    if holds_complex(U):  # as in the vjp
+        phase = _phases(F, inner) / S
         t_U = t_U + U * F.complex(phase * 0, phase)[..., None, :]
-    if U.shape[-2] > U.shape[-1]:
-        seen = t_x @ V / across
-        t_U = t_U + seen - U @ (F.mH(U) @ seen)
-    if V.shape[-2] > V.shape[-1]:
-        seen = F.mH(t_x) @ U / across
-        t_V = t_V + seen - V @ (Vh @ seen)
     return t_U, real_diagonal(F, inner), F.mH(t_V)
 
 
+_SPECTRUM = ("eigenvalues", "eigenvectors")
 own("_eigh", lambda xp, x, *, UPLO: tuple(xp.linalg.eigh(x) if UPLO == "L" else xp.linalg.eigh(
-        xp.conj(xp.matrix_transpose(x)))), outputs=("eigenvalues", "eigenvectors"),
-    vjp_x=_eigh_vjp, jvp=_eigh_jvp, undefined=True, node="LinalgEighBackward0")  # fmt: skip
+        xp.conj(xp.matrix_transpose(x)))), outputs=_SPECTRUM,
+    vjp_x=_spectral_vjp, jvp=_eigh_jvp, undefined=True, node="LinalgEighBackward0")  # fmt: skip
 composite("linalg.eigh", lambda F, x, UPLO="L": F._eigh(x, UPLO=UPLO))
 composite("linalg.eigvalsh", lambda F, x, UPLO="L": F._eigh(x, UPLO=UPLO)[0])
-own("_eig", lambda xp, x: tuple(v + 0j for v in xp.linalg.eig(x)), outputs=("values", "vectors"),
-    vjp_x=_eig_vjp, jvp=_eig_jvp, undefined=True, node="LinalgEigBackward0")  # fmt: skip
+own("_eig", lambda xp, x: tuple(v + 0j for v in xp.linalg.eig(x)), outputs=_SPECTRUM,
+    vjp_x=_spectral_vjp, jvp=_eig_jvp, undefined=True, node="LinalgEigBackward0")  # fmt: skip
 composite("linalg.eig", lambda F, x: F._eig(x))
 composite("linalg.eigvals", lambda F, x: F._eig(x)[0], samples=[on((3, 3))])
 own("_svd", lambda xp, x: tuple(xp.linalg.svd(x, full_matrices=False)), outputs=("U", "S", "Vh"),

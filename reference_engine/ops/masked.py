@@ -7,6 +7,7 @@ gives.
 
 from __future__ import annotations
 
+from functools import partial
 from math import inf, nan
 from typing import Any
 
@@ -26,18 +27,15 @@ def _count(F: Any, x: Any, mask: Any, dim: Any, keepdim: bool) -> Any:
     return F.sum(F.expand(mask, size=tuple(x.shape)), dim=dim, keepdim=keepdim)
 
 
-def _reduced(verb: str, identity: float) -> Any:
-    def forward(F: Any, x: Any, mask: Any = None, *, dim: Any = None, keepdim: bool = False,
-                dtype: Any = None) -> Any:  # fmt: skip
-        x = _filled(F, x, mask, identity, dtype)
-        return getattr(F, verb)(x, dim=axes(dim, x.ndim), keepdim=keepdim)
-
-    return forward
+def _reduced(F: Any, x: Any, mask: Any = None, *, verb: str, identity: float, dim: Any = None,
+             keepdim: bool = False, dtype: Any = None) -> Any:  # fmt: skip
+    x = _filled(F, x, mask, identity, dtype)
+    return getattr(F, verb)(x, dim=axes(dim, x.ndim), keepdim=keepdim)
 
 
-def _along(verb: str, identity: float) -> Any:
-    return lambda F, x, mask=None, *, dim, dtype=None: getattr(F, verb)(
-        _filled(F, x, mask, identity, dtype), dim=dim)  # fmt: skip
+def _along(F: Any, x: Any, mask: Any = None, *, verb: str, identity: float, dim: int,
+           dtype: Any = None) -> Any:  # fmt: skip
+    return getattr(F, verb)(_filled(F, x, mask, identity, dtype), dim=dim)
 
 
 def _prod(F: Any, x: Any, mask: Any = None, *, dim: Any = None, keepdim: bool = False,
@@ -85,23 +83,20 @@ def _logaddexp(F: Any, x: Any, other: Any, input_mask: Any = None, other_mask: A
 _ROW: dict[str, Any] = {"fill": {"mask": "bool"}}
 _ONE, _ALONG = [on((2, 5))], [on((2, 5), (2, 5), dim=1)]
 _ALL = [*_ONE, *_ALONG, on((2, 3, 2), (3, 1), dim=(0, -1), keepdim=True)]
-for _name, _forward, _samples in (
-    ("sum", _reduced("sum", 0), _ALL), ("amax", _reduced("amax", -inf), _ALL),
-    ("amin", _reduced("amin", inf), _ALL), ("logsumexp", _reduced("logsumexp", -inf), _ONE),
-    ("prod", _prod, _ALL), ("mean", _mean, _ALL),
+for _name, _forward, _identity, _samples in (
+    ("sum", _reduced, 0, _ALL), ("amax", _reduced, -inf, _ALL), ("amin", _reduced, inf, _ALL),
+    ("logsumexp", _reduced, -inf, _ONE), ("softmax", _along, -inf, _ALONG),
+    ("log_softmax", _along, -inf, _ALONG), ("softmin", _along, inf, _ALONG),
+    ("cumsum", _along, 0, _ALONG), ("cumprod", _along, 1, _ALONG),
 ):  # fmt: skip
-    composite(f"masked.{_name}", _forward, order=("x", "dim"), samples=_samples,
-              complex=_name[:2] != "am", **_ROW)  # fmt: skip
-for _name, _identity in (
-    ("softmax", -inf), ("log_softmax", -inf), ("softmin", inf), ("cumsum", 0), ("cumprod", 1),
-):  # fmt: skip
-    composite(f"masked.{_name}", _along(_name, _identity), order=("x", "dim"), samples=_ALONG,
-              complex=_name[0] == "c", **_ROW)  # fmt: skip
-composite("masked.var", _var, order=("x", "dim", "unbiased"), samples=_ONE, **_ROW)
-composite("masked.std", lambda F, x, mask=None, *, dim=None, unbiased=None, keepdim=False,
-          correction=None, dtype=None: F.sqrt(_var(
-              F, x, mask, dim=dim, unbiased=unbiased, keepdim=keepdim, correction=correction,
-              dtype=dtype)), order=("x", "dim", "unbiased"), samples=_ONE, **_ROW)  # fmt: skip
+    composite(f"masked.{_name}", partial(_forward, verb=_name, identity=_identity),
+              complex=_name in ("sum", "logsumexp", "cumsum", "cumprod"), order=("x", "dim"),
+              samples=_samples, **_ROW)  # fmt: skip
+composite("masked.prod", _prod, order=("x", "dim"), samples=_ALL, **_ROW)
+composite("masked.mean", _mean, order=("x", "dim"), samples=_ALL, **_ROW)
+_spread: Any = composite("masked.var", _var, order=("x", "dim", "unbiased"), samples=_ONE, **_ROW)
+composite("masked.std", lambda F, x, mask=None, **given: F.sqrt(_var(F, x, mask, **given)),
+          params=_spread.params, order=_spread.order, samples=_ONE, **_ROW)  # fmt: skip
 composite("masked.norm", _norm, order=("x", "ord", "dim"), samples=_ALL, **_ROW)
 composite("masked.normalize", lambda F, x, mask=None, *, ord, dim, eps=1e-12, dtype=None:
           _filled(F, x, mask, 0, dtype) / F.clamp_min(

@@ -4,8 +4,8 @@ dimension.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import lru_cache, partial
 from math import floor
 from typing import Any, TypeAlias
 
@@ -37,28 +37,30 @@ def _ends(pad: Sequence[int]) -> tuple[list[int], list[int]]:
     return list(pad[-2::-2]), list(pad[-1::-2])
 
 
-def _mirrored(n: int, before: int, after: int, mode: str) -> Iterable[int]:
-    """The place in the input of each element of a dimension padded without a constant."""
+_NUMPYS: dict[str, Any] = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+
+
+def _mirrored(n: int, before: int, after: int, mode: str) -> list[int]:
+    """The place in the input of each element of a dimension padded without a constant; what
+    negative padding cuts off does not come round again.
+    """
     most = {"reflect": n - 1, "circular": n}.get(mode, before + after + n)
     if max(before, after) > most:
         raise RuntimeError(
             f"{mode} padding by ({before}, {after}) is too much for a dimension of size {n}"
         )
-    places = range(-before, n + after)
-    if mode == "replicate":
-        return (min(max(i, 0), n - 1) for i in places)
-    if mode == "reflect":
-        return (n - 1 - abs(n - 1 - abs(i)) for i in places)
-    # what negative padding cuts off does not come round again
-    first, last = max(-before, 0), n + min(after, 0)
-    return (first + (i - first) % (last - first) for i in places)
+    cut = slice(max(-before, 0), n + min(after, 0))
+    places = np.arange(n)[cut] if mode == "circular" else np.arange(n)
+    wide: list[int] = np.pad(
+        places, (max(before, 0), max(after, 0)), mode=_NUMPYS[mode]).tolist()  # fmt: skip
+    return wide if mode == "circular" else wide[cut.start : len(wide) + min(after, 0)]
 
 
 def _pad(F: Any, x: Any, pad: Sequence[int], mode: str = "constant", value: float | None = None
          ) -> Any:  # fmt: skip
     if mode == "constant":
         return F.constant_pad_nd(x, pad=tuple(pad), value=0 if value is None else value)
-    if mode not in ("reflect", "replicate", "circular"):
+    if mode not in _NUMPYS:
         raise NotImplementedError(
             f"pad got mode={mode!r}; expected 'constant', 'reflect', 'replicate' or 'circular'"
         )
@@ -151,12 +153,10 @@ def _taps(n: int, out: int, mode: str, align_corners: bool, scale: float | None)
         at = [i * (n - 1) / (out - 1) if out > 1 else 0.0 for i in range(out)]
     else:
         at = [(i + 0.5) * step - 0.5 for i in range(out)]
-    if mode == "bicubic":
-        return taps_of([[(min(max(floor(p) + k, 0), n - 1), _keys(abs(p - floor(p) - k)))
-                         for k in range(-1, 3)] for p in at])  # fmt: skip
-    low = [min(int(max(p, 0.0)), n - 1) for p in at]
-    return taps_of([[(i, i + 1 - max(p, 0.0)), (min(i + 1, n - 1), max(p, 0.0) - i)]
-                    for i, p in zip(low, at, strict=True)])  # fmt: skip
+    cubic = mode == "bicubic"
+    at = at if cubic else [min(max(p, 0.0), n - 1.0) for p in at]
+    return taps_of([[(min(max(floor(p) + k, 0), n - 1), kernel(abs(p - floor(p) - k), cubic))
+                     for k in (range(-1, 3) if cubic else range(2))] for p in at])  # fmt: skip
 
 
 def even_ends(n: int, out: int) -> list[tuple[int, int]]:
@@ -164,11 +164,14 @@ def even_ends(n: int, out: int) -> list[tuple[int, int]]:
     return [(i * n // out, -(-(i + 1) * n // out)) for i in range(out)]
 
 
-def _keys(d: float) -> float:
-    """Keys 1981, https://doi.org/10.1109/TASSP.1981.1163711, with a = −¾ as PyTorch has it."""
-    if d <= 1:
-        return (1.25 * d - 2.25) * d * d + 1
-    return ((-0.75 * d + 3.75) * d - 6) * d + 3 if d < 2 else 0.0
+def kernel(d: Any, cubic: bool, far: bool | None = None) -> Any:
+    """The weight of a neighbour at distance d: linear, or cubic as in Keys 1981,
+    https://doi.org/10.1109/TASSP.1981.1163711, with a = −¾ as PyTorch has it. ``far``: d > 1.
+    """
+    if not cubic:
+        return 1 - d
+    far = d > 1 if far is None else far
+    return ((d * -0.75 + 3.75) * d - 6) * d + 3 if far else (d * 1.25 - 2.25) * d * d + 1
 
 
 def _triangles(n: int, out: int, align: bool, scale: float | None) -> Taps:
@@ -218,14 +221,11 @@ def _antialiased(F: Any, x: Any, output_size: Any, align_corners: bool, scale_fa
     return F._upsample_aa2d(x, taps=tuple(_triangles(n, o, align_corners, s) for n, o, s in each))
 
 
-def _adaptive(n: int) -> Any:
-    def forward(F: Any, x: Any, output_size: Any) -> Any:
-        size = kept_sizes(x, output_size, n)
-        if x.ndim > n + 1:
-            return F.interpolate(x, size, mode="area")
-        return F.squeeze(F.interpolate(F.unsqueeze(x, dim=0), size, mode="area"), dim=0)
-
-    return forward
+def _adaptive(F: Any, x: Any, output_size: Any, *, n: int) -> Any:
+    size = kept_sizes(x, output_size, n)
+    if x.ndim > n + 1:
+        return F.interpolate(x, size, mode="area")
+    return F.squeeze(F.interpolate(F.unsqueeze(x, dim=0), size, mode="area"), dim=0)
 
 
 def kept_sizes(x: Any, output_size: Any, n: int) -> tuple[int, ...]:
@@ -252,4 +252,4 @@ composite("nn.functional.upsample_bilinear", lambda F, x, size=None, scale_facto
           F.interpolate(x, size, scale_factor, mode="bilinear", align_corners=True),
           **_REAL)  # fmt: skip
 for _n in (1, 2, 3):
-    composite(f"nn.functional.adaptive_avg_pool{_n}d", _adaptive(_n), **_REAL)
+    composite(f"nn.functional.adaptive_avg_pool{_n}d", partial(_adaptive, n=_n), **_REAL)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import accumulate, pairwise
+from functools import partial
 from math import inf, prod
 from typing import Any
 
@@ -61,6 +61,18 @@ def _met(F: Any, where: int, x: Any, index: Any, src: Any, reduce: str, include_
     return F.transpose(made, dim0=where, dim1=-1)
 
 
+def _reduced(F: Any, x: Any, index: Any, src: Any = None, *, dim: int, reduce: str,
+             value: Any = None) -> Any:  # fmt: skip
+    """What scatter does with ``reduce``; PyTorch, which prefers scatter_reduce, has no gradient."""
+    verb = {"add": "sum", "multiply": "prod"}.get(reduce)
+    if verb is None:
+        raise RuntimeError(f"scatter got reduce={reduce!r}; expected 'add' or 'multiply'")
+    src = value if src is None else src
+    if not hasattr(src, "shape"):
+        src = F.fill(F.zeros_of(x, size=tuple(index.shape)), src)
+    return F.scatter_reduce(x, dim=dim, index=index, src=src, reduce=verb)
+
+
 def _index_reduce(F: Any, x: Any, index: Any, source: Any, *, dim: int, reduce: str,
                   include_self: bool = True) -> Any:  # fmt: skip
     shape = [1] * x.ndim
@@ -77,26 +89,25 @@ def _segment_reduce(F: Any, data: Any, reduce: str, *, lengths: Any = None, indi
     """Runs of ``data`` along ``axis``, each with ``initial``; lengths may differ by row."""
     del indices, unsafe
     verb, identity = _REDUCTIONS[reduce]
-    sizes, parts = offsets if lengths is None else lengths, []
-    if sizes.ndim > 1:
-        name = "offsets" if lengths is None else "lengths"
-        return F.stack(*(_segment_reduce(
-            F, data[i], reduce, axis=axis - 1, initial=initial, **{name: sizes[i]})
-            for i in range(sizes.shape[0])))  # fmt: skip
-    ends = sizes.tolist() if lengths is None else accumulate(sizes.tolist(), initial=0)
-    for a, b in pairwise(ends):
-        part = F.narrow(data, axis, a, b - a)
-        head = F.zeros_like(F.sum(part.detach(), dim=axis, keepdim=True))
-        head = head + (identity if initial is None else initial)
-        made = getattr(F, verb)(F.cat(head, part, dim=axis), dim=axis)
-        parts.append(made / (b - a) if reduce == "mean" and (b > a or initial is None) else made)
-    return F.stack(*parts, dim=axis)
+    sizes = np.diff(offsets.tolist()) if lengths is None else np.array(lengths.tolist())
+    rows, after = sizes.reshape(-1, sizes.shape[-1]), (1,) * (data.ndim - axis - 1)
+    base = F.zeros_of(data, size=(*data.shape[:axis], sizes.shape[-1], *data.shape[axis + 1 :]))
+    base = base + (identity if initial is None else initial)
+    runs = np.reshape([np.repeat(np.arange(len(row)), row) for row in rows],
+                      (*sizes.shape[:-1], -1, *after))  # fmt: skip
+    index = F.expand(F._numbers_of(data, values=runs), size=tuple(data.shape))
+    made = F.scatter_reduce(base, dim=axis, index=index, src=data, reduce=verb)
+    if reduce != "mean":
+        return made
+    counts = np.where((sizes == 0) & (initial is not None), 1, sizes)
+    return made / F._numbers_of(data, values=counts.reshape(*sizes.shape, *after))
 
 
 composite("scatter_reduce", _scatter_reduce, order=("x", "dim", "index", "src", "reduce"),
-          kinks="ties", complex=False, fill=_INDEX, samples=[
+          inplace=True, kinks="ties", complex=False, fill=_INDEX, samples=[
     on((3, 2), (4, 2), (4, 2), dim=0, reduce=r) for r in ("sum", "mean", "amax")])  # fmt: skip
-composite("index_reduce", _index_reduce, kinks="ties", complex=False, fill=_INDEX,
+composite("_scatter_reduced", _reduced, inplace=True, methods=())
+composite("index_reduce", _index_reduce, inplace=True, kinks="ties", complex=False, fill=_INDEX,
           order=("x", "dim", "index", "source", "reduce"))  # fmt: skip
 composite("_segment_reduce", _segment_reduce, complex=False, methods=())
 
@@ -131,7 +142,7 @@ def _held(F: Any, x: Any, indices: Any) -> tuple[Any, ...]:
 
 composite("take_along_dim", _take_along_dim, fill={"indices": "index:dim"},
           samples=[on((3, 2), (2, 2), dim=0)])  # fmt: skip
-composite("masked_scatter", _masked_scatter, fill={"mask": "bool"},
+composite("masked_scatter", _masked_scatter, inplace=True, fill={"mask": "bool"},
           samples=[on((2, 3), (2, 3), (6,))])  # fmt: skip
 composite("_unsafe_masked_index", lambda F, x, mask, indices, fill: F.where(
     mask, x[_held(F, x, indices)], fill))  # fmt: skip
@@ -161,7 +172,8 @@ def _unstrided(F: Any, g: Any, x_shape: Any, size: Any, stride: Any, first: int,
     """Cotangents added up by address, and read where x lies; shares where x overlaps itself."""
     mine, theirs = _addresses(x_shape, *lies), _addresses(size, stride, first)
     length = max(int(v.max(initial=-1)) + 1 for v in (mine, theirs))
-    memory = F._untake(g, F._numbers_of(g, values=theirs), size=(length,))
+    places = F._numbers_of(g, values=theirs)
+    memory = F.put(F.zeros_of(g, size=(length,)), places, g, accumulate=True)
     total = F.take(memory, F._numbers_of(g, values=mine))
     shares = np.bincount(mine.reshape(-1), minlength=length)[mine]
     return total / F._numbers_of(g, values=shares) if shares.max(initial=0) > 1 else total
@@ -172,5 +184,5 @@ linear("_as_strided", lambda xp, x, *, size, stride, first, lies: xp.as_strided(
 composite("as_strided", _as_strided, samples=[on((3, 3), size=(2, 2), stride=(1, 2))])
 composite("as_strided_copy", lambda F, x, size, stride, storage_offset=None: F.clone(
     _as_strided(F, x, size, stride, storage_offset)), methods=())  # fmt: skip
-composite("as_strided_scatter", with_part("as_strided"), order=(
+composite("as_strided_scatter", partial(with_part, view="as_strided"), order=(
     "x", "src", "size", "stride", "storage_offset"), methods=("as_strided_scatter",))  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from math import prod
 from typing import Any
 
@@ -199,7 +200,8 @@ def _refold(F: Any, g: Any, x_shape: Any, dimension: int, size: int, step: int) 
     """Every window's elements added up where they came from."""
     numbers = np.arange(prod(x_shape)).reshape(x_shape)
     windows = _unfold(NUMPY, numbers, dimension=dimension, size=size, step=step)
-    return F._untake(g, F._numbers_of(g, values=windows), size=x_shape)
+    places = F._numbers_of(g, values=windows)
+    return F.put(F.zeros_of(g, size=x_shape), places, g, accumulate=True)
 
 
 linear("_place", _place, transpose=lambda F, g, index: F._pick(g, index=index))
@@ -226,10 +228,8 @@ def _split_sizes(_xp: Any, x: Any, *, split_sizes: Sequence[int], dim: int = 0) 
     n = x.shape[axis(dim, x.ndim)]
     if sum(split_sizes) != n:
         raise RuntimeError(f"split into {list(split_sizes)} does not fill a dimension of size {n}")
-    ends = [sum(split_sizes[: i + 1]) for i in range(len(split_sizes))]
-    return tuple(
-        x[at(x.ndim, dim, slice(e - s, e))] for e, s in zip(ends, split_sizes, strict=True)
-    )
+    ends = pairwise(accumulate(split_sizes, initial=0))
+    return tuple([x[at(x.ndim, dim, slice(*each))] for each in ends])
 
 
 def _split(F: Any, x: Any, split_size_or_sections: int | Sequence[int], dim: int = 0) -> Any:
@@ -273,9 +273,8 @@ def _ends(ndim: int, dim1: int, dim2: int) -> tuple[int, ...]:
 
 def _undiagonal(xp: Any, g: Any, *, size: Sequence[int], offset: int, dim1: int, dim2: int) -> Any:
     out = xp.zeros(tuple(size), dtype=g.dtype, device=g.device)
-    i = xp.arange(g.shape[-1], device=g.device)
     rows = xp.permute_dims(out, _ends(len(size), dim1, dim2))
-    rows[..., i + max(-offset, 0), i + max(offset, 0)] = g
+    xp.matrix_diagonal(rows, offset)[...] = g
     return out
 
 
