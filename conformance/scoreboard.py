@@ -44,6 +44,9 @@ RECIPES: Mapping[str, Recipe] = {
     "reference": Recipe(),
     "torch": Recipe(),
     "torch-func": Recipe(),
+    "torch[compile=eager]": Recipe(),
+    "torch[compile=aot_eager]": Recipe(),
+    "torch[device=cuda]": Recipe(),
     "autograd": Recipe(("autograd==1.9.1",)),
     "chainer": Recipe(
         ("chainer==7.8.1", "scipy"), ("setuptools<70", "wheel", "numpy<1.24"), alone=True

@@ -27,7 +27,7 @@ from conformance.errors import ConformanceError, EngineLoadError
 GROUP = "autograd_conformance.engines"
 BUILT_IN: Mapping[str, str] = {
     "reference": "conformance.adapters.reference:ReferenceEngine",
-    "torch": "conformance.adapters.torch_func:torch_engine",
+    "torch": "conformance.adapters.torch_compiled:torch_engine",
     "torch-func": "conformance.adapters.torch_func:TorchFuncEngine",
     "autograd": "conformance.adapters.autograd_engine:AutogradEngine",
     "chainer": "conformance.adapters.chainer_engine:ChainerEngine",

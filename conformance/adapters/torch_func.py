@@ -1,4 +1,4 @@
-"""PyTorch without its tape: the transforms of `torch.func`, and compiled functions."""
+"""PyTorch without its tape: the transforms of `torch.func`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from typing import Any
 
 from conformance.adapters.base import FunctionalEngine, Pure, Tensor
 from conformance.adapters.torch_engine import TorchEngine
-from conformance.errors import EngineLoadError
 from conformance.observation import Array
-
-BACKENDS = ("eager", "aot_eager", "inductor")
 
 
 class TorchFuncEngine(FunctionalEngine):
@@ -59,39 +56,3 @@ class TorchFuncEngine(FunctionalEngine):
     def stop_gradient(self, tensor: Tensor) -> Tensor:
         """Call `tensor.detach()`."""
         return tensor.detach()
-
-
-class TorchCompileEngine(TorchFuncEngine):
-    """PyTorch whose functions are compiled before they are differentiated by `autograd.grad`.
-
-    compile: `eager`, `aot_eager` or, where there is a C++ compiler, `inductor`.
-    """
-
-    conventions: Mapping[str, str] = {}
-
-    def __init__(self, compile: str, device: str = "cpu") -> None:
-        if compile not in BACKENDS:
-            raise EngineLoadError(f"compile={compile!r} is unknown; use {', '.join(BACKENDS)}")
-        super().__init__(device)
-        self._backend = compile
-
-    def lacks(self) -> Sequence[str]:
-        """Return second orders, which compiled graphs do not have, and forward mode."""
-        return ("backward.create_graph", "grad_of.create_graph", "jvp")
-
-    def vjp(
-        self, fn: Pure, primals: Sequence[Tensor], cotangents: Sequence[Tensor]
-    ) -> Sequence[Tensor | None]:
-        """Compile the function, call it, and ask `torch.autograd.grad` for its gradients."""
-        self.torch.compiler.reset()
-        compiled = self.torch.compile(fn, backend=self._backend, dynamic=False)
-        own = [primal.detach().clone().requires_grad_() for primal in primals]
-        found: Sequence[Tensor | None] = self.torch.autograd.grad(
-            list(compiled(*own)), own, grad_outputs=list(cotangents), allow_unused=True
-        )
-        return found
-
-
-def torch_engine(device: str = "cpu", compile: str = "") -> TorchEngine | TorchCompileEngine:
-    """Return PyTorch, eager or compiled: `torch`, `torch[device=cuda]`, `torch[compile=eager]`."""
-    return TorchCompileEngine(compile, device) if compile else TorchEngine(device)
