@@ -23,10 +23,11 @@ _new = object.__new__
 
 
 def unary(op: OpDef) -> Callable[[Any], Any]:
-    """The function of an elementwise op of one input without parameters."""
+    """The function of an elementwise op of one input, its parameters at their defaults."""
     run = operator(op)
     plan = run.plan((0,), False)
-    if plan.fact_names:  # its rule asks for shapes or dtypes
+    facts = plan.default_facts()
+    if facts is None:  # its rule asks for shapes or dtypes
         return lambda x: apply(run, (x,), {})
     kernels, node_class, sources = run.kernels, run.node_class, plan.sources
 
@@ -47,7 +48,7 @@ def unary(op: OpDef) -> Callable[[Any], Any]:
                     return apply(run, (x,), {}) if x.requires_grad else y
             metas = ((y._raw.shape, y._raw.dtype),)
             saved = save(sources, (x, y), (raw, y._raw)) if sources else ()
-            y._grad_fn = new_node(node_class, plan, (parent,), (nr,), metas, saved, ())
+            y._grad_fn = new_node(node_class, plan, (parent,), (nr,), metas, saved, facts)
             y._tracked = True
         return y
 

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeAlias
 
 from reference_engine.ops.opdef import OpDef, Partial, Rule, needs
 
 #: index of an op input whose cotangent the rule computes, the rule, and what picks its arguments
 #: out of the pool of cotangents, saved values and facts (None: the whole pool, in order)
 Step = tuple[int, Rule, "Callable[[Sequence[Any]], Sequence[Any]] | None"]
+Fact: TypeAlias = "Callable[[Sequence[Any], Mapping[str, Any]], Any]"
 
 
 class Plan:
     """What one op saves and computes for one set of inputs that require grad."""
 
-    __slots__ = ("fact_names", "multiple", "op", "outputs", "sources", "steps", "variadic")
+    __slots__ = (
+        "_facts", "fact_names", "multiple", "op", "outputs", "sources", "steps", "variadic",
+    )  # fmt: skip
 
     def __init__(self, op: OpDef, wanted: Sequence[int], is_complex: bool) -> None:
         self.op = op
@@ -41,6 +44,7 @@ class Plan:
             inputs.index(n) if n in inputs else len(inputs) + self.outputs.index(n) for n in saved
         )
         self.fact_names = tuple(facts)
+        self._facts = tuple(fact(op, name) for name in facts)
         pool = [*cotangents, *saved, *facts]
         self.steps: tuple[Step, ...] = tuple(
             (i, rule, _pick(pool, names)) for i, rule, names in rules
@@ -51,9 +55,7 @@ class Plan:
 
         ``inputs`` are tensors, Python numbers or None; for a variadic op, all of its tensors.
         """
-        if not self.fact_names:
-            return ()
-        return tuple(fact(self.op, name, inputs, params) for name in self.fact_names)
+        return tuple([get(inputs, params) for get in self._facts]) if self._facts else ()
 
     def places(self) -> dict[str, int | None]:
         """Where among saved values and facts each stands, by its name and by PyTorch's; None for an
@@ -82,17 +84,20 @@ def _pick(pool: list[str], names: tuple[str, ...]) -> Callable[[Sequence[Any]], 
     return itemgetter(*places) if len(places) > 1 else itemgetter(slice(places[0], places[0] + 1))
 
 
-def fact(op: OpDef, name: str, inputs: Sequence[Any], params: Mapping[str, Any]) -> Any:
-    """A parameter, or ``<input>_shape``, ``_dtype`` or ``_device``, of one call of an op."""
+def fact(op: OpDef, name: str) -> Fact:
+    """What finds a parameter, or ``<input>_shape``, ``_dtype`` or ``_device``, of a call of an op.
+
+    It is given inputs, which are tensors, Python numbers or None, and parameters.
+    """
     if name in op.params:
-        return params[name] if name in params else op.params[name]
+        default = op.params[name]
+        return lambda inputs, params: params.get(name, default)
     stem, _, what = name.rpartition("_")
     if op.variadic:
-        return tuple(getattr(x, what) for x in inputs)
-    x = inputs[op.inputs.index(stem)]
-    if isinstance(x, (bool, int, float, complex)):
-        return () if what == "shape" else None
-    return getattr(x, what, None)
+        return lambda inputs, params: tuple(getattr(x, what) for x in inputs)
+    place = op.inputs.index(stem)
+    of_number = () if what == "shape" else None
+    return lambda inputs, params: getattr(inputs[place], what, of_number)
 
 
 def _vjp(op: OpDef, rule: Partial, is_complex: bool) -> tuple[Rule, tuple[str, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from reference_engine.backends.base import BACKENDS, Backend
+from reference_engine.backends.base import BACKENDS, DIFFERENTIABLE, Backend
 from reference_engine.backends.dtypes import (
     Category,
     dtype,
@@ -26,6 +26,10 @@ def bring_together(run: Operator, inputs: Sequence[Any]) -> tuple[list[Any], Bac
 
     TypeError for an input that is no tensor, RuntimeError for tensors on different devices.
     """
+    raws = [x._raw for x in inputs if type(x) is Tensor]
+    alike = len({(type(raw), raw.dtype) for raw in raws}) == 1 and len(raws) == len(inputs)
+    if alike and (not run.promotes or raws[0].dtype in DIFFERENTIABLE):  # nearly always
+        return raws, BACKENDS[type(raws[0])]
     kinds = {type(x._raw) for x in inputs if isinstance(x, Tensor)}
     numbers = False
     for position, x in enumerate(inputs):

@@ -76,7 +76,7 @@ class Push:
             return tuple(self.outputs) if several else self.outputs[outputs.index(name)]
         if name.startswith("t_") and name[2:] in self.names:
             return self._collected(self.names.index(name[2:]), self.tangent)
-        return fact(self.op, name, self.inputs, self.params)
+        return fact(self.op, name)(self.inputs, self.params)
 
     def _collected(self, place: int, of: Any) -> Any:
         return tuple(map(of, range(len(self.inputs)))) if self.run.variadic else of(place)
