@@ -35,6 +35,8 @@ TURNS = 5
 MOST = 50_000
 UNCOUNTED = {"leaf", "forward_ad", *(name for name, row in VERBS.items() if row.observes)}
 """Verbs without which no program does or shows anything; a level is nothing without a dual."""
+SHOWN = ("silently-wrong/hook_log", "refused-loudly/backward", "refused-loudly/grad_of")
+"""Causes of which a counted step, a hook or a pass, is there to show them."""
 
 
 def throughput(count: int, slots: int) -> None:
@@ -121,7 +123,7 @@ def _seconds(run: Callable[[Any], object], ready: object) -> float:
 def planted(bug: type[ReferenceEngine], seed: int) -> tuple[float, float, int]:
     """Return the seconds until the bug is found, until it is shrunk, and the steps that remain.
 
-    A hook is no step of a bug that shows in its log: without it there is no log.
+    What a bug shows in is no step of it: a hook of which there is a log, a pass that is refused.
     """
     check = RandomCheck(bug())
     facts = common_facts(check.engine, check.oracle)
@@ -137,8 +139,8 @@ def planted(bug: type[ReferenceEngine], seed: int) -> tuple[float, float, int]:
                 middle = time.perf_counter()
                 smallest = shrink(data, found.finding.cause, facts, check)
                 left = [s for s in smallest.program.walk() if s.verb not in UNCOUNTED]
-                logged = "/hook_log/" in smallest.finding.cause
-                return middle - start, time.perf_counter() - middle, len(left) - logged
+                shown = smallest.finding.cause.startswith(SHOWN)
+                return middle - start, time.perf_counter() - middle, len(left) - shown
     raise SystemExit(f"{bug.__name__}, seed {seed}: not found in {MOST} programs")
 
 

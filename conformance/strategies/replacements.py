@@ -6,21 +6,54 @@ program that it was made from, so that trying them comes to an end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from conformance.program import Param, Program, Step
+from conformance.leaves import literal_array
+from conformance.program import Param, Program, Ref, Step
+from conformance.strategies.shapes import Shape
+from conformance.strategies.slots import weights
 
+Shapes = Callable[[Program], Mapping[str, Shape]]
+"""What says of the tensors of a program, by name, which shapes they have, as far as it knows."""
 PLAIN = {1: ("neg",), 2: ("add", "mul")}
 """The plainest operations of one tensor and of two, plainest first."""
 _KEPT = frozenset("shape seed low high value dtype outputs inputs flag action enabled".split())
 """Parameters that say what a step is about, or that have a pass of their own."""
 
 
-def replacements(program: Program) -> Iterator[tuple[Step, ...]]:
+def replacements(program: Program, shapes: Shapes) -> Iterator[tuple[Step, ...]]:
     """Yield the steps of simpler programs, those with fewer operations first."""
-    for source in (_leaves_for_operations, _untracked, _fewer_parameters, _smaller, _plainer):
+    yield from _leaves_for_operations(program, shapes(program))
+    for source in (_untracked, _fewer_parameters, _smaller, _plainer):
         yield from source(program)
+
+
+def refitted(program: Program, shapes: Shapes) -> Program:
+    """Return the program with literal cotangents of other shapes where their roots have others."""
+    literal = any(_cotangent(step) is not None for step in program.walk())
+    known = shapes(program) if literal else {}
+
+    def fitted(step: Step) -> Step:
+        name, root = _cotangent(step) or ("", "")
+        if root not in known or literal_array(step.param(name)).shape == known[root]:
+            return step
+        pairs = [(key, weights(known[root], 0) if key == name else v) for key, v in step.params]
+        return replace(step, params=tuple(pairs))
+
+    return Program(changed(program.steps, fitted), program.tags)
+
+
+def _cotangent(step: Step) -> tuple[str, str] | None:
+    """Return the parameter that holds the literal cotangent of one root, and the root's name."""
+    if step.verb == "backward" and len(step.args) == 1:
+        name, root = "gradient", step.args[0]
+    elif step.verb == "grad_of" and isinstance(outputs := step.param("outputs"), Ref):
+        name, root = "grad_outputs", outputs.name
+    else:
+        return None
+    literal = step.param(name)
+    return None if literal is None or isinstance(literal, Ref) else (name, root)
 
 
 def changed(steps: tuple[Step, ...], change: Callable[[Step], Step]) -> tuple[Step, ...]:
@@ -45,8 +78,13 @@ def _without(step: Step, *names: str) -> Step:
     return replace(step, params=tuple(pair for pair in step.params if pair[0] not in names))
 
 
-def _leaves_for_operations(program: Program) -> Iterator[tuple[Step, ...]]:
-    """Put a new leaf, like the one from which an operation's first operand comes, in its place."""
+def _leaves_for_operations(
+    program: Program, known: Mapping[str, Shape]
+) -> Iterator[tuple[Step, ...]]:
+    """Put a new leaf, like the one from which an operation's first operand comes, in its place.
+
+    It has the shape of the operation's result, where that is known.
+    """
     origins: dict[str, Step] = {}
     number = 1 + sum(step.verb == "leaf" for step in program.walk())
     for step in program.walk():
@@ -58,8 +96,10 @@ def _leaves_for_operations(program: Program) -> Iterator[tuple[Step, ...]]:
                 continue
             plain = _without(origin, "requires_grad")
             if plain.param("seed") is not None:
-                pairs = [(key, number if key == "seed" else v) for key, v in plain.params]
-                plain = replace(plain, params=tuple(pairs))
+                other: dict[str, Param] = {"seed": number}
+                if step.out[0] in known:
+                    other["shape"] = known[step.out[0]]
+                plain = replace(plain, params=tuple((dict(plain.params) | other).items()))
             plain = replace(plain, out=step.out)
             yield _instead(program.steps, step, plain)
             tracked = replace(plain, params=(*plain.params, ("requires_grad", True)))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
+import numpy as np
+
+from conformance.execute import execute
+from conformance.leaves import leaf_array
 from conformance.program import Program
-from conformance.promises import unpromised, up_to
+from conformance.promises import observed, unpromised, up_to
 from conformance.random_check import FLOATS_OF_ORACLES, Checked, RandomCheck
 from conformance.strategies.facts import Facts
 from conformance.strategies.mixture import WIDTH, decode
+from conformance.strategies.shapes import Shape
 from conformance.strategies.simplify import Spent, simplify
 from conformance.verdict import Outcome
 
@@ -34,7 +40,8 @@ def shrink(data: bytes, cause: str, facts: Facts, check: RandomCheck) -> Checked
     best = _emptied_slots(data, facts, judged.fails)
     found = judged.kept or check.check(decode(best, facts))
     program = up_to(unpromised(found.program), found.finding.step)
-    smallest = _plainly(check, simplify(program, judged.fails), cause)
+    simpler = simplify(program, judged.fails, partial(shapes_of, check))
+    smallest = _plainly(check, simpler, cause)
     return smallest or judged.kept or found
 
 
@@ -44,8 +51,21 @@ def _quickly(data: bytes, cause: str, facts: Facts, check: RandomCheck) -> Check
     if found.finding.outcome is not Outcome.VIOLATED or found.finding.cause != cause:
         return None
     program = up_to(unpromised(found.program), found.finding.step)
-    smallest = simplify(program, _Parting(program, check).fails)
+    smallest = simplify(program, _Parting(program, check).fails, partial(shapes_of, check))
     return _plainly(check, smallest, cause)
+
+
+def shapes_of(check: RandomCheck, program: Program) -> Mapping[str, Shape]:
+    """Return the shapes of leaves, and those that results have on the oracle."""
+    watched = observed(program)
+    events = execute(check.oracle, watched, check.dtype).events
+    found: dict[str, Shape] = {}
+    for step, event in zip(watched.walk(), events, strict=True):
+        if step.verb == "leaf":
+            found[step.out[0]] = leaf_array(step, check.dtype).shape
+        elif step.verb == "value" and isinstance(event.value, np.ndarray):
+            found.setdefault(step.args[0], event.value.shape)
+    return found
 
 
 def _plainly(check: RandomCheck, program: Program, cause: str) -> Checked | None:

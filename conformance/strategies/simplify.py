@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
@@ -12,7 +12,8 @@ from conformance.errors import InvalidProgram
 from conformance.leaves import GRID, HIGH, LOW, leaf_array
 from conformance.observation import Array
 from conformance.program import BLOCKS, VERBS, Literal, Param, Program, Ref, Step
-from conformance.strategies.replacements import replacements
+from conformance.strategies.replacements import Shapes, refitted, replacements
+from conformance.strategies.shapes import Shape
 
 Fails = Callable[[Program], bool]
 PLAIN = (1.0, 2.0, 3.0, -1.0, -2.0, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 0.25, 0.75, 1.25, 1.75)
@@ -25,14 +26,19 @@ class Spent(Exception):
     """Raised by a `Fails` that may judge no further program."""
 
 
-def simplify(program: Program, fails: Fails) -> Program:
+def _unknown(_: Program) -> Mapping[str, Shape]:
+    return {}
+
+
+def simplify(program: Program, fails: Fails, shapes: Shapes = _unknown) -> Program:
     """Return a simpler program for which `fails` still holds, as it does for `program`.
 
     First steps are dropped, with all that depends on them, then replaced by simpler ones
     (`conformance.strategies.replacements`), then seeded leaves become literals. In a
     program that promises figures or errors, only steps that cannot touch those promises are
     dropped; in one that is judged by oracles alone, any step may go. Where `fails` raises `Spent`,
-    what was found so far is returned.
+    what was found so far is returned. shapes: says which shapes tensors have, so that leaves and
+    cotangents can be made to fit.
     """
     best = program
 
@@ -44,7 +50,7 @@ def simplify(program: Program, fails: Fails) -> Program:
         return False
 
     with suppress(Spent):
-        shorter = _plain_leaves(_replaced(_shorter(program, better), better), better)
+        shorter = _plain_leaves(_replaced(_shorter(program, better), better, shapes), better)
         tidy = _tidy(shorter)
         if tidy != shorter:
             better(tidy)
@@ -61,18 +67,27 @@ def _shorter(program: Program, fails: Fails) -> Program:
             return program
 
 
-def _replaced(program: Program, fails: Fails) -> Program:
+def _replaced(program: Program, fails: Fails, shapes: Shapes) -> Program:
     """Replace steps by simpler ones in a program that is judged by oracles alone."""
     if _promises(program):
         return program
     while True:
-        for steps in replacements(program):
-            found = next((p for p in _program(steps) if fails(p)), None)
+        for steps in replacements(program, shapes):
+            found = next((p for p in _fitting(steps, shapes) if fails(p)), None)
             if found is not None:
                 program = _shorter(found, fails)
                 break
         else:
             return program
+
+
+def _fitting(steps: tuple[Step, ...], shapes: Shapes) -> Iterator[Program]:
+    """Yield the program of the steps, then the same with cotangents that fit, if that differs."""
+    for program in _program(steps):
+        yield program
+        fitted = refitted(program, shapes)
+        if fitted != program:
+            yield fitted
 
 
 def _promises(program: Program) -> bool:

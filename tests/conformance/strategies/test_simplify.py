@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from conformance.adapters.load import load_engine
+from conformance.execute import execute
 from conformance.leaves import leaf_array
 from conformance.notation import parse, render
 from conformance.program import Program
+from conformance.random_check import RandomCheck
+from conformance.strategies.shrinking import shapes_of
 from conformance.strategies.simplify import simplify
 
 
@@ -142,6 +146,29 @@ def test_operations_parameters_and_shapes_become_the_plainest() -> None:
         "w = leaf([[2.0]])",
         "y = add(x, w)",
         "z = neg(y)",
+        "backward(z)",
+    ]
+
+
+def test_cotangents_and_leaves_are_made_to_fit_where_shapes_are_known() -> None:
+    check = RandomCheck(load_engine("torch"))
+    text = """
+        x = leaf(shape=[3], seed=1, low=0.5, high=2.0, requires_grad=True)
+        y = stack(x, x, dim=0)
+        z = exp(y)
+        backward(z, gradient=[[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])
+        grad(y)
+    """
+
+    def fails(program: Program) -> bool:
+        events = execute(check.engine, program).events
+        ran = not any(event.refusal or event.skipped for event in events)
+        return ran and {"exp", "backward"} <= {step.op or step.verb for step in program.walk()}
+
+    found = simplify(parse(text), fails, lambda program: shapes_of(check, program))
+    assert render(found).splitlines() == [
+        "y = leaf(1.0, requires_grad=True)",
+        "z = exp(y)",
         "backward(z)",
     ]
 
