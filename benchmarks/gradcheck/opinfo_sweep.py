@@ -1,7 +1,8 @@
 """All float64 samples of PyTorch's operator database: time beside torch's fast mode, accusations.
 
-`python -m benchmarks.gradcheck.opinfo_sweep [EVERY [FROM]]` takes every EVERY-th sample, counted
-from FROM (default: 1 and 0, all of them).
+`python -m benchmarks.gradcheck.opinfo_sweep [EVERY [FROM]] [each]` takes every EVERY-th sample,
+counted from FROM (default: 1 and 0, all of them). Each operation is a sweep: all questions are
+asked of one sample of each circumstance, or of each sample with `each`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import Any
 import torch
 
 from conformance import gradcheck
+from conformance.gradient_check import Sweep
+from conformance.gradient_check.probes.inputs import HUGE
 
 CRASHES = {"lu_unpack", "nn_functional_pdist"}
 """Operations that end the process for an empty input (torch 2.13): asked about the formula only."""
@@ -86,26 +89,44 @@ def samples(every: int, offset: int = 0) -> Iterator[tuple[str, Any, tuple[torch
 def main() -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    every, offset = (*map(int, sys.argv[1:3]), *(1, 0)[len(sys.argv[1:3]) :])
-    verdicts: Counter[str] = Counter()
-    accused: dict[str, list[str]] = {}
-    doubted: dict[str, list[str]] = {}
-    spent = {"ours": 0.0, "ours, formula only": 0.0, "torch fast": 0.0}
-    disagree: Counter[str] = Counter()
+    numbers = [int(word) for word in sys.argv[1:3] if word.isdigit()]
+    every, offset = (*numbers, *(1, 0)[len(numbers) :])
+    sweeps: dict[str, Sweep] = {}
+    tally = Tally()
     for name, function, inputs in samples(every, offset):
         print(name, file=sys.stderr, flush=True)
-        start = time.process_time()
+        if name not in sweeps or "each" in sys.argv:
+            huge = 2.0**7 if "polygamma" in name else HUGE
+            sweeps[name] = Sweep(probes=name not in CRASHES, huge=huge)
+        tally.add(name, function, inputs, sweeps[name])
+    tally.show()
+    print(f"{sum(s.circumstances for s in sweeps.values())} samples were asked everything")
+
+
+class Tally:
+    """Verdicts, and the time that they took, ours and those of torch's fast mode."""
+
+    def __init__(self) -> None:
+        self.verdicts: Counter[str] = Counter()
+        self.disagree: Counter[str] = Counter()
+        self.failed: dict[str, list[str]] = {}
+        self.doubted: dict[str, list[str]] = {}
+        self.spent = {"ours, swept": 0.0, "ours, formula only": 0.0, "torch fast": 0.0}
+
+    def add(self, name: str, function: Any, inputs: tuple[torch.Tensor, ...], sweep: Sweep) -> None:
+        """Check one sample."""
         torch.manual_seed(0)
+        start = time.process_time()
         try:
-            result = gradcheck(function, inputs, probes=name not in CRASHES)
+            result = sweep.check(function, inputs)
             verdict, reason = str(result.verdict), result.reason
         except ERRORS as error:
             verdict, reason = f"raises {type(error).__name__}", str(error).split("\n")[0]
-        spent["ours"] += time.process_time() - start
+        self.spent["ours, swept"] += time.process_time() - start
         start = time.process_time()
         with suppress(ERRORS):
             gradcheck(function, inputs, probes=False)
-        spent["ours, formula only"] += time.process_time() - start
+        self.spent["ours, formula only"] += time.process_time() - start
         start = time.process_time()
         try:
             passed = torch.autograd.gradcheck(
@@ -113,24 +134,30 @@ def main() -> None:
             )
         except ERRORS:
             passed = False
-        spent["torch fast"] += time.process_time() - start
+        self.spent["torch fast"] += time.process_time() - start
         if verdict == "fail" and name in DOCUMENTED:
             verdict = "fail, as documented"
         elif verdict == "fail" and name in RECORDED:
             verdict = "fail, as recorded"
-        verdicts[verdict] += 1
-        disagree[f"{verdict}, torch fast {'passes' if passed else 'fails'}"] += 1
-        if verdict not in ("pass", "inconclusive"):
-            accused.setdefault(name, []).append(reason)
-        elif verdict == "inconclusive":
-            doubted.setdefault(name, []).append(reason)
-    print(f"{sum(verdicts.values())} samples: {dict(verdicts)}")
-    print({key: round(value, 1) for key, value in spent.items()}, "seconds of the processor")
-    print(dict(disagree))
-    for title, found in (("not passed", accused), ("inconclusive", doubted)):
-        print(f"{title}: {len(found)} operations")
-        for name, reasons in found.items():
-            print(f"  {name} ({len(reasons)}): {reasons[0][:200]}")
+        self.verdicts[verdict] += 1
+        self.disagree[f"{verdict}, torch fast {'passes' if passed else 'fails'}"] += 1
+        if verdict == "inconclusive":
+            self.doubted.setdefault(name, []).append(reason)
+        elif verdict != "pass":
+            self.failed.setdefault(name, []).append(reason)
+
+    def show(self) -> None:
+        """Print the counts, and one reason for each operation that did not pass."""
+        print(f"{sum(self.verdicts.values())} samples: {dict(self.verdicts)}")
+        spent = {key: round(value, 1) for key, value in self.spent.items()}
+        print(spent, "seconds of the processor")
+        print(dict(self.disagree))
+        for title, found in (("not passed", self.failed), ("inconclusive", self.doubted)):
+            print(f"{title}: {len(found)} operations")
+            for name, reasons in found.items():
+                why = RECORDED.get(name) or DOCUMENTED.get(name) or "unexplained"
+                note = f" [{why}]" if found is self.failed else ""
+                print(f"  {name} ({len(reasons)}){note}: {reasons[0][:200]}")
 
 
 if __name__ == "__main__":

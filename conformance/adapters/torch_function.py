@@ -152,6 +152,25 @@ class TorchLikeFunctions:
             retain_graph=True, create_graph=create_graph, allow_unused=True,
         )  # fmt: skip
 
+    def operations(self, tensors: Sequence[Tensor]) -> frozenset[str]:
+        """Return the names of the nodes behind tensors, where the module shows them."""
+        names: set[str] = set()
+        seen: set[object] = set()
+        waiting = [getattr(tensor, "grad_fn", None) for tensor in tensors]
+        while waiting:
+            node = waiting.pop()
+            name = getattr(node, "name", None)
+            if callable(name) and node not in seen:
+                seen.add(node)
+                names.add(name())
+                waiting.extend(parent for parent, _ in getattr(node, "next_functions", ()))
+        return frozenset(names)
+
+    def is_contiguous(self, tensor: Tensor) -> bool:
+        """Tell whether the elements lie row by row in memory; true where that is unknown."""
+        known = getattr(tensor, "is_contiguous", None)
+        return known is None or bool(known())
+
     @property
     def pushes(self) -> bool:
         """Whether the module has forward mode."""

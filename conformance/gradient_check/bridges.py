@@ -122,6 +122,16 @@ class TapeFunctions:
         """Return the derivatives along the tangents."""
         return list(self.engine.jvp(function, tensors, tangents)[1])
 
+    def operations(self, tensors: Sequence[Tensor]) -> frozenset[str]:
+        """Return the empty set: what a backward consists of is the engine's secret."""
+        del tensors
+        return frozenset()
+
+    def is_contiguous(self, tensor: Tensor) -> bool:
+        """Return true: an engine known by its adapter only has one layout of memory."""
+        del tensor
+        return True
+
     def undefined(self, tensors: Sequence[Tensor]) -> list[Tensor] | None:
         """Return None: only PyTorch has undefined gradients that can be made on purpose."""
         del tensors

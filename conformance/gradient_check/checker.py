@@ -20,8 +20,9 @@ from conformance.gradient_check.directions import Draws
 from conformance.gradient_check.examination import Findings, examined, judge_nonfinite
 from conformance.gradient_check.full import by_element
 from conformance.gradient_check.numerics import taylor_order
-from conformance.gradient_check.probes import probed
+from conformance.gradient_check.probes import SPENT, looked, probed
 from conformance.gradient_check.probes.context import Context
+from conformance.gradient_check.probes.inputs import HUGE
 from conformance.gradient_check.probes.precision import native
 from conformance.gradient_check.result import (
     Departure,
@@ -32,9 +33,11 @@ from conformance.gradient_check.result import (
     Verdict,
 )
 from conformance.gradient_check.second_order import gradient_of
-from conformance.gradient_check.targets import Target
+from conformance.gradient_check.targets import Spent, Target
 
 Mode = Literal["directional", "full"]
+BUDGET = 1 << 28
+"""Numbers of inputs that may pass through the function, forward and backward: gigabytes."""
 
 
 def gradcheck(
@@ -46,6 +49,8 @@ def gradcheck(
     mode: Mode = "directional",
     seed: int = 0,
     probes: bool = True,
+    huge: float = HUGE,
+    budget: int | None = BUDGET,
 ) -> GradientResult:
     """Check the gradients of `fn` at `inputs` against values of `fn`.
 
@@ -54,21 +59,25 @@ def gradcheck(
     tensors that require grad, or all of them where none does. order: 2 checks the gradient of the
     gradient as well. mode: `full` also compares every input element by itself, and keeps the errors
     for a picture. seed: of the directions. probes: ask what a backward can get wrong besides the
-    formula (layouts of memory, repeated calls, other inputs, forward mode, …). Raises `UsageError`
-    for arguments that are no such thing, and whatever `fn` itself raises.
+    formula (layouts of memory, repeated calls, other inputs, forward mode, …). huge: factor on the
+    inputs in the question about huge ones; less for what takes a step of a series per unit. budget:
+    numbers of inputs that may pass through `fn`, forward and backward, None for no limit; a check
+    that needs more is inconclusive, or leaves questions out and says so; `full` has no limit.
+    Raises `UsageError` for arguments that are no such thing, and whatever `fn` itself raises.
     """
-    adapter = _loaded(engine) if isinstance(engine, str) else engine
+    adapter = loaded(engine) if isinstance(engine, str) else engine
     if mode not in ("directional", "full"):
         raise UsageError(f"mode is {mode!r}; expected 'directional' or 'full'")
     if order not in (1, 2):
         raise UsageError(f"order is {order!r}; expected 1 or 2")
     arguments = tuple(inputs) if isinstance(inputs, (list, tuple)) else (inputs,)
-    options = Options(order, mode, seed, probes)
+    options = Options(order, mode, seed, probes, huge, budget)
     return Check(fn, arguments, adapter, options).result()
 
 
 @cache
-def _loaded(name: str) -> Engine:
+def loaded(name: str) -> Engine:
+    """Return the engine of a name, the same for every check."""
     return load_engine(name)
 
 
@@ -90,28 +99,35 @@ class Options:
     mode: Mode
     seed: int
     probes: bool
+    huge: float
+    budget: int | None
 
 
+UNFINISHED = f"not everything was asked: {SPENT}"
 MOST_REPORTED = 16
 """Wrong elements that a result names; the picture shows all."""
 
 
 class Check:
-    """One run of the checker."""
+    """One run of the checker. asks: tells whether probes are to be asked at a point."""
 
     def __init__(
-        self, fn: Callable[..., Any], inputs: tuple[Any, ...], engine: Engine, options: Options
-    ) -> None:
+        self, fn: Callable[..., Any], inputs: tuple[Any, ...], engine: Engine, options: Options,
+        asks: Callable[[Context], bool] | None = None,
+    ) -> None:  # fmt: skip
+        self.asks = asks
         self.options, self.engine = options, engine
         self.order, self.mode = options.order, options.mode
         self.native = Target(fn, inputs, engine)
+        if options.mode != "full":
+            self.native.effort.budget = options.budget
         self.target = self.native.widened()
         self.random = Draws(options.seed)
         self.found = Findings()
         self.taylor = math.nan
         self.probes: tuple[Probe, ...] = ()
         self.elements: tuple[ElementErrors, ...] = ()
-        self.second: Target | None = None
+        self.context: Context | None = None
 
     def result(self) -> GradientResult:
         """Return the verdict; what engine and function warn of on the way is not shown."""
@@ -121,15 +137,24 @@ class Check:
 
     def _result(self) -> GradientResult:
         try:
+            self._judge()
+        except Spent as spent:
+            if self.context is None:
+                self.found.doubts.append(Departure("budget", spent.sentence))
+            self.found.notes.append(UNFINISHED)
+        return self._summary()
+
+    def _judge(self) -> None:
+        try:
             base = self._base()
         except BACKWARD_ERRORS as error:
             if not self.native.takes_originals():
                 raise
             sentence = f"the function takes these inputs, but no copies of them: {error}"
             self.found.doubts.append(Departure("memory", sentence))
-            return self._summary()
+            return
         try:
-            context = self._formula(base)
+            self.context = context = self._formula(base)
             if self.mode == "full" and not self._random and not base.empty():
                 self._elements(base)
             if context is not None and not self._random:
@@ -139,7 +164,6 @@ class Check:
                     self._second(base)
         except BackwardRaised as error:
             self.found.failures.append(base.raised(error))
-        return self._summary()
 
     def _base(self) -> BasePoint:
         """Return the point in double precision, or as it is where the function insists on that."""
@@ -162,7 +186,14 @@ class Check:
         self.found.failures += fresh[:MOST_REPORTED]
 
     def _probe(self, context: Context) -> None:
+        context.huge = self.options.huge
+        if self.asks is not None and not self.asks(context):
+            self.probes = looked(context, self.found)
+            self.found.notes.append("other questions were asked of another sample like this one")
+            return
         self.probes = probed(context, self.found)
+        if any(probe.detail == SPENT for probe in self.probes):
+            self.found.notes.append(UNFINISHED)
         if self.target is not self.native:
             self._native(context.base)
 
@@ -178,7 +209,7 @@ class Check:
         for old, new in ((first.failures, self.found.failures), (first.doubts, self.found.doubts)):
             old += [replace(d, cause=f"order 2, {d.cause}") for d in new]
         first.comparison = self.found.comparison or first.comparison
-        self.found, self.second = first, second.target
+        self.found = first
 
     @property
     def _random(self) -> bool:
@@ -248,7 +279,7 @@ class Check:
             bound=bound,
             limit=comparison.relative_limit if comparison else 0.0,
             evaluations=found.evaluations,
-            calls=self.target.calls + (self.second.calls if self.second else 0),
+            calls=self.target.calls,
             elements=self.elements,
             failures=tuple(found.failures),
             doubts=tuple(found.doubts),

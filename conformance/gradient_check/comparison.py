@@ -63,6 +63,7 @@ def compare(
 ) -> Comparison:
     """Compare, at the first window of steps that resolves an error, or else at the best one.
 
+    A gradient of zero is right where no output changes at all.
     noise: of Σ weights·outputs, measured; None for the usual. spread: what rounding was measured to
     do to the analytic side.
     """
@@ -72,6 +73,8 @@ def compare(
     expected = line.usual_noise(weights) if noise is None else noise
     wanted = line.unit**0.4
     best: Comparison | None = None
+    if magnitudes == 0.0 and not line.changes(line.windows()[0]).any():
+        return Comparison(0.0, Slope(0.0, 0.0), 0.0, 0.0, wanted, line.windows()[0], True)
     for first, depth in _plans(line, expected, magnitudes):
         slope = line.slope(weights, first, expected, depth)
         numeric = _magnitude(line, weights, first, depth)

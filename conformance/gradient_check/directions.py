@@ -68,30 +68,33 @@ def along(random: Draws, scale: Array, gradient: Array) -> Array:
     Its signs are the gradient's, random where that is zero: terms of one sign do not cancel, so
     that an error in proportion to the gradient shows at its full size.
     """
-    drawn = signed(random, scale.size) * scale
+    drawn: Array = signed(random, scale.size) * scale
     if np.count_nonzero(gradient) < gradient.size:
-        gradient = np.where(gradient == 0, drawn, gradient)
-    direction: Array = np.copysign(drawn, gradient)
-    return direction
+        np.copysign(drawn, gradient, out=drawn, where=gradient != 0)
+    else:
+        np.copysign(drawn, gradient, out=drawn)
+    return drawn
 
 
 def signed(random: Draws, size: int) -> Array:
     """Return ±(1 + k/64), k below 64: no two errors cancel, and few bits in every float format.
 
-    A stretch of one fixed sequence from a drawn place on, read-only; longer ones are drawn anew.
+    A stretch of one fixed sequence from a drawn place on, repeated where that is too short.
     """
-    if size > POOL // 2:
-        return _drawn(random.generator, size)
-    start = random.place(POOL - size)
-    return _pool()[start : start + size]
+    return _stretch(_pool(), random, size)
 
 
 def signed_digits(random: Draws, size: int) -> Array:
     """Return what `signed` does times DIGITS: all the digits that double precision has."""
-    if size > POOL // 2:
-        return _drawn(random.generator, size) * DIGITS
+    return _stretch(_digits(), random, size)
+
+
+def _stretch(sequence: Array, random: Draws, size: int) -> Array:
+    if size > POOL // 2:  # of an odd length: repetitions do not line up with dimensions
+        start = random.place(POOL // 2)
+        return np.resize(sequence[start : start + POOL // 2 - 1], size)
     start = random.place(POOL - size)
-    return _digits()[start : start + size]
+    return sequence[start : start + size]
 
 
 def finite(array: Array) -> bool:
@@ -102,21 +105,13 @@ def finite(array: Array) -> bool:
 
 def jitter(random: Draws, size: int) -> Array:
     """Return factors within 2^-5 of one, all different, likewise taken from one sequence."""
-    if size > POOL // 2:
-        return 1.0 + (random.generator.random(size) - 0.5) * 2.0**-4
-    start = random.place(POOL - size)
-    return _factors()[start : start + size]
-
-
-def _drawn(random: np.random.Generator, size: int) -> Array:
-    drawn = random.integers(0, 128, size)
-    values: Array = (1.0 + (drawn >> 1) / 64.0) * np.where(drawn & 1, 1.0, -1.0)
-    return values
+    return _stretch(_factors(), random, size)
 
 
 @cache
 def _pool() -> Array:
-    values = _drawn(np.random.default_rng(POOL), POOL)
+    drawn = np.random.default_rng(POOL).integers(0, 128, POOL)
+    values: Array = (1.0 + (drawn >> 1) / 64.0) * np.where(drawn & 1, 1.0, -1.0)
     values.flags.writeable = False
     return values
 

@@ -20,6 +20,8 @@ SETTLED_NOISE = 64.0
 """Times the noise of one difference within which it must be known where it is close to zero."""
 STEADY = 2.0**-6
 """Fraction of the sum of magnitudes by which slopes at far and near steps may differ."""
+LONG = 1 << 18
+"""Numbers of inputs beyond which the memory of a point is used again."""
 DEPTH = 3
 """Steps of one window: enough for an extrapolation and for a bound of its error."""
 
@@ -58,6 +60,7 @@ class Line:
         self.outputs, self.unit = outputs, unit
         self._samples: dict[int, tuple[Array, Array]] = {}
         self._changes: dict[tuple[int, int], Array] = {}
+        self._point: Array | None = None
         self.skipped = 0
         self.sizes = np.abs(direction)
 
@@ -65,10 +68,22 @@ class Line:
         """Return the outputs at +2^-level and at -2^-level; a failed evaluation is NaN."""
         found = self._samples.get(level)
         if found is None:
-            shift = self.direction * 2.0**-level
-            found = self.at(self.start + shift), self.at(self.start - shift)
+            if self.start.size > LONG:
+                found = self._sparing(2.0**-level), self._sparing(-(2.0**-level))
+            else:
+                shift = self.direction * 2.0**-level
+                found = self.at(self.start + shift), self.at(self.start - shift)
             self._samples[level] = found
         return found
+
+    def _sparing(self, step: float) -> Array:
+        """Return the outputs at a step, in memory that is used again: fresh pages take longer."""
+        if self._point is None:
+            self._point = np.empty_like(self.start)
+        np.multiply(self.direction, step, out=self._point)
+        self._point += self.start
+        values = self.at(self._point)
+        return values.copy() if np.may_share_memory(values, self._point) else values
 
     def at(self, point: Array) -> Array:
         """Return the outputs at any point, NaN where the function refuses that."""

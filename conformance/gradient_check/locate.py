@@ -12,6 +12,7 @@ from conformance.gradient_check.kinks import MARGIN
 from conformance.gradient_check.line import Line
 from conformance.gradient_check.randomness import Noise
 from conformance.gradient_check.result import Departure
+from conformance.gradient_check.targets import Spent
 from conformance.observation import Array
 
 MOST_KINKED = 8
@@ -46,7 +47,21 @@ def _excess(comparison: Comparison) -> float:
 
 
 def located(base: BasePoint, line: Line, weights: Array, noise: Noise) -> Departure:
-    """Return the departure with the output and input element that show it best."""
+    """Return the departure with the output and input element that show it best.
+
+    Without a place where the budget does not suffice to find it.
+    """
+    try:
+        return _located(base, line, weights, noise)
+    except Spent:
+        base.target.effort.budget = None  # one backward more; what was found is certain
+        gradient = base.pull(weights)
+        comparison = compare(line, weights, gradient, noise.loudness(weights))
+        values = comparison.analytic, comparison.slope.value, comparison.gap, comparison.limit
+        return Departure("formula", _sentence(None, None, *values), None, None, *values)
+
+
+def _located(base: BasePoint, line: Line, weights: Array, noise: Noise) -> Departure:
 
     def by_output(w: Array) -> Comparison:
         gradient = base.pull(w)

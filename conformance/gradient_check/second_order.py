@@ -32,5 +32,5 @@ def gradient_of(target: Target, random: Draws) -> Target:
 
     gradient.__qualname__ = f"gradient of {target.name}"
     second = Target(gradient, inputs, target.engine)
-    second.keep_all, second.held = True, target.held
+    second.keep_all, second.held, second.effort = True, target.held, target.effort
     return second

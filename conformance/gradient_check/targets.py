@@ -17,6 +17,41 @@ from conformance.gradient_check.bridges import bridge_to
 from conformance.gradient_check.recordings import Recording
 from conformance.observation import Array
 
+
+class Spent(Exception):
+    """As many numbers as were allowed have passed through the function."""
+
+    def __init__(self, budget: int) -> None:
+        self.sentence = (
+            f"the budget of {budget:.3g} numbers through the function was spent before; check"
+            " smaller inputs, or give a larger budget"
+        )
+        super().__init__(self.sentence)
+
+
+class Effort:
+    """What a check has cost so far: calls of the function, and numbers of inputs through it.
+
+    budget: of these numbers, forward and backward; None for no limit. Beyond it the next call
+    raises `Spent`.
+    """
+
+    def __init__(self) -> None:
+        self.calls, self.numbers = 0, 0
+        self.budget: int | None = None
+
+    def call(self, size: int) -> None:
+        """Count a call of the function."""
+        self.calls += 1
+        self.spend(size)
+
+    def spend(self, size: int) -> None:
+        """Count the numbers of a call or a backward."""
+        self.numbers += size
+        if self.budget is not None and self.numbers > self.budget:
+            raise Spent(self.budget)
+
+
 ONLY = (0,)
 """What is kept of a function with one output: the usual case."""
 
@@ -40,7 +75,7 @@ class Target:
                 " expected at least one to differentiate by"
             )
         self.point = self.arguments.point()
-        self._counter = [0]
+        self.effort = Effort()
         self.held: object = None
         self.reports: tuple[Tensor, ...] = ()
         self.kept: tuple[int, ...] | None = None
@@ -69,7 +104,7 @@ class Target:
     @property
     def calls(self) -> int:
         """How often the function was called, at whatever point and in whatever dtype."""
-        return self._counter[0]
+        return self.effort.calls
 
     @property
     def name(self) -> str:
@@ -110,7 +145,7 @@ class Target:
 
     def call(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Call the function; return the outputs that are tensors of floats, and are kept."""
-        self._counter[0] += 1
+        self.effort.call(self.point.size)
         if self.held is not None:
             self.bridge.restore(self.held)
         arguments = self._fill(tensors)
@@ -143,7 +178,7 @@ class Target:
 
     def pure(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Call the function inside a transform, where outputs are whatever the engine traces."""
-        self._counter[0] += 1
+        self.effort.call(self.point.size)
         return _leaves(self.function(*self._fill(tensors)))
 
     def tensors(
@@ -223,6 +258,7 @@ class Target:
         self, leaves: Sequence[Tensor], outputs: Sequence[Tensor], seeds: Sequence[Tensor | None]
     ) -> Sequence[Tensor | None]:
         """Return the gradients of the leaves for these cotangents of the outputs."""
+        self.effort.spend(self.point.size)
         if self._functional:
             full = [
                 self.like(t, np.zeros(self.numbers(t)), "plain") if seed is None else seed

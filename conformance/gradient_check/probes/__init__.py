@@ -8,10 +8,12 @@ from conformance.gradient_check.probes.calls import CALLS, received
 from conformance.gradient_check.probes.context import Context
 from conformance.gradient_check.probes.cotangents import COTANGENTS, unharmed
 from conformance.gradient_check.probes.inputs import INPUTS
-from conformance.gradient_check.result import Probe
+from conformance.gradient_check.result import Probe, skipped
+from conformance.gradient_check.targets import Spent
 
 LOOKS = (received, unharmed)
 STATE = ("repeated backward", "state between calls")
+SPENT = "the budget was spent"
 UNANSWERED = Probe("", "unclear")
 PROBES = (*COTANGENTS, *CALLS, *INPUTS)
 
@@ -22,33 +24,52 @@ def probed(context: Context, found: Findings) -> tuple[Probe, ...]:
     Of state that the function keeps all else would be a consequence: it ends the list.
     """
     outcomes: list[Outcome] = [look(context) for look in LOOKS]
-    outcomes += _answered([probe(context) for probe in PROBES])
+    outcomes += _answered(context)
     first = len(LOOKS)  # the layout, which often is the cause of what follows, is told before it
     outcomes[first : first + 2] = reversed(outcomes[first : first + 2])
     return tuple(_reported(outcome, found) for outcome in outcomes)
 
 
-def _answered(asking: list[Probing]) -> list[Outcome]:
-    """Return the outcomes of probes; their first questions are answered at once."""
+def looked(context: Context, found: Findings) -> tuple[Probe, ...]:
+    """Ask what takes no call: the dtypes of the gradients, and if arguments were left alone."""
+    return tuple(_reported(look(context), found) for look in LOOKS)
+
+
+def _answered(context: Context) -> list[Outcome]:
+    """Return the outcomes of all probes; their first questions are answered at once."""
     asks: list[Ask] = []
     waiting: list[tuple[int, Probing, int]] = []
     outcomes: list[Outcome] = []
-    for place, probing in enumerate(asking):
+    for place, probe in enumerate(PROBES):
+        probing = probe(context)
         try:
             wanted = next(probing)
         except StopIteration as done:
             outcomes.append(done.value)
             continue
+        except Spent:
+            outcomes.append(_unasked(place))
+            continue
         waiting.append((place, probing, len(wanted)))
         outcomes.append(UNANSWERED)
         asks += wanted
-    answers, start = together(asks), 0
+    try:
+        answers, start = together(asks), 0
+    except Spent:
+        return [_unasked(place) for place in range(len(PROBES))]
     for place, probing, count in waiting:
-        outcomes[place] = _finished(probing, answers[start : start + count])
+        try:
+            outcomes[place] = _finished(probing, answers[start : start + count])
+        except Spent:
+            outcomes[place] = _unasked(place)
         if _of_state(outcomes[place]):
             return outcomes[: place + 1]
         start += count
     return outcomes
+
+
+def _unasked(place: int) -> Probe:
+    return skipped(PROBES[place].__name__.replace("_", " "), SPENT)
 
 
 def _of_state(outcome: Outcome) -> bool:

@@ -25,7 +25,7 @@ SPREADS = 8.0
 class Context:
     """A point, a cotangent and its gradient, and the line along which that was found right.
 
-    second: another call at the point, once a probe has made one.
+    second: another call at the point, once a probe has made one. huge: the factor on inputs.
     """
 
     base: BasePoint
@@ -33,6 +33,7 @@ class Context:
     weights: Array
     gradient: Array
     second: Recording | None = None
+    huge: float = 2.0**18
 
     @property
     def slope(self) -> float:

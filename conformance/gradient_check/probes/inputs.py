@@ -58,7 +58,8 @@ def tiny(context: Context) -> Probing:
 
 def huge(context: Context) -> Probing:
     """Check where all inputs are huge, or large where they are many."""
-    return _scaled(context, "huge inputs", HUGE if context.base.point.size <= FEW else LARGE)
+    factor = context.huge if context.base.point.size <= FEW else min(LARGE, context.huge)
+    return _scaled(context, "huge inputs", factor)
 
 
 def _scaled(context: Context, name: str, factor: float) -> Probing:

@@ -1,0 +1,90 @@
+"""One function checked on many samples: what a sample has shown is not asked of its like again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+from conformance.adapters.base import Engine
+from conformance.gradient_check.checker import BUDGET, Check, Options, loaded
+from conformance.gradient_check.probes.context import Context
+from conformance.gradient_check.probes.inputs import HUGE
+from conformance.gradient_check.result import GradientResult, Verdict
+
+
+class Sweep:
+    """A function, by its name or whatever the caller takes for one, and its samples so far.
+
+    Of every sample, value and gradient are compared along a random direction, the dtypes of the
+    gradients are looked at, and whether arguments are left alone; with order=2 the gradient of the
+    gradient is compared too. All other questions (`probes`) are asked of the first sample of each
+    circumstance: the operations that its backward consists of, by name, and of every input and
+    output the dtype, the number of dimensions up to two, whether it has no elements, a dimension of
+    one or gaps in memory, and which inputs have equal shapes. Options are those of `gradcheck`.
+    """
+
+    def __init__(
+        self, *, engine: str | Engine = "torch", order: int = 1, seed: int = 0, probes: bool = True,
+        huge: float = HUGE, budget: int | None = BUDGET,
+    ) -> None:  # fmt: skip
+        self._engine = loaded(engine) if isinstance(engine, str) else engine
+        self._options = Options(order, "directional", seed, probes, huge, budget)
+        self._asked: set[Hashable] = set()
+        self.samples = 0
+        self.failures: list[GradientResult] = []
+        self.doubts: list[GradientResult] = []
+
+    @property
+    def circumstances(self) -> int:
+        """How many samples were asked everything."""
+        return len(self._asked)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on the function: that of its worst sample."""
+        if self.failures:
+            return Verdict.FAIL
+        return Verdict.INCONCLUSIVE if self.doubts else Verdict.PASS
+
+    def check(self, fn: Callable[..., Any], inputs: Sequence[Any] | Any) -> GradientResult:
+        """Check one sample; `fn` may be a function of its own that holds the sample's options."""
+        arguments = tuple(inputs) if isinstance(inputs, (list, tuple)) else (inputs,)
+        result = Check(fn, arguments, self._engine, self._options, self._is_new).result()
+        self.samples += 1
+        if result.verdict is Verdict.FAIL:
+            self.failures.append(result)
+        elif result.verdict is Verdict.INCONCLUSIVE:
+            self.doubts.append(result)
+        return result
+
+    def _is_new(self, context: Context) -> bool:
+        """Tell whether no sample of this circumstance was asked before, and note that one is."""
+        circumstance = circumstance_of(context)
+        if circumstance in self._asked:
+            return False
+        self._asked.add(circumstance)
+        return True
+
+
+def circumstance_of(context: Context) -> Hashable:
+    """Return what the answers to the probes depend on beside the values, as `Sweep` lists it."""
+    base = context.base
+    target, recording = base.target, base.recording
+    bridge = target.bridge
+    shapes = [variable.shape for variable in target.variables]
+    inputs = tuple(
+        (bridge.dtype_name(tensor), *_kind(bridge.shape(tensor)), bridge.is_contiguous(tensor))
+        for tensor in target.arguments.tensors
+    )
+    outputs = tuple(
+        (bridge.dtype_name(tensor), *_kind(bridge.shape(tensor))) for tensor in recording.tensors
+    )
+    equal = tuple(shapes.index(shape) for shape in shapes)
+    return (
+        bridge.operations(recording.tensors), inputs, outputs, equal,
+        target.arguments.constants, target.held is None,
+    )  # fmt: skip
+
+
+def _kind(shape: tuple[int, ...]) -> tuple[int, bool, bool]:
+    return min(len(shape), 2), 0 in shape, 1 in shape
