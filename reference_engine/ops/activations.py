@@ -11,11 +11,6 @@ _ROW: dict[str, Any] = {"complex": False, "promotion": "keep"}
 _KINK: dict[str, Any] = {**_ROW, "kinks": {"x": (0.0,)}}
 
 
-def _at(F: Any, inside: Any, x: Any, within: Any = 1, beyond: Any = 0) -> Any:
-    """``within`` where ``inside`` holds, else ``beyond``, in the dtype of ``x``."""
-    return F.where(inside, F.ones_like(x) * within, beyond)
-
-
 def _prelu(F: Any, x: Any, weight: Any) -> Any:
     """One slope for all, or one for each channel of x (N, C, ...)."""
     shape = (-1, *(1,) * (x.ndim - 2)) if weight.ndim and x.ndim > 1 else ()
@@ -30,30 +25,30 @@ composite("nn.functional.relu", lambda F, x, inplace=False: x.relu_() if inplace
           complex=False, samples=[on((2, 3))])  # fmt: skip
 elementwise("nn.functional.leaky_relu", lambda xp, x, *, negative_slope=0.01: xp.where(
                 x > 0, x, x * negative_slope), **_KINK,
-            dx=lambda F, x, negative_slope: _at(F, x > 0, x, 1, negative_slope))  # fmt: skip
+            dx=lambda F, v, x, negative_slope: F.where(x > 0, v, v * negative_slope))  # fmt: skip
 elementwise("nn.functional.hardtanh", lambda xp, x, *, min_val=-1.0, max_val=1.0: xp.clip(
                 x, min_val, max_val), kinks={"x": ("min_val", "max_val")}, **_ROW,
-            dx=lambda F, x, min_val, max_val: _at(F, F.logical_and(x > min_val, x < max_val), x)
-            )  # fmt: skip
+            dx=lambda F, v, x, min_val, max_val: F.where(
+                F.logical_and(x > min_val, x < max_val), v, 0))  # fmt: skip
 elementwise("nn.functional.relu6", lambda xp, x: xp.clip(x, 0.0, 6.0), node="HardtanhBackward0",
-            dx=lambda F, x: _at(F, F.logical_and(x > 0, x < 6), x), kinks={"x": (0.0, 6.0)},
-            **_ROW)  # fmt: skip
+            dx=lambda F, v, x: F.where(F.logical_and(x > 0, x < 6), v, 0),
+            kinks={"x": (0.0, 6.0)}, **_ROW)  # fmt: skip
 elementwise("nn.functional.hardsigmoid", lambda xp, x: xp.clip(x + 3, 0.0, 6.0) / 6, **_ROW,
-            dx=lambda F, x: _at(F, F.logical_and(x > -3, x < 3), x, 1 / 6),
+            dx=lambda F, v, x: F.where(F.logical_and(x > -3, x < 3), v / 6, 0),
             kinks={"x": (-3.0, 3.0)})  # fmt: skip
 elementwise("nn.functional.hardswish", lambda xp, x: x * xp.clip(x + 3, 0.0, 6.0) / 6, **_ROW,
             dx=lambda F, x: F.where(x < -3, 0, F.where(x <= 3, x / 3 + 0.5, 1)),
             kinks={"x": (-3.0, 3.0)})  # fmt: skip
 elementwise("nn.functional.threshold", lambda xp, x, *, threshold, value: xp.where(
-                x > threshold, x, value), dx=lambda F, x, threshold: _at(F, x > threshold, x),
-            kinks={"x": ("threshold",)}, samples=[on((2, 3), threshold=0.1, value=2.0)],
-            **_ROW)  # fmt: skip
+                x > threshold, x, value), kinks={"x": ("threshold",)}, **_ROW,
+            dx=lambda F, v, x, threshold: F.where(x > threshold, v, 0),
+            samples=[on((2, 3), threshold=0.1, value=2.0)])  # fmt: skip
 for _name, _forward in (
     ("hardshrink", lambda xp, x, *, lambd=0.5: xp.where(xp.abs(x) <= lambd, 0, x)),
     ("softshrink", lambda xp, x, *, lambd=0.5: x - xp.clip(x, -lambd, lambd)),
 ):
     elementwise(f"nn.functional.{_name}", _forward, kinks={"x": (0.5, -0.5)}, **_ROW,
-                dx=lambda F, x, lambd: _at(F, F.abs(x) > lambd, x))  # fmt: skip
+                dx=lambda F, v, x, lambd: F.where(F.abs(x) > lambd, v, 0))  # fmt: skip
 elementwise("_prelu", lambda xp, x, weight: xp.where(x > 0, x, weight * x), **_KINK,
             dx=lambda F, x, weight: F.where(x > 0, 1, weight),
             dweight=lambda F, x: F.where(x > 0, 0, x), node="PreluKernelBackward0")  # fmt: skip

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import inf, prod
 from typing import Any
 
@@ -49,16 +50,17 @@ def _per_channel(F: Any, x: Any, *vs: Any) -> list[Any]:
     return [None if v is None else F.reshape(v, shape=shape) for v in vs]
 
 
-def _layer_norm(F: Any, x: Any, weight: Any = None, bias: Any = None, *,
-                normalized_shape: Sequence[int], eps: float = 1e-5) -> Any:  # fmt: skip
+def _layer_norm(F: Any, x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-5,
+                normalized_shape: Sequence[int], statistics: bool) -> Any:  # fmt: skip
     n = len(normalized_shape)
     if tuple(x.shape[x.ndim - n :]) != tuple(normalized_shape):
         raise RuntimeError(
             f"layer_norm over {list(normalized_shape)} got an input of shape {list(x.shape)}"
         )
     made, mean, scale = _standard(F, x, tuple(range(-n, 0)), eps)
+    made = _affine(made, weight, bias)
     # the statistics are no part of the graph, as in PyTorch
-    return _affine(made, weight, bias), mean.detach(), scale.detach()
+    return (made, mean.detach(), scale.detach()) if statistics else made
 
 
 def _group_norm(F: Any, x: Any, num_groups: int, weight: Any = None, bias: Any = None,
@@ -83,25 +85,14 @@ def _track(F: Any, x: Any, dim: tuple[int, ...], momentum: float, *running: Any)
 
 def _batch_norm(F: Any, x: Any, running_mean: Any, running_var: Any, weight: Any = None,
                 bias: Any = None, training: bool = False, momentum: float = 0.1,
-                eps: float = 1e-5) -> Any:  # fmt: skip
+                eps: float = 1e-5, *, batch: tuple[int, ...] = (0,)) -> Any:  # fmt: skip
     """Over the batch in training, which also moves the running statistics; else over those."""
     weight, bias, mean, var = _per_channel(F, x, weight, bias, running_mean, running_var)
     if not training:
         return _affine((x - mean) * F.rsqrt(var + eps), weight, bias)
-    dims = (0, *range(2, x.ndim))
+    dims = (*batch, *range(2, x.ndim))
     _track(F, x, dims, momentum, running_mean, running_var)
     return _affine(_standard(F, x, dims, eps)[0], weight, bias)
-
-
-def _instance_norm(F: Any, x: Any, running_mean: Any = None, running_var: Any = None,
-                   weight: Any = None, bias: Any = None, use_input_stats: bool = True,
-                   momentum: float = 0.1, eps: float = 1e-5) -> Any:  # fmt: skip
-    """Batch normalisation of each sample on its own."""
-    if not use_input_stats:
-        return _batch_norm(F, x, running_mean, running_var, weight, bias, False, momentum, eps)
-    dims = tuple(range(2, x.ndim))
-    _track(F, x, dims, momentum, running_mean, running_var)
-    return _affine(_standard(F, x, dims, eps)[0], *_per_channel(F, x, weight, bias))
 
 
 def _native_batch_norm(F: Any, x: Any, weight: Any = None, bias: Any = None,
@@ -136,19 +127,22 @@ def _response_norm(F: Any, x: Any, size: int, alpha: float = 1e-4, beta: float =
 
 
 _LAYER: Any = {**_REAL, "order": ("x", "normalized_shape", "weight", "bias", "eps")}
-composite("native_layer_norm", _layer_norm, **_LAYER, samples=[
+composite("native_layer_norm", partial(_layer_norm, statistics=True), **_LAYER, samples=[
     on((2, 3), (3,), (3,), normalized_shape=(3,), eps=1e-5)])  # fmt: skip
-composite("nn.functional.layer_norm", lambda F, x, weight=None, bias=None, *, normalized_shape,
-          eps=1e-5: _layer_norm(F, x, weight, bias, normalized_shape=normalized_shape, eps=eps)[0],
-          **_LAYER, samples=[on((2, 3, 4), (3, 4), (3, 4), normalized_shape=(3, 4)),
-                             on((2, 3), normalized_shape=(3,))])  # fmt: skip
+composite("nn.functional.layer_norm", partial(_layer_norm, statistics=False), **_LAYER, samples=[
+    on((2, 3, 4), (3, 4), (3, 4), normalized_shape=(3, 4)), on((2, 3), normalized_shape=(3,))]
+    )  # fmt: skip
 composite("native_group_norm", lambda F, x, weight, bias, N, C, HxW, group, eps: _group_norm(
     F, x, group, weight, bias, eps), **_REAL)  # fmt: skip
 composite("nn.functional.group_norm", lambda F, x, num_groups, weight=None, bias=None, eps=1e-5:
           _group_norm(F, x, num_groups, weight, bias, eps)[0], **_REAL,
           samples=[on((2, 4, 3), num_groups=2)])  # fmt: skip
-composite("nn.functional.instance_norm", _instance_norm, **_REAL, samples=[on((2, 3, 4))])
-composite("nn.functional.batch_norm", _batch_norm, **_REAL, samples=[
+# of each sample on its own
+composite("nn.functional.instance_norm", lambda F, x, running_mean=None, running_var=None,
+          weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-5: _batch_norm(
+              F, x, running_mean, running_var, weight, bias, use_input_stats, momentum, eps,
+              batch=()), **_REAL, samples=[on((2, 3, 4))])  # fmt: skip
+composite("nn.functional.batch_norm", partial(_batch_norm, batch=(0,)), **_REAL, samples=[
     on((3, 2), (2,), (2,)), on((3, 2, 2), (2,), (2,), (2,), (2,)),
     on((3, 2, 2), None, None, (2,), (2,), training=True)],
     fill={"running_mean": "constant", "running_var": "constant"})  # fmt: skip
@@ -178,20 +172,26 @@ def _keeps_all(p: float, training: bool) -> bool:
     return not training or p == 0
 
 
-def _dropout(F: Any, x: Any, p: float, training: bool, shape: Sequence[int]) -> Any:
-    """Zeros each element with probability p and scales the others by 1/(1 − p)."""
+def _dropout(F: Any, x: Any, p: float = 0.5, training: bool = True, inplace: bool = False, *,
+             drawn: Callable[[Any], Sequence[int]]) -> Any:  # fmt: skip
+    """Zeros each element with probability p and scales the others by 1/(1 − p); ``drawn`` is the
+    shape of what is drawn.
+    """
+    del inplace  # what calls a composite writes its result
     if _keeps_all(p, training):
         return x
-    return x * (F._kept(x, p=p, shape=tuple(shape)) * (1 / (1 - p) if p < 1 else 0.0))
+    return x * (F._kept(x, p=p, shape=tuple(drawn(x))) * (1 / (1 - p) if p < 1 else 0.0))
 
 
-def _alpha(F: Any, x: Any, p: float, training: bool, shape: Sequence[int]) -> Any:
+def _alpha_dropout(F: Any, x: Any, p: float = 0.5, training: bool = False, inplace: bool = False,
+                   *, drawn: Callable[[Any], Sequence[int]]) -> Any:  # fmt: skip
     """Dropout to selu's least value that keeps mean 0 and variance 1 (Klambauer et al. 2017,
     https://arxiv.org/abs/1706.02515).
     """
+    del inplace
     if _keeps_all(p, training):
         return x
-    kept = F._kept(x.detach(), p=p, shape=tuple(shape))
+    kept = F._kept(x.detach(), p=p, shape=tuple(drawn(x)))
     scale = ((1 - p) * (1 + p * _ALPHA_PRIME**2)) ** -0.5 if p < 1 else 0.0
     return (x * kept + (1 - kept) * _ALPHA_PRIME) * scale - scale * p * _ALPHA_PRIME
 
@@ -199,7 +199,7 @@ def _alpha(F: Any, x: Any, p: float, training: bool, shape: Sequence[int]) -> An
 def _rrelu(F: Any, x: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False,
            inplace: bool = False) -> Any:  # fmt: skip
     """Negative slopes are drawn in training, else their mean."""
-    del inplace  # what calls a composite writes its result
+    del inplace
     drawn = F.uniform(F.zeros_like(x.detach()), a=lower, b=upper) if training else None
     return F.where(x > 0, x, x * ((lower + upper) / 2 if drawn is None else drawn))
 
@@ -213,17 +213,13 @@ def _safe_softmax(F: Any, x: Any, dim: int, dtype: Any = None) -> Any:
 nondiff("_kept", lambda xp, x, *, p, shape: xp.cast(
     xp.random("uniform", tuple(shape), xp.dtype_of(x).to_real(), str(x.device)) >= p,
     xp.dtype_of(x)))  # fmt: skip
-composite("nn.functional.dropout", lambda F, x, p=0.5, training=True, inplace=False: _dropout(
-    F, x, p, training, x.shape))  # fmt: skip
-composite("nn.functional.dropout2d", lambda F, x, p=0.5, training=True, inplace=False: _dropout(
-    F, x, p, training, _channels(x)))  # fmt: skip
-composite("nn.functional.dropout3d", lambda F, x, p=0.5, training=True, inplace=False: _dropout(
-    F, x, p, training, _channels(x) if x.ndim > 4 else (*x.shape[:1], *(1,) * (x.ndim - 1)))
-    )  # fmt: skip
-composite("nn.functional.alpha_dropout", lambda F, x, p=0.5, training=False, inplace=False: _alpha(
-    F, x, p, training, x.shape), **_REAL)  # fmt: skip
-composite("nn.functional.feature_alpha_dropout", lambda F, x, p=0.5, training=False, inplace=False:
-          _alpha(F, x, p, training, _channels(x)), **_REAL)  # fmt: skip
+for _name, _drawn in (
+    ("dropout", lambda x: x.shape), ("dropout2d", _channels),
+    ("dropout3d", lambda x: _channels(x) if x.ndim > 4 else (len(x), *(1,) * (x.ndim - 1))),
+):  # fmt: skip
+    composite(f"nn.functional.{_name}", partial(_dropout, drawn=_drawn))
+for _name, _drawn in (("alpha_dropout", lambda x: x.shape), ("feature_alpha_dropout", _channels)):
+    composite(f"nn.functional.{_name}", partial(_alpha_dropout, drawn=_drawn), **_REAL)
 composite("native_dropout_backward", lambda F, grad_output, mask, scale: grad_output * (
     mask * scale), **_REAL)  # fmt: skip
 composite("nn.functional.rrelu", _rrelu, kinks={"x": (0.0,)}, samples=[on((2, 3))], **_REAL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from reference_engine.ops.complexes import holds_complex
@@ -44,7 +45,8 @@ def _dims_of(x: Any, s: Any, dim: Any) -> tuple[tuple[int, ...], tuple[int | Non
     return dims, sizes
 
 
-def _transform(F: Any, x: Any, s: Any, dim: Any, norm: str | None, kind: str) -> Any:
+def _transform(F: Any, x: Any, s: Any = None, dim: Any = None, norm: str | None = None, *, kind: str
+               ) -> Any:  # fmt: skip
     """The transform of a kind: in PyTorch's name without "fft", ``i`` is the inverse, ``r`` that of
     a real signal, ``h`` that of half a spectrum, whose other half is its mirror image.
     """
@@ -78,28 +80,25 @@ def _rows(kind: str) -> None:
     """The transforms of a kind in one dimension, in two and in any number."""
     name, row = f"fft.{kind}fft", {"complex": kind not in ("r", "ih")}
     composite(name, lambda F, x, n=None, dim=-1, norm=None: _transform(
-        F, x, None if n is None else (n,), (dim,), norm, kind), **row, samples=[
-            on((5,)), on((3, 4), n=5, dim=0, norm="ortho"),
-            on((2, 4), n=3, norm="forward")])  # fmt: skip
+        F, x, None if n is None else (n,), (dim,), norm, kind=kind), **row, samples=[on((5,)), on(
+            (3, 4), n=5, dim=0, norm="ortho"), on((2, 4), n=3, norm="forward")])  # fmt: skip
     composite(f"{name}2", lambda F, x, s=None, dim=(-2, -1), norm=None: _transform(
-        F, x, s, dim, norm, kind), samples=[on((3, 4))], **row)  # fmt: skip
-    composite(f"{name}n", lambda F, x, s=None, dim=None, norm=None: _transform(
-        F, x, s, dim, norm, kind), **row,
-        samples=[on((3, 4)), on((2, 3, 4), s=(5, 3), dim=(0, 2))])  # fmt: skip
+        F, x, s, dim, norm, kind=kind), samples=[on((3, 4))], **row)  # fmt: skip
+    composite(f"{name}n", partial(_transform, kind=kind), **row,
+              samples=[on((3, 4)), on((2, 3, 4), s=(5, 3), dim=(0, 2))])  # fmt: skip
 
 
 for _kind in ("", "i", "r", "ih", "h", "ir"):
     _rows(_kind)
 
 
-def _shift(F: Any, x: Any, dim: Any, sign: int) -> Any:
+def _shift(F: Any, x: Any, dim: Any = None, *, sign: int) -> Any:
     dims = range(x.ndim) if dim is None else (dim,) if isinstance(dim, int) else dim
     return F.roll(x, shifts=tuple(x.shape[d] // 2 * sign for d in dims), dims=tuple(dims))
 
 
-_SHIFTED = [on((5, 4)), on((5,), dim=0)]
-composite("fft.fftshift", lambda F, x, dim=None: _shift(F, x, dim, 1), samples=_SHIFTED)
-composite("fft.ifftshift", lambda F, x, dim=None: _shift(F, x, dim, -1), samples=_SHIFTED)
+for _name, _sign in (("fft.fftshift", 1), ("fft.ifftshift", -1)):
+    composite(_name, partial(_shift, sign=_sign), samples=[on((5, 4)), on((5,), dim=0)])
 
 
 # in windows ---------------------------------------------------------------------------------------
