@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from reference_engine import forward
 from reference_engine import func as transforms
-from reference_engine.func.reverse import check_real, standard_basis
+from reference_engine.func.jacobians import check_real, standard_basis
 from reference_engine.func.transform import pulled
 from reference_engine.modes import enable_grad
 from reference_engine.ops.namespace import TENSORS

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from reference_engine.func.reverse import grad, grad_and_value, jacrev, vjp
-from reference_engine.func.tangents import hessian, jacfwd, jvp, linearize
+from reference_engine.func.derivatives import grad, grad_and_value, jvp, linearize, vjp
+from reference_engine.func.jacobians import hessian, jacfwd, jacrev
 from reference_engine.func.vmap import vmap
 from reference_engine.nn.functional_call import functional_call, stack_module_state
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from reference_engine import forward
 from reference_engine.backward import grad
-from reference_engine.func.trees import check_tensors, flatten
+from reference_engine.func.trees import Structure, check_tensors, flatten
 from reference_engine.graph import AccumulateGrad, Node
 from reference_engine.modes import MODES, Mode, set_grad_enabled
 from reference_engine.scope import leading, reachable
@@ -72,23 +72,18 @@ class Transform(Mode):
                 "modify a clone() of it"
             )
 
-    def arguments(self, args: Sequence[Any], at: Sequence[int], others: Any = ()) -> list[Any]:
-        """A function's arguments as it gets them: those at some places to differentiate by."""
-        self.admit([x for n, x in enumerate(args) if n not in at], others)
-        return [self.primals(x) if n in at else x for n, x in enumerate(args)]
-
     def admit(self, *trees: Any) -> None:
         """Lets the function write to its constant arguments."""
         self._admitted.update(x._storage for x in flatten(trees)[0] if isinstance(x, Tensor))
 
-    def primals(self, tree: Any) -> Any:
-        """The inputs to differentiate with respect to, as the function gets them.
+    def primals(self, tree: Any) -> tuple[list[Tensor], Structure]:
+        """The inputs to differentiate with respect to, as the function gets them, and their tree.
 
         ValueError for a leaf of the tree that is no tensor, RuntimeError for one that is integer.
         """
         leaves, structure = flatten(tree)
         check_tensors(leaves, "a transform differentiates with respect to tensors", ValueError)
-        return structure.build([self._primal(x) for x in leaves])
+        return [self._primal(x) for x in leaves], structure
 
     def _primal(self, x: Tensor) -> Tensor:
         if not x.dtype.differentiable:
