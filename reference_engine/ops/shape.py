@@ -141,7 +141,7 @@ def _expand(xp: Any, x: Any, *, size: Sequence[int]) -> Any:
     return xp.expand(x, sizes)
 
 
-linear("unsqueeze", lambda xp, x, *, dim: xp.expand_dims(x, axis=axis(dim, x.ndim + 1)), view=True,
+linear("unsqueeze", lambda xp, x, *, dim: x[at(x.ndim + 1, dim, None)], view=True,
        transpose=_back, samples=_cube({"dim": 0}, {"dim": -1}, {"dim": 1}))  # fmt: skip
 linear("squeeze", _squeeze, transpose=_back, view=True,
        nodes={"dim": lambda dim: 1 if isinstance(dim, int) else 2},

@@ -4,7 +4,7 @@ https://dlmf.nist.gov, chapters 5 (gamma), 7 (error) and 10 (Bessel).
 
 from __future__ import annotations
 
-from math import inf, log, pi, sqrt
+from math import inf, log, nan, pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -101,10 +101,6 @@ def _logit_slope(F: Any, x: Any, eps: float | None) -> Any:
     return F.where(inside, 1 / F.where(inside, x * (1 - x), 1), beyond)
 
 
-def _xlog1py_slope(F: Any, v: Any, x: Any, other: Any) -> Any:
-    return F.where(F.logical_and(x == 0, other <= -1), 0, F.special_xlog1py(v, other))
-
-
 def _nan_to_num(xp: Any, x: Any, *, nan: float | None = None, posinf: float | None = None,
                 neginf: float | None = None) -> Any:  # fmt: skip
     if xp.isdtype(x.dtype, ("bool", "integral")):
@@ -132,15 +128,15 @@ def _two_to(F: Any, exponent: Any, like: Any) -> Any:
 floating("sinc", _sinc, dx=_sinc_slope, aliases=("special.sinc",))
 floating("logit", _logit, dx=_logit_slope, aliases=("special.logit",), domain={"x": (0.0, 1.0)},
          samples=[on((2, 3)), on((2, 3), eps=0.1)], **_REAL)  # fmt: skip
-own("special.xlog1py", lambda xp, x, other: xp.where(
-        xp.isnan(other), other, x * xp.log1p(xp.where(x == 0, 0, other))), promotion="float",
-    vjp_x=lambda F, g, x, other: _xlog1py_slope(F, g, x, other),
-    vjp_other=lambda F, g, x, other: g * x / (other + 1),
-    jvp=lambda F, x, other, t_x, t_other: _xlog1py_slope(F, t_x, x, other) + t_other * x / (
-        other + 1), domain={"other": (-1.0, inf)}, **_REAL,
-    samples=[on((2, 3), (2, 3)), on((3,), (2, 1))])  # fmt: skip
-own("nan_to_num", _nan_to_num, vjp_x=lambda F, g, x: _finite(F, g, x), inplace=True, **_REAL,
-    jvp=lambda F, x, t_x: _finite(F, t_x, x), samples=[on((2, 3))])  # fmt: skip
+floating("special.xlog1py", lambda xp, x, other: xp.where(
+             xp.isnan(other), nan, x * xp.log1p(xp.where(x == 0, xp.zeros_like(x), other))),
+         dx=lambda F, v, x, other: F.where(
+             (x == 0) & (other <= -1), 0, F.special_xlog1py(v, other)),
+         dother=lambda F, v, x, other: v * x / (other + 1), inplace=False, **_REAL,
+         domain={"other": (-1.0, inf)}, samples=[on((2, 3), (2, 3)), on((3,), (2, 1))]
+         )  # fmt: skip
+elementwise("nan_to_num", _nan_to_num, dx=_finite, promotion="keep", **_REAL,
+            samples=[on((2, 3))])  # fmt: skip
 own("frexp", lambda xp, x: tuple(xp.frexp(x)), outputs=("mantissa", "exponent"), **_REAL,
     vjp_x=lambda F, g_mantissa, exponent: g_mantissa * _two_to(F, -exponent, g_mantissa),
     jvp=lambda F, exponent, t_x: t_x * _two_to(F, -exponent, t_x),
@@ -157,15 +153,12 @@ def _double(v: Any) -> Any:
 def _better_row(name: str, least: bool) -> None:
     """Of fmax or fmin: x where it is better, at a tie too, and never a nan beside a number."""
 
-    def chosen(F: Any, x: Any, other: Any, of_x: Any, of_other: Any) -> Any:
-        better = x <= other if least else x >= other
-        return F.where(F.logical_or(better, F.isnan(other)), of_x, of_other)
+    def better(F: Any, x: Any, other: Any) -> Any:
+        return (x <= other if least else x >= other) | F.isnan(other)
 
-    own(name, name, inputs=("x", "other"), promotion="promote", kinks="ties", **_REAL,
-        vjp_x=lambda F, g, x, other: chosen(F, x, other, g, 0),
-        vjp_other=lambda F, g, x, other: chosen(F, x, other, 0, g),
-        jvp=lambda F, x, other, t_x, t_other: chosen(F, x, other, t_x, t_other),
-        samples=[on((3,), (2, 1))])  # fmt: skip
+    elementwise(name, dx=lambda F, v, x, other: F.where(better(F, x, other), v, 0), kinks="ties",
+                dother=lambda F, v, x, other: F.where(better(F, x, other), 0, v), inplace=False,
+                samples=[on((3,), (2, 1))], **_REAL)  # fmt: skip
 
 
 elementwise("_copysign", "copysign", dx=lambda F, x, y: F.sgn(x) * F.sgn(y), dother=0,

@@ -40,7 +40,6 @@ FIRST_ORDER = {
     "lgamma": "PyTorch's trigamma is right to 1e-9",
     "mvlgamma": "PyTorch's trigamma is right to 1e-9",
     "nn.functional.binary_cross_entropy": "PyTorch's derivative adds 1e-12 to a denominator",
-    "nn.functional.huber_loss": "PyTorch's second derivative leaves out the quadratic part",
     **dict.fromkeys(("pow", "float_power"), "PyTorch's mixed derivative at exponent 0 is zero"),
     "cdist": "PyTorch has no second derivative",
 }
