@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from reference_engine.anomaly import run_watched
-from reference_engine.backends.base import BACKENDS, OF_DTYPE
+from reference_engine.backends.base import BACKENDS, OF_DTYPE, of_array
 from reference_engine.graph import AccumulateGrad, Cotangent, Cotangents, GradientEdge, Node
 from reference_engine.modes import MODES, Mode, refuse_in_transform
 from reference_engine.ops.namespace import TENSORS, raw_namespace
@@ -261,13 +261,15 @@ def _root_grads(
     for place, g in zip(outputs, given, strict=True):
         out = place if isinstance(place, Tensor) else _like(place)
         if g is None:
-            if out.shape.numel() != 1 or out.dtype.is_complex:
+            if out.shape.numel() != 1 or out.dtype.is_complex or batched:
                 raise RuntimeError(
                     f"backward without a gradient needs a real scalar, got shape "
                     f"{list(out.shape)} of {out.dtype}; pass gradient=, a tensor of that shape"
                 )
-            g = TENSORS.ones_like(out.detach())
-        elif not isinstance(g, Tensor):
+            backend = of_array(out._raw)
+            checked.append(from_raw(backend.wrap(backend.ones_like(out._raw))))
+            continue
+        if not isinstance(g, Tensor):
             raise TypeError(f"a gradient must be a Tensor or None, got {type(g).__name__}")
         if g.shape[batched:] != out.shape or g.ndim != out.ndim + batched:
             raise RuntimeError(

@@ -119,7 +119,7 @@ def apply(run: Operator, inputs: Sequence[Any], params: Mapping[str, Any]) -> An
     elif run.single:
         if type(out) is not array_type:
             out = backend.wrap(out)
-        elif any(out is raw for raw in raws):  # positive(x): an alias that is no view
+        elif id(out) in map(id, raws):  # positive(x): an alias that is no view
             out = backend.copy(out)
         y = from_raw(out)
     else:
@@ -127,7 +127,7 @@ def apply(run: Operator, inputs: Sequence[Any], params: Mapping[str, Any]) -> An
     if edges is None and not MODES.forward:
         return y
     call = Call(run, inputs, raws, params, (y,) if run.single else y)
-    if any(x._raw.dtype in DIFFERENTIABLE for x in call.outputs):
+    if not DIFFERENTIABLE.isdisjoint([x._raw.dtype for x in call.outputs]):
         if edges is not None and not run.op.view:
             record(call, edges)
         if MODES.forward:
@@ -187,7 +187,7 @@ def make_node(
     parents, nrs = zip(*edges, strict=True)
     wanted = (0,) if run.variadic else tuple([i for i, n in enumerate(parents) if n is not None])
     metas = tuple([(out.shape, out.dtype) for out in outputs])
-    plan = run.plan(wanted, any(dtype in COMPLEX for _, dtype in metas))
+    plan = run.plan(wanted, not COMPLEX.isdisjoint([dtype for _, dtype in metas]))
     facts = plan.facts(inputs, params)
     node_class = run.node_class_for(inputs, params) if run.op.nodes else run.node_class
     node = new_node(node_class, plan, parents, nrs, metas, (), facts)

@@ -327,7 +327,8 @@ class AccumulateGrad(Node):
         if grads[0] is not None and leaf._tracked:
             with _accumulating:
                 F.accumulate(leaf, grads[0])
-            leaf._run_post_accumulate_hooks()
+            if leaf._rare.accumulated:
+                leaf._run_post_accumulate_hooks()
         return ()
 
 

@@ -8,9 +8,9 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from reference_engine.backends.base import Array, of_array
+from reference_engine.backends.base import ENGINE_DTYPES, Array, of_array
 from reference_engine.backends.device import device, device_of
-from reference_engine.backends.dtypes import dtype
+from reference_engine.backends.dtypes import dtype, unsupported
 from reference_engine.graph import NO_EDGE, AccumulateGrad, Edge, Node
 from reference_engine.hooks import RemovableHandle
 from reference_engine.modes import MODES, refuse_in_transform
@@ -344,7 +344,7 @@ class Tensor:
     @property
     def dtype(self) -> dtype:
         """Its element type."""
-        return of_array(self._raw).dtype_of(self._raw)
+        return ENGINE_DTYPES.get(self._raw.dtype) or unsupported(self._raw.dtype)
 
     @property
     def device(self) -> device:

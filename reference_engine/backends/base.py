@@ -13,7 +13,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any, Protocol, TypeAlias
 
-from reference_engine.backends.dtypes import dtype
+from reference_engine.backends.dtypes import dtype, unsupported
 
 Shape: TypeAlias = "tuple[int, ...]"
 Kernel: TypeAlias = "Callable[..., Any]"
@@ -97,9 +97,9 @@ class Backend(ABC):
     def raw_dtype(self, d: dtype) -> Any:
         """The library's dtype for an engine dtype; TypeError when it has none."""
 
-    @abstractmethod
     def engine_dtype(self, raw: Any) -> dtype:
         """The engine dtype for one of the library's; TypeError when there is none."""
+        return ENGINE_DTYPES.get(raw) or unsupported(raw)
 
     def dtype_of(self, x: Any) -> dtype:
         """The engine dtype of an array."""
@@ -221,8 +221,9 @@ class Backend(ABC):
 
 
 BACKENDS: dict[type, Backend] = {}
-#: whose a raw dtype is
+#: whose a raw dtype is, and what the engine calls it
 OF_DTYPE: dict[object, Backend] = {}
+ENGINE_DTYPES: dict[object, dtype] = {}
 #: raw dtypes of all backends: those that may carry gradients, the complex ones among them, and
 #: those that NumPy and torch combine with Python numbers as the engine does
 DIFFERENTIABLE: set[object] = set()
@@ -235,7 +236,7 @@ def register(backend: Backend, dtypes: Iterable[dtype]) -> None:
     BACKENDS[backend.array_type] = backend
     for d in dtypes:
         raw = backend.raw_dtype(d)
-        OF_DTYPE[raw] = backend
+        OF_DTYPE[raw], ENGINE_DTYPES[raw] = backend, d
         if d.differentiable:
             DIFFERENTIABLE.add(raw)
             (COMPLEX if d.is_complex else NATIVE_FLOATING).add(raw)

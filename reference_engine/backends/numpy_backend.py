@@ -13,6 +13,7 @@ from reference_engine.backends import dtypes
 from reference_engine.backends.base import (
     BACKENDS,
     DIFFERENTIABLE,
+    ENGINE_DTYPES,
     Backend,
     Kernel,
     Shape,
@@ -24,7 +25,6 @@ from reference_engine.modes import check_randomness
 _RAW: dict[dtype, np.dtype[Any]] = {
     d: np.dtype(d.name) for d in dtypes.ALL if d is not dtypes.bfloat16
 }
-_ENGINE: dict[np.dtype[Any], dtype] = {raw: d for d, raw in _RAW.items()}
 
 
 @lru_cache(maxsize=1)
@@ -36,9 +36,18 @@ def _bfloat16() -> np.dtype[Any]:
 
     raw: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
     _RAW[dtypes.bfloat16] = raw
-    _ENGINE[raw] = dtypes.bfloat16
+    ENGINE_DTYPES[raw] = dtypes.bfloat16
     DIFFERENTIABLE.add(raw)
     return raw
+
+
+def _reduction(ufunc: np.ufunc) -> Kernel:
+    """A reduction without NumPy's wrapper in Python, which costs as much as a short array's sum."""
+
+    def reduce(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
+        return ufunc.reduce(x, axis=axis, dtype=dtype, keepdims=keepdims)
+
+    return reduce
 
 
 class NumpyBackend(Backend):
@@ -47,6 +56,9 @@ class NumpyBackend(Backend):
     name = "numpy"
     array_type = np.ndarray
     scalar_types = (np.generic,)
+
+    sum, prod = staticmethod(_reduction(np.add)), staticmethod(_reduction(np.multiply))
+    max, min = staticmethod(_reduction(np.maximum)), staticmethod(_reduction(np.minimum))
 
     @cached_property
     def _generator(self) -> np.random.Generator:
@@ -82,10 +94,6 @@ class NumpyBackend(Backend):
     def raw_dtype(self, d: dtype) -> np.dtype[Any]:
         found = _RAW.get(d)
         return _bfloat16() if found is None else found
-
-    def engine_dtype(self, raw: Any) -> dtype:
-        found = _ENGINE.get(raw)
-        return dtypes.unsupported(raw) if found is None else found
 
     def asarray(
         self, data: Any, d: dtype | None = None, device: str = "cpu", copy: bool = True
@@ -132,7 +140,7 @@ class NumpyBackend(Backend):
 
     def view(self, x: Any, shape: Sequence[int]) -> Any:
         try:
-            return np.reshape(x, shape, copy=False)
+            return x.reshape(shape, copy=False)
         except ValueError as error:
             if "copy" not in str(error):
                 raise RuntimeError(
@@ -159,6 +167,8 @@ class NumpyBackend(Backend):
         )
 
     def expand(self, x: Any, shape: Sequence[int]) -> Any:
+        if not x.ndim:  # one number, as the gradient of a sum: broadcast_to would take 3 µs
+            return np.ndarray(tuple(shape), x.dtype, x, 0, (0,) * len(shape))
         try:
             out = np.broadcast_to(x, tuple(shape))
         except ValueError:

@@ -31,7 +31,6 @@ class TorchBackend(Backend):
 
         self._torch = torch
         self._raw = {d: getattr(torch, d.name) for d in dtypes.ALL}
-        self._engine = {raw: d for d, raw in self._raw.items()}
         self._generators: dict[str, torch.Generator] = {}
         self._seed: int | None = None
         self.array_type = torch.Tensor
@@ -63,10 +62,6 @@ class TorchBackend(Backend):
 
     def raw_dtype(self, d: dtype) -> Any:
         return self._raw[d]
-
-    def engine_dtype(self, raw: Any) -> dtype:
-        found = self._engine.get(raw)
-        return dtypes.unsupported(raw) if found is None else found
 
     def asarray(
         self, data: Any, d: dtype | None = None, device: str = "cpu", copy: bool = True
