@@ -116,7 +116,8 @@ class Slopes:
 
     @cached_property
     def _own_slopes(self) -> FiniteDifference:
-        here = "float64" in self._engine.dtypes and not isinstance(self._engine, RemoteEngine)
+        far = self._engine.compiles or isinstance(self._engine, RemoteEngine)
+        here = "float64" in self._engine.dtypes and not far
         engine = self._engine if here else self._differential.oracle
         return FiniteDifference(engine, self._program, self._observation)
 

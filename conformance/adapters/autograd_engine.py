@@ -23,6 +23,8 @@ class AutogradEngine(FunctionalEngine):
     conventions: Mapping[str, str] = {
         "zeros_for_unused": "the gradient of an input that is not used is zeros (docs/tutorial.md)",
         "integers_widen": "int64 and float32 promote to float64 (NumPy, Data type promotion)",
+        "scalars_have_no_axes": "axes are NumPy's: an array without axes has no axis 0 (NumPy,"
+        " cumsum)",
         "scalars_widen": "functions are NumPy's, and an array without axes takes part in promotion"
         " like any other (NumPy, Data type promotion)",
     }

@@ -35,6 +35,8 @@ class Engine:
     and an adapter refuses a step by `departs`.
     table: operations by canonical name, each a function with PyTorch's parameter names; an adapter
     that gives one need define neither `apply` nor `operations`.
+    compiles: whether a computation that is new to the engine takes long. The judge then estimates
+    the slopes that gradients are compared with from PyTorch's values instead of the engine's.
     """
 
     name: str = ""
@@ -44,6 +46,7 @@ class Engine:
     operations: frozenset[str] | None = None
     conventions: Mapping[str, str] = MappingProxyType({})
     table: Mapping[str, Callable[..., Any]] = MappingProxyType({})
+    compiles: bool = False
 
     def __init_subclass__(cls) -> None:
         """List the operations of a table, and tell the two meanings of `version` apart.

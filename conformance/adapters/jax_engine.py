@@ -25,6 +25,7 @@ class JaxEngine(FunctionalEngine):
     """
 
     dtypes = ("float64", "float32", "float16", "int64", "int32", "bool")
+    compiles = True
     conventions: Mapping[str, str] = {
         "scalars_have_no_axes": "axes are NumPy's: an array without axes has no axis 0"
         " (https://docs.jax.dev/en/latest/_autosummary/jax.numpy.cumprod.html)",

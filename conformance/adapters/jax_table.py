@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.adapters.numpy_names import Table, indexing, numpy_table
+from conformance.adapters.numpy_names import Table, images, indexing, numpy_table, right_side
 
 
 def jax_table(jax: Any) -> Table:
@@ -13,11 +13,11 @@ def jax_table(jax: Any) -> Table:
 
     def conv2d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0) -> Any:
         pads = [(pad, pad) for pad in _pair(padding)]
-        found = lax.conv_general_dilated(input, weight, _pair(stride), pads)
+        found = lax.conv_general_dilated(images(input), weight, _pair(stride), pads)
         return found if bias is None else found + bias[:, None, None]
 
     def max_pool2d(input: Any, kernel_size: Any) -> Any:
-        window = (1, 1, *_pair(kernel_size))
+        window = (1,) * (input.ndim - 2) + _pair(kernel_size)
         return lax.reduce_window(input, -jnp.inf, lax.max, window, window, "VALID")
 
     table = {**numpy_table(jnp), **indexing()}
@@ -49,7 +49,7 @@ def jax_table(jax: Any) -> Table:
         "nn.functional.max_pool2d": max_pool2d,
         "linalg.inv": lambda input: jnp.linalg.inv(input),
         "linalg.det": lambda input: jnp.linalg.det(input),
-        "linalg.solve": lambda input, other: jnp.linalg.solve(input, other),
+        "linalg.solve": lambda input, other: jnp.linalg.solve(input, right_side(input, other)),
     }  # fmt: skip
     return table
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from conformance.adapters.base import FunctionalEngine, Pure, Tensor
-from conformance.adapters.numpy_names import Table, indexing, numpy_table, one_axis
+from conformance.adapters.numpy_names import Table, images, indexing, numpy_table, one_axis
 from conformance.observation import Array
 
 
@@ -69,7 +69,7 @@ def _table(mx: Any) -> Table:
     nn: Any = import_module("mlx.nn")
 
     def channels_last(input: Any) -> Any:
-        return mx.transpose(input, (0, 2, 3, 1))
+        return mx.transpose(images(input), (0, 2, 3, 1))
 
     def channels_first(input: Any) -> Any:
         return mx.transpose(input, (0, 3, 1, 2))

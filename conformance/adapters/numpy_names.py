@@ -166,3 +166,21 @@ def lengths(x: Any, size: Sequence[int]) -> tuple[int, ...]:
     """Return a size in which -1 stands for the length that the tensor has there already."""
     missing = len(size) - x.ndim
     return tuple(x.shape[i - missing] if n == -1 else n for i, n in enumerate(size))
+
+
+def images(x: Any) -> Any:
+    """Return images that come in batches with channels, as convolutions of most engines do."""
+    if len(x.shape) != 4:
+        raise Unsupported("images have four axes: batch, channels, height and width")
+    return x
+
+
+def right_side(a: Any, b: Any, vectors: bool = True) -> Any:
+    """Return the right side of equations: a matrix for each, or one vector where those are taken.
+
+    PyTorch takes one with an axis less than the matrices for a batch of vectors, NumPy does not
+    (numpy.linalg.solve).
+    """
+    if len(b.shape) < len(a.shape) and not (vectors and len(b.shape) == 1):
+        raise Unsupported("right sides have as many axes as the matrices (numpy.linalg.solve)")
+    return b

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from conformance.adapters.base import FunctionalEngine, Pure, Tensor
-from conformance.adapters.numpy_names import Table, indexing, numpy_table
+from conformance.adapters.numpy_names import Table, indexing, numpy_table, right_side
 from conformance.errors import Unsupported
 from conformance.observation import Array
 
@@ -21,6 +21,7 @@ class PytensorEngine(FunctionalEngine):
     """
 
     dtypes = ("float64", "float32", "int64", "int32", "bool")
+    compiles = True
     conventions: Mapping[str, str] = {
         "integers_widen": "int64 and float32 promote to float64, as NumPy's do"
         " (https://pytensor.readthedocs.io/en/latest/library/config.html, cast_policy)",
@@ -91,17 +92,20 @@ def _table(pt: Any) -> Table:
         "digamma": lambda input: pt.digamma(input),
         "erfc": lambda input: pt.erfc(input),
         "clone": lambda input: pt.tensor_copy(input),
+        "clamp": lambda input, min, max: pt.clip(input, min, max),
+        "roll": lambda input, shifts, dims=None: pt.roll(input, _one(shifts), _one(dims)),
         "nn.functional.softplus": lambda input: pt.softplus(input),
         "repeat": lambda input, repeats: pt.tile(input, repeats),
         "linalg.inv": lambda input: pt.linalg.inv(input),
         "linalg.det": lambda input: pt.linalg.det(input),
-        "linalg.solve": lambda input, other: pt.linalg.solve(input, _matrix(input, other)),
+        "linalg.solve": lambda input, other: pt.linalg.solve(input, right_side(input, other)),
     }
     return table
 
 
-def _matrix(a: Tensor, b: Tensor) -> Tensor:
-    """Return the right side of an equation, which NumPy takes for a vector if it has one axis."""
-    if b.ndim < a.ndim and b.ndim != 1:
-        raise Unsupported("right sides have as many axes as the matrices (numpy.linalg.solve)")
-    return b
+def _one(value: Any) -> Any:
+    """Return a number that may be alone in a sequence; `roll` documents one shift and one axis."""
+    values = value if isinstance(value, (tuple, list)) else (value,)
+    if len(values) > 1:
+        raise Unsupported("roll shifts along one axis (pytensor.tensor.roll)")
+    return values[0]

@@ -21,6 +21,8 @@ class SmallpebbleEngine(FunctionalEngine):
     conventions: Mapping[str, str] = {
         "implicit_cotangent": "the gradient of an array starts from ones (get_gradients)",
         "integers_widen": "int64 and float32 promote to float64 (NumPy, Data type promotion)",
+        "scalars_have_no_axes": "axes are NumPy's: an array without axes has no axis 0 (NumPy,"
+        " ndarray.sum)",
         "scalars_widen": "arrays are NumPy's, and one without axes takes part in promotion like any"
         " other (NumPy, Data type promotion)",
     }
@@ -71,9 +73,9 @@ def _table(sp: Any) -> Table:
         "square": lambda input: sp.square(input),
         "matmul": lambda input, other: sp.matmul(input, other),
         "mm": lambda input, other: sp.matmul(input, other),
-        "t": lambda input: sp.matrix_transpose(input),
+        "t": lambda input: sp.matrix_transpose(_matrix(input)),
         "sum": lambda input, dim=None, keepdim=False: _reduced(sp.sum(input, dim), sp, keepdim),
-        "amax": lambda input, dim: sp.maxax(input, dim),
+        "amax": lambda input, dim, keepdim=False: _kept(sp.maxax(input, dim), keepdim),
         "softmax": lambda input, dim: sp.softmax(input, dim),
         "reshape": lambda input, shape: sp.reshape(input, shape),
         "view": lambda input, size: sp.reshape(input, size),
@@ -97,6 +99,18 @@ def _variable(sp: Any, value: Any, like: Any) -> Any:
     """Return a number as a variable, which is all that the engine's operations take."""
     known = isinstance(value, sp.Variable)
     return value if known else sp.Variable(np.asarray(value, like.array.dtype))
+
+
+def _matrix(variable: Any) -> Any:
+    if variable.array.ndim != 2:
+        raise Unsupported("matrix_transpose swaps the last two axes")
+    return variable
+
+
+def _kept(result: Any, keepdim: bool) -> Any:
+    if not keepdim:
+        raise Unsupported("maxax keeps the axis that it reduces")
+    return result
 
 
 def _reduced(result: Any, sp: Any, keepdim: bool) -> Any:

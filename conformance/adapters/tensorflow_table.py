@@ -6,10 +6,12 @@ from typing import Any
 
 from conformance.adapters.numpy_names import (
     Table,
+    images,
     indexing,
     lengths,
     numpy_table,
     one_axis,
+    right_side,
     unary_table,
 )
 from conformance.errors import Unsupported
@@ -20,7 +22,7 @@ def tensorflow_table(tf: Any) -> Table:
     nn = tf.nn
 
     def nhwc(input: Any) -> Any:
-        return tf.transpose(input, (0, 2, 3, 1))
+        return tf.transpose(images(input), (0, 2, 3, 1))
 
     def nchw(input: Any) -> Any:
         return tf.transpose(input, (0, 3, 1, 2))
@@ -100,7 +102,8 @@ def _shapes(tf: Any) -> Table:
         "einsum": lambda *tensors, equation: tf.einsum(equation, *tensors),
         "linalg.inv": lambda input: tf.linalg.inv(input),
         "linalg.det": lambda input: tf.linalg.det(input),
-        "linalg.solve": lambda input, other: tf.linalg.solve(input, other),
+        "linalg.solve": lambda input, other:
+            tf.linalg.solve(input, right_side(input, other, vectors=False)),
         "linalg.vector_norm": lambda input, ord=2, dim=None, keepdim=False:
             tf.norm(input, ord, one_axis(input, dim), keepdim),
     }  # fmt: skip

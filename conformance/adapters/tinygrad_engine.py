@@ -11,6 +11,10 @@ from conformance.adapters.base import TapeEngine, Tensor
 from conformance.adapters.tinygrad_table import tinygrad_table
 from conformance.observation import Array
 
+_SETTINGS = {"DEV": "PYTHON", "PARALLEL": "0", "TRACEMETA": "0"}
+"""Environment variables, unless they are set: no compiler is needed, no pool of processes that
+compile a few kernels each and start again, no trace of which line made a tensor."""
+
 
 class TinygradEngine(TapeEngine):
     """tinygrad on its Python device, which needs no compiler.
@@ -19,6 +23,7 @@ class TinygradEngine(TapeEngine):
     """
 
     dtypes = ("float32", "float64", "float16", "int64", "int32", "bool")
+    compiles = True
     frees_graph = False
     conventions: Mapping[str, str] = {
         "gradients_everywhere": "backward fills .grad for every in-scope float tensor, as there is"
@@ -40,7 +45,8 @@ class TinygradEngine(TapeEngine):
     }
 
     def __init__(self) -> None:
-        os.environ.setdefault("DEV", "PYTHON")
+        for name, value in _SETTINGS.items():
+            os.environ.setdefault(name, value)
         tinygrad: Any = import_module("tinygrad")
         self.Tensor: Any = tinygrad.Tensor
         self.version = metadata.version("tinygrad")

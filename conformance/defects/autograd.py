@@ -127,4 +127,21 @@ except (TypeError, ValueError):
 raise AssertionError(f"no error; the tangent of the sum of four elements is {tangent}")
 """,
     ),
+    Defect(
+        "autograd-8",
+        "autograd",
+        "1.9.1",
+        ("NUM-4",),
+        "silently-wrong",
+        "The gradient of transpose is permuted wrongly where axes are negative, or cannot be"
+        " computed: the inverse permutation is taken of the numbers as they stand.",
+        _HEAD
+        + """
+w = np.arange(8.0).reshape(2, 2, 2)
+for axes in ((2, 0, 1), (-1, 0, 1)):
+    gradient = autograd.grad(lambda x: np.sum(np.transpose(x, axes) * w))(np.ones((2, 2, 2)))
+    assert (gradient == np.transpose(w, (1, 2, 0))).all(), f"{axes}: {gradient}"
+""",
+        operations=("permute",),
+    ),
 )

@@ -11,7 +11,7 @@ _FILES = (
     "torch_operations", "torch_modes", "torch", "paddle", "paddle_operations", "mindspore",
     "pytensor", "tinygrad",
     "dezero", "chainer", "smallpebble", "mlx", "autograd", "mygrad", "tensorflow", "micrograd",
-    "drjit",
+    "drjit", "jax",
 )  # fmt: skip
 """The files of defects, one or two for each engine: those with the most first."""
 

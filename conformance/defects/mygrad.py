@@ -47,14 +47,14 @@ np.testing.assert_array_equal(y.data, [1.0, 4.0])
         "mygrad-3",
         "mygrad",
         "2.5.0",
-        ("TYPE-2", "TYPE-7"),
+        ("TYPE-1", "TYPE-2", "TYPE-4", "TYPE-7"),
         "silently-wrong",
         "A float32 tensor times a Python number is float64, where NumPy's product is float32.",
         _HEAD
         + """
-x = np.array([1.0, 2.0], dtype="float32")
-assert (x * 2.0).dtype == np.float32
-assert (mg.tensor(x) * 2.0).dtype == np.float32
+for x in (np.array([1.0, 2.0], dtype="float32"), np.array(1.0, dtype="float32")):
+    assert (x * 2.0).dtype == np.float32
+    assert (mg.tensor(x) * 2.0).dtype == np.float32
 """,
     ),
 )

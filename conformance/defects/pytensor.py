@@ -159,4 +159,24 @@ np.testing.assert_array_equal(gradient, [2.0, 0.0])
         documented="logsumexp: see scipy.special.logsumexp, which does not overflow.",
         operations=("logsumexp",),
     ),
+    Defect(
+        "pytensor-8",
+        "pytensor",
+        "3.0.7",
+        ("NUM-4", "NUM-5", "NUM-7"),
+        "refused-loudly",
+        "The gradients of real and imag cannot be computed, for complex variables and real ones:"
+        " grad raises that the operation's own rule returned an integer-valued variable.",
+        _HEAD
+        + """
+import pytensor.tensor as pt
+
+for values in ([1.0, -2.0], [1.0 + 1.0j, -2.0]):
+    for part in (pt.real, pt.imag):
+        x = pytensor.shared(np.array(values))
+        assert pytensor.grad(part(x).sum(), x).eval().shape == (2,)
+""",
+        documented="real: return the real component of a complex-valued tensor.",
+        operations=("real", "imag"),
+    ),
 )

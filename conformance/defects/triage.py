@@ -19,8 +19,10 @@ def triage(ledger: Ledger) -> Explained:
     """Return the recorded defects of the ledger's engine that explain its violations.
 
     A defect of operations explains what programs that apply one of them show, in any clause; any
-    other explains the clauses that it names. Where several do, those of the violation's own kind
-    are meant. A violation that nothing explains has an empty tuple.
+    other explains the clauses that it names. One that raises, or fails to, explains no other kind
+    of violation; wrong numbers may also be why an error comes, or comes not. Where several explain
+    it, those of the violation's own kind are meant. A violation that nothing explains has an empty
+    tuple.
     """
     engine = engine_of(ledger)
     known = tuple(defect for defect in defects() if defect.engine == engine)
@@ -53,7 +55,12 @@ def engine_of(ledger: Ledger) -> str:
     return ledger.engine.name.partition("[")[0]
 
 
+_OF_ERRORS = ("refused-loudly", "not-refused")
+
+
 def _explains(defect: Defect, clause: str, violation: Violation) -> bool:
+    if defect.kind in _OF_ERRORS and defect.kind != violation.kind.value:
+        return False
     if not defect.operations:
         return clause in defect.clauses
     return not _applied(violation).isdisjoint(defect.operations)

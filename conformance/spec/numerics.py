@@ -240,6 +240,7 @@ THEME.clause(
     why="There is a choice, but not any choice: outside of these slopes a step against the"
     " gradient may raise the loss however short it is.",
     source=sources.NOTE_NONDIFFERENTIABLE,
+    varied=False,  # the slopes on both sides are part of what is said
     scenarios=[
         scenario(
             """

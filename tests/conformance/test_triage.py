@@ -10,7 +10,7 @@ from conformance.defects import Defect, triage
 from conformance.ledger import Ledger
 from conformance.notation import parse
 from conformance.program import to_json
-from conformance.verdict import Status
+from conformance.verdict import Kind, Status
 from tests.conformance.samples import ledger, result
 
 BY_CLAUSE = Defect(
@@ -24,13 +24,17 @@ def _two_defects(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(triage, "defects", lambda: (BY_CLAUSE, BY_OPERATION))
 
 
-def shown(clause: str, program: str = "", operation: str | None = None) -> Ledger:
+def shown(
+    clause: str, program: str = "", operation: str | None = None, kind: Kind = Kind.SILENTLY_WRONG
+) -> Ledger:
     """Return a ledger with one violation of a clause."""
     violated = result(clause, Status.VIOLATED, "a")
     (violation,) = violated.violations
     if program:
         violation = replace(violation, program=to_json(parse(program)), text=program)
-    return ledger(replace(violated, violations=(replace(violation, operation=operation),)))
+    return ledger(
+        replace(violated, violations=(replace(violation, operation=operation, kind=kind),))
+    )
 
 
 def ids(found: Ledger) -> list[str]:
@@ -60,8 +64,17 @@ def test_of_several_defects_those_of_the_violations_kind_are_meant(
     refused = replace(BY_CLAUSE, id="torch-3", kind="refused-loudly")
     monkeypatch.setattr(triage, "defects", lambda: (BY_CLAUSE, refused))
     assert ids(shown("ACC-1")) == ["torch-1"]
+
+
+def test_a_defect_of_raising_explains_no_wrong_numbers_and_wrong_numbers_a_missing_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refused = replace(BY_CLAUSE, id="torch-3", kind="refused-loudly")
     monkeypatch.setattr(triage, "defects", lambda: (refused,))
-    assert ids(shown("ACC-1")) == ["torch-3"], "the only one that there is"
+    assert ids(shown("ACC-1")) == []
+    assert ids(shown("ACC-1", kind=Kind.REFUSED_LOUDLY)) == ["torch-3"]
+    monkeypatch.setattr(triage, "defects", lambda: (BY_CLAUSE,))
+    assert ids(shown("ACC-1", kind=Kind.NOT_REFUSED)) == ["torch-1"]
 
 
 def test_defects_of_other_engines_explain_nothing() -> None:
