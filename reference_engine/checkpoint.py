@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary, ref
 from reference_engine.backends.base import rng_states, set_rng_states
 from reference_engine.backward import backward
 from reference_engine.function import Function
-from reference_engine.modes import MODES, enable_grad
+from reference_engine.modes import MODES, Mode, enable_grad
 from reference_engine.saved_tensors import saved_tensors_hooks
 from reference_engine.tensor import Tensor, from_raw
 
@@ -39,27 +39,14 @@ class _Stop(Exception):
     """Everything that a recomputation is for has been computed."""
 
 
-#: what context managers say in place of an argument; None defers to it
-_overrides: dict[str, bool | None] = {"early_stop": None, "debug": None}
-
-
-@contextmanager
-def _override(option: str, value: bool | None) -> Iterator[None]:
-    before, _overrides[option] = _overrides[option], value
-    try:
-        yield
-    finally:
-        _overrides[option] = before
-
-
-def set_checkpoint_early_stop(enable: bool) -> AbstractContextManager[None]:
+def set_checkpoint_early_stop(enable: bool) -> Mode:
     """Whether the checkpoints made inside stop a recomputation once all saved values are there."""
-    return _override("early_stop", enable)
+    return Mode(checkpoint_early_stop=enable)
 
 
-def set_checkpoint_debug_enabled(enabled: bool | None) -> AbstractContextManager[None]:
+def set_checkpoint_debug_enabled(enabled: bool | None) -> Mode:
     """Whether the checkpoints made inside have ``debug`` on; None leaves that to each."""
-    return _override("debug", enabled)
+    return Mode(checkpoint_debug=enabled)
 
 
 def noop_context_fn() -> Contexts:
@@ -91,9 +78,10 @@ def checkpoint(
         if not any(isinstance(x, Tensor) and x.requires_grad for x in args):
             _warn("no argument of a re-entrant checkpoint requires grad, so nothing in it will", 3)
         return CheckpointFunction.apply(function, preserve, *args)
-    stated = {"early_stop": early_stop, "debug": debug}
-    stated |= {option: value for option, value in _overrides.items() if value is not None}
-    if stated["debug"] and context_fn is not noop_context_fn:
+    debug = debug if MODES.checkpoint_debug is None else MODES.checkpoint_debug
+    if MODES.checkpoint_early_stop is not None:
+        early_stop = MODES.checkpoint_early_stop
+    if debug and context_fn is not noop_context_fn:
         raise ValueError("debug=True cannot be had with a context_fn of your own; leave one out")
     if determinism_check not in ("default", "none"):
         raise ValueError(f"determinism_check is 'default' or 'none', got {determinism_check!r}")
@@ -103,7 +91,7 @@ def checkpoint(
     run = CheckpointFunction._node_class()
     _remember(run, partial(function, **kwargs), preserve, args)
     run.keep()
-    frame = _Frame(run, again, checks=determinism_check == "default", **stated)
+    frame = _Frame(run, again, determinism_check == "default", early_stop, debug)
     with saved_tensors_hooks(frame.pack, frame.unpack), first:
         return function(*args, **kwargs)
 
@@ -166,7 +154,7 @@ class _Frame:
     """One run of a checkpoint, and what has been computed again for it."""
 
     def __init__(
-        self, run: Any, context: AbstractContextManager[Any], *, checks: bool, early_stop: bool,
+        self, run: Any, context: AbstractContextManager[Any], checks: bool, early_stop: bool,
         debug: bool,
     ) -> None:  # fmt: skip
         self._run, self._context = run, context

@@ -15,9 +15,8 @@ from typing import Any, ClassVar
 from reference_engine.anomaly import note_traceback
 from reference_engine.backends.base import DIFFERENTIABLE, of_array
 from reference_engine.forward import attach_tangents, paused
-from reference_engine.function_forward import push_custom
 from reference_engine.function_misuse import refusal
-from reference_engine.function_vmap import batch_of, is_inside, map_custom
+from reference_engine.function_rules import batch_of, is_inside, map_custom, push_custom
 from reference_engine.graph import Cotangent, Edge, Node, Saved, refuse_changed, saved_at
 from reference_engine.inplace import bump, leaf_in_place, rebase
 from reference_engine.modes import MODES, no_grad

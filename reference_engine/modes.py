@@ -51,6 +51,9 @@ class Modes(local):
         #: the node that anomaly mode is running, and the backward run that is going on
         self.evaluating: Any = None
         self.task: Any = None
+        #: what holds in place of the ``early_stop`` and the ``debug`` of checkpoints, if anything
+        self.checkpoint_early_stop: bool | None = None
+        self.checkpoint_debug: bool | None = None
         #: the func transforms that are going on, outermost first, and the ``vmap`` calls
         self.transforms: tuple[Any, ...] = ()
         self.vmaps: tuple[Any, ...] = ()

@@ -245,6 +245,9 @@ table(
     writing_to_a_captured_tensor=lambda t: (
         lambda c: t.func.grad(lambda x: (c.add_(1), x)[1])(scalar(t))
     )(vector(t)),
+    writing_to_its_argument_through_a_capture=lambda t: (
+        lambda c: t.func.grad(lambda x: (c.add_(1), x)[1])(c)
+    )(scalar(t)),
     writing_to_a_view_of_a_captured_tensor=lambda t: (
         lambda c: t.func.grad(lambda x: (c[0].fill_(1), x)[1])(scalar(t))
     )(vector(t)),
