@@ -221,9 +221,13 @@ class Composer:
             operation = rows[(first + offset) % count]
             placed = place(operation, operand, draw, scene)
             if placed is not None and _size(placed.shape) <= MOST_ELEMENTS:
-                if not (self.enabled and self._haunted(placed)):
-                    self._placed(operation, placed)
+                self.put(operation, placed)
                 return
+
+    def put(self, operation: Operation, placed: Placed) -> None:
+        """Write the operation, unless engines differ in whether its result is tracked."""
+        if not (self.enabled and self._haunted(placed)):
+            self._placed(operation, placed)
 
     def _haunted(self, placed: Placed) -> bool:
         """Whether an operand is tracked only as far as some engines are concerned."""

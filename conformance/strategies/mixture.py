@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from conformance.adapters.base import Engine
 from conformance.program import Program, Step
-from conformance.strategies import features, slots
+from conformance.strategies import features, kinks, slots
 from conformance.strategies.composer import Composer
 from conformance.strategies.facts import Facts
 from conformance.strategies.probe import facts_of
@@ -109,6 +109,7 @@ KINDS: tuple[tuple[str, int, str, slots.Slot], ...] = (
     ("post_hook", 3, "register_post_accumulate_hook", features.post_hook),
     ("tangent", 5, "make_dual", features.tangent),
     ("thread", 2, "threads", features.thread),
+    ("kinked", 8, "", kinks.kinked),
 )
 
 

@@ -19,6 +19,7 @@ from conformance.strategies.draft import Draft
 from conformance.strategies.facts import Facts
 from conformance.strategies.graphs import Leaf
 from conformance.strategies.growth import Growth
+from conformance.strategies.kinks import ROWS as KINKED
 from conformance.strategies.placement import Draw
 from conformance.strategies.writes import WRITES
 
@@ -37,7 +38,7 @@ def facts_of(engine: Engine) -> Facts:
         probe(engine, {}, lambda _: None)
     capabilities, listed = engine.session().capabilities, engine.operations
     lacking = _probed[_key(engine)]
-    operations = frozenset(operation_trials()) if listed is None else listed
+    operations = frozenset({**operation_trials(), **kink_trials()}) if listed is None else listed
     return Facts(
         capabilities, engine.dtypes, operations - lacking, lacking & frozenset(form_trials())
     )
@@ -74,7 +75,7 @@ def _key(engine: Engine) -> tuple[type, str, str]:
 
 def trials() -> dict[str, Program]:
     """Return the small program that is tried for every operation and every form, by name."""
-    return {**operation_trials(), **form_trials()}
+    return {**kink_trials(), **operation_trials(), **form_trials()}
 
 
 @lru_cache(maxsize=1)
@@ -85,6 +86,17 @@ def operation_trials() -> dict[str, Program]:
         found[name] = _on_leaves(Step("apply", ("y",), ("x",), name))
     found["view"] = _on_leaves(Step("apply", ("y",), ("x",), "view", (("size", (4,)),)))
     return found
+
+
+@lru_cache(maxsize=1)
+def kink_trials() -> dict[str, Program]:
+    """Return a small program for every operation that random programs apply at its kinks."""
+    return {
+        op.name: _on_leaves(
+            Step("apply", ("y",), ("x", "w") if op.family == "binary" else ("x",), op.name, params)
+        )
+        for op, params in KINKED
+    }
 
 
 @lru_cache(maxsize=1)
