@@ -43,7 +43,10 @@ def function_of(op: OpDef) -> Callable[..., Any]:
             return _write_out(call, op, args, kwargs)
         return general(args, kwargs)
 
-    return _named(_integral(call, op), op.name, op)
+    made: Callable[..., Any] = call
+    if op.name in INTEGRAL:
+        made = of_integers(call, INTEGRAL[op.name], op.kind == "elementwise")
+    return _named(made, op.name, op)
 
 
 @cache
@@ -113,12 +116,6 @@ def _composed(op: OpDef, bind: Binder) -> _General:
         return found[first].copy_(y) if written else y
 
     return general
-
-
-def _integral(call: Callable[..., Any], op: OpDef) -> Callable[..., Any]:
-    if op.name not in INTEGRAL:
-        return call
-    return of_integers(call, INTEGRAL[op.name], op.kind == "elementwise")
 
 
 def _write_out(

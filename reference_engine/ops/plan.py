@@ -105,32 +105,35 @@ def _vjp(op: OpDef, rule: Partial, is_complex: bool) -> tuple[Rule, tuple[str, .
     if op.kind != "elementwise":
         assert callable(rule)
         return rule, needs(rule)
-    if callable(rule):
-        names = needs(rule)
-        if "v" in names:
-            return rule, tuple("g" if n == "v" else n for n in names)
-        return _times(rule, is_complex), ("g", *names)
-    return _scaled(rule), ("g",)
-
-
-def _times(partial: Rule, is_complex: bool) -> Rule:
     # PyTorch's convention: the gradient of a real loss L is the conjugate Wirtinger derivative, so
     # a holomorphic function passes a cotangent on times the conjugate of its derivative
-    def vjp(F: Any, g: Any, *values: Any) -> Any:
+    product, names = product_with(rule, conjugated=is_complex)
+    return product, tuple("g" if n == "v" else n for n in names)
+
+
+def product_with(partial: Partial, conjugated: bool) -> tuple[Rule, tuple[str, ...]]:
+    """The product of ``v`` with an elementwise row's partial derivative, and the names it takes."""
+    if not callable(partial):
+        return _scaled(partial), ("v",)
+    names = needs(partial)
+    if "v" in names:
+        return partial, names
+
+    def product(F: Any, v: Any, *values: Any) -> Any:
         d = partial(F, *values)
-        if is_complex and not isinstance(d, (int, float)):
+        if conjugated and not isinstance(d, (int, float)):
             d = F.conj(d)
         # a parameter at its default, add's alpha: nothing to multiply by
-        return g if d.__class__ is int and d == 1 else g * d
+        return v if d.__class__ is int and d == 1 else v * d
 
-    return vjp
+    return product, ("v", *names)
 
 
 def _scaled(factor: int | float) -> Rule:
     if factor == 1:
-        return lambda F, g: g
+        return lambda F, v: v
     if factor == 0:
-        return lambda F, g: F.zeros_like(g)  # 0 · inf is not 0
+        return lambda F, v: F.zeros_like(v)  # 0 · inf is not 0
     if factor == -1:
-        return lambda F, g: -g
-    return lambda F, g: g * factor
+        return lambda F, v: -v
+    return lambda F, v: v * factor

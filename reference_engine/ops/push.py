@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from reference_engine.backends.base import DIFFERENTIABLE
 from reference_engine.ops.opdef import needs
-from reference_engine.ops.plan import fact
+from reference_engine.ops.plan import fact, product_with
 from reference_engine.tensor import Tensor, from_raw
 
 if TYPE_CHECKING:
@@ -85,18 +85,10 @@ class Push:
     def _elementwise(self) -> Any:
         total = None
         for place, t in enumerate(self.tangents):
-            if t is None:
-                continue
-            d: Any = self.op.rules[self.names[place]]
-            if callable(d):
-                names = needs(d)
-                d = d(self.F, *(t if n == "v" else self.named(n) for n in names))
-                t, d = (d, 1) if "v" in names else (t, d)
-            if d.__class__ in (int, float) and d == 0:
-                t = self.F.zeros_like(t)  # 0 · inf is not 0
-            elif d.__class__ is not int or d != 1:
-                t = t * d
-            total = t if total is None else total + t
+            if t is not None:
+                product, names = product_with(self.op.rules[self.names[place]], conjugated=False)
+                part = product(self.F, *(t if n == "v" else self.named(n) for n in names))
+                total = part if total is None else total + part
         return total
 
     def _linear(self) -> Any:
