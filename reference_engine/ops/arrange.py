@@ -72,9 +72,8 @@ def _flip(xp: Any, x: Any, *, dims: int | Sequence[int]) -> Any:
     return xp.copy(xp.flip(x, axis=axes(dims, x.ndim) if dims != () else ()))
 
 
-def _roll(
-    xp: Any, x: Any, *, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None
-) -> Any:
+def _roll(xp: Any, x: Any, *, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None
+          ) -> Any:  # fmt: skip
     if dims is None or dims == ():
         return xp.reshape(xp.roll(xp.reshape(x, (-1,)), shifts, axis=0), tuple(x.shape))
     shifts, dims = ((n,) if isinstance(n, int) else tuple(n) for n in (shifts, dims))

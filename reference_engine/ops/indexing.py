@@ -33,9 +33,11 @@ def _unselected(F: Any, g: Any, index: Any, x_shape: Any, dim: int) -> Any:
 
 def _write(xp: Any, x: Any, index: Any, source: Any, *, dim: int, accumulate: bool = False) -> Any:
     """``source`` at ``index`` along ``dim``; a 0-d tensor counts as one of a single element."""
-    where = (*(slice(None),) * axis(dim, x.ndim), xp.reshape(index, (-1,)))
-    written = xp.index_put(xp.reshape(x, tuple(x.shape) or (1,)), where, source, accumulate)
-    return xp.reshape(written, tuple(x.shape))
+    if x.ndim == 0:
+        one = _write(xp, xp.reshape(x, (1,)), index, source, dim=dim, accumulate=accumulate)
+        return xp.reshape(one, ())
+    where = (*(slice(None),) * axis(dim, x.ndim), index if index.ndim else index[None])
+    return xp.index_put(x, where, source, accumulate)
 
 
 def _unfilled(F: Any, g: Any, index: Any, dim: int) -> Any:
