@@ -175,6 +175,22 @@ def once_differentiable_is_differentiable_once(lib: Any) -> Any:
 
 
 @SCENARIOS
+def a_jvp_that_returns_no_tensor_is_refused(lib: Any) -> Any:
+    forward_ad, found = lib.autograd.forward_ad, []
+    for returned in (2.0, None):
+        made = type("Sine", (lib.autograd.Function,), {
+            "forward": staticmethod(lambda ctx, x: x.sin()),
+            "jvp": staticmethod(lambda ctx, tangent, returned=returned: returned),
+        })  # fmt: skip
+        with forward_ad.dual_level():
+            try:
+                made.apply(forward_ad.make_dual(lib.ones(2), lib.ones(2)))
+            except RuntimeError:
+                found.append("refused")
+    return found
+
+
+@SCENARIOS
 def backward_runs_backward(lib: Any) -> Any:
     def forward(ctx: Any, x: Any) -> Any:
         ctx.save_for_backward(x)
