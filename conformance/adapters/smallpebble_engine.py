@@ -75,7 +75,7 @@ def _table(sp: Any) -> Table:
         "mm": lambda input, other: sp.matmul(input, other),
         "t": lambda input: sp.matrix_transpose(_matrix(input)),
         "sum": lambda input, dim=None, keepdim=False: _reduced(sp.sum(input, dim), sp, keepdim),
-        "amax": lambda input, dim, keepdim=False: _kept(sp.maxax(input, dim), keepdim),
+        "amax": lambda input, dim, keepdim=False: sp.maxax(input, _kept(dim, keepdim)),
         "softmax": lambda input, dim: sp.softmax(input, dim),
         "reshape": lambda input, shape: sp.reshape(input, shape),
         "view": lambda input, size: sp.reshape(input, size),
@@ -107,10 +107,10 @@ def _matrix(variable: Any) -> Any:
     return variable
 
 
-def _kept(result: Any, keepdim: bool) -> Any:
-    if not keepdim:
-        raise Unsupported("maxax keeps the axis that it reduces")
-    return result
+def _kept(dim: Any, keepdim: bool) -> int:
+    if not keepdim or not isinstance(dim, int):
+        raise Unsupported("maxax reduces one axis, and keeps it")
+    return dim
 
 
 def _reduced(result: Any, sp: Any, keepdim: bool) -> Any:
