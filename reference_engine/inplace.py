@@ -137,8 +137,10 @@ def check_writable(target: Any, name: str, *, recording: bool) -> None:
         raise leaf_in_place(name, "a leaf")
     strides = of_array(target._raw).strides(target._raw)
     # an expanded tensor has several elements in one place: all may become the same number only
-    doubled = (s == 0 and n > 1 for s, n in zip(strides, target._raw.shape, strict=True))
-    if name not in ("fill_", "zero_") and any(doubled):
+    doubled = 0 in strides and any(
+        s == 0 and n > 1 for s, n in zip(strides, target._raw.shape, strict=True)
+    )
+    if doubled and name not in ("fill_", "zero_"):
         raise RuntimeError(
             f"{name} would write several elements of an expanded tensor of shape "
             f"{list(target.shape)} to one place in memory; clone() it first"

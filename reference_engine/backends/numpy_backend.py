@@ -130,10 +130,11 @@ class NumpyBackend(Backend):
     def assign(self, target: Any, value: Any) -> None:
         if getattr(value, "dtype", target.dtype).kind == "c" and target.dtype.kind != "c":
             value = value.real
-        np.copyto(target, value, casting="unsafe")
+        target[...] = value
 
     def strides(self, x: Any) -> tuple[int, ...]:
-        return tuple(s // x.itemsize for s in x.strides)
+        size = x.itemsize
+        return tuple([s // size for s in x.strides])
 
     def storage_offset(self, x: Any) -> int:
         return int((self.address(x) - self.address(_root(x))) // x.itemsize)
