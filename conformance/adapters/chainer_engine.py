@@ -24,25 +24,27 @@ class ChainerEngine(TapeEngine):
     def __init__(self) -> None:
         self.chainer: Any = import_module("chainer")
         self.version = str(self.chainer.__version__)
-        self._leaves: dict[int, Tensor] = {}
         self.table = chainer_table(self.chainer.functions)
         self.operations = frozenset(self.table)
 
     def reset(self) -> None:
         """Enable recording, and forget the leaves of the program before."""
-        self._leaves.clear()
+        self._leaves: dict[int, Tensor] = {}
         self.chainer.global_config.enable_backprop = True
 
     def apply(self, op: str, *tensors: Tensor, **params: Any) -> Any:
         """Apply a function of Chainer, which wants operands of one dtype."""
         try:
-            return super().apply(op, *tensors, **params)
+            made = super().apply(op, *tensors, **params)
         except ImportError as error:  # some functions need SciPy
             raise Unsupported(str(error)) from error
         except self.chainer.utils.type_check.InvalidType:
             if len({tensor.dtype for tensor in tensors}) > 1:
                 self.departs("refuses_mixed_dtypes")
             raise
+        if not self.is_grad_enabled() and any(made is tensor for tensor in tensors):
+            self.departs("keeps_variables")
+        return made
 
     def tensor(self, array: Array, requires_grad: bool = False) -> Tensor:
         """Make a variable of a copy."""
@@ -59,21 +61,20 @@ class ChainerEngine(TapeEngine):
 
     def backward(self, tensor: Tensor, gradient: Any = None, create_graph: bool = False) -> None:
         """Call `tensor.backward`, after the assignment of its gradient where one is given."""
-        self._check_root(tensor)
+        self._check_roots([tensor])
         if gradient is None and (tensor.grad_var is not None or tensor.size != 1):
             self.departs("seeds_in_grad")
         if gradient is not None:
             tensor.grad_var = gradient
         tensor.backward(enable_double_backprop=create_graph)
 
-    def _check_root(self, tensor: Tensor) -> None:
-        if tensor.creator_node is None or not tensor.requires_grad:
+    def _check_roots(self, tensors: Sequence[Tensor]) -> None:
+        if any(tensor.creator_node is None or not tensor.requires_grad for tensor in tensors):
             self.departs("untracked_roots")
 
     def backward_many(self, tensors: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
         """Call `chainer.backward`."""
-        for tensor in tensors:
-            self._check_root(tensor)
+        self._check_roots(tensors)
         if any(gradient is None for gradient in gradients):
             self.departs("no_default_seed")
         self.chainer.backward(list(tensors), list(gradients))

@@ -24,6 +24,10 @@ CONVENTIONS: Mapping[str, str] = {
     "no_default_seed": "chainer.backward does not set a default gradient (its warning)",
     "requires_by_default": "a variable requires gradients unless its constructor is told"
     " otherwise; one made without backprop holds no function (Variable, no_backprop_mode)",
+    "keeps_variables": "what is created without backprop holds no function; reshape to the same"
+    " shape creates nothing, and returns the variable itself (no_backprop_mode)",
+    "scalars_have_no_axes": "an axis is one that the array has (type checks of"
+    " chainer.functions.cumsum and softmax: x.ndim > 0)",
     "own_node_names": "nodes are labelled by their functions, such as '_ + _' (Variable.label)",
 }
 """What it documents otherwise than PyTorch."""
@@ -55,21 +59,21 @@ def chainer_table(F: Any) -> Table:  # noqa: N803  (as Chainer's own documentati
         "expand": lambda input, size: F.broadcast_to(input, lengths(input, size)),
         "cat": lambda *tensors, dim=0: F.concat(tensors, dim),
         "stack": lambda *tensors, dim=0: F.stack(tensors, dim),
-        "clamp": lambda input, min, max: F.clip(input, min, max),
+        "clamp": lambda input, min, max: F.clip(input, _bound(min), _bound(max)),
         "repeat": lambda input, repeats: F.tile(input, repeats),
         "split": lambda input, split_size_or_sections, dim=0:
             F.split_axis(input, _edges(split_size_or_sections, input.shape[dim]), dim),
         "unbind": lambda input, dim=0: tuple(F.separate(input, dim)),
         "logsumexp": lambda input, dim: F.logsumexp(input, dim),
-        "softmax": lambda input, dim: F.softmax(_array(input), dim),
-        "log_softmax": lambda input, dim: F.log_softmax(_array(input), dim),
+        "softmax": lambda input, dim: F.softmax(input, dim),
+        "log_softmax": lambda input, dim: F.log_softmax(input, dim),
         "diagonal": lambda input, offset=0, dim1=0, dim2=1: F.diagonal(input, offset, dim1, dim2),
         "einsum": lambda *tensors, equation: F.einsum(equation, *tensors),
         "linalg.inv": lambda input: (F.inv if input.ndim == 2 else F.batch_inv)(input),
         "linalg.det": lambda input: (F.det if input.ndim == 2 else F.batch_det)(input),
         "linalg.cholesky": lambda input: F.cholesky(_axes(input, 2)),
         "nn.functional.linear": lambda input, weight, bias=None:
-            F.linear(_array(input, 2), _axes(weight, 2), bias, n_batch_axes=input.ndim - 1),
+            F.linear(_axes(input, 2, 3, 4), _axes(weight, 2), bias, n_batch_axes=input.ndim - 1),
         "nn.functional.leaky_relu": lambda input, negative_slope=0.01:
             F.leaky_relu(input, negative_slope),
         "nn.functional.elu": lambda input, alpha=1.0: F.elu(input, alpha),
@@ -91,16 +95,16 @@ def chainer_table(F: Any) -> Table:  # noqa: N803  (as Chainer's own documentati
     return table | rows
 
 
-def _axes(x: Any, number: int) -> Any:
-    if x.ndim != number:
-        raise Unsupported(f"chainer documents {number} axes for the operand")
+def _axes(x: Any, *numbers: int) -> Any:
+    if x.ndim not in numbers:
+        raise Unsupported(f"chainer documents {numbers[0]} axes or more for the operand")
     return x
 
 
-def _array(x: Any, least: int = 1) -> Any:
-    if x.ndim < least:
-        raise Unsupported(f"chainer documents more than {x.ndim} axes for the operand")
-    return x
+def _bound(limit: Any) -> Any:
+    if hasattr(limit, "array"):
+        raise Unsupported("chainer documents numbers as limits (chainer.functions.clip)")
+    return limit
 
 
 def _only(dims: Sequence[int]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.adapters.numpy_names import Table, indexing, unary_table
+from conformance.adapters.numpy_names import Table, indexing, lengths, unary_table
 from conformance.errors import Unsupported
 
 
@@ -31,7 +31,7 @@ def dezero_table(F: Any) -> Table:  # noqa: N803  (as DeZero's own code calls it
         "view": lambda input, size: F.reshape(input, size),
         "permute": lambda input, dims: F.transpose(input, dims),
         "t": lambda input: F.transpose(input),
-        "expand": lambda input, size: F.broadcast_to(input, tuple(size)),
+        "expand": lambda input, size: F.broadcast_to(input, lengths(input, size)),
         "broadcast_to": lambda input, size: F.broadcast_to(input, tuple(size)),
         "unsqueeze": lambda input, dim: F.expand_dims(input, dim % (input.ndim + 1)),
         "flatten": lambda input: F.reshape(input, (input.size,)),

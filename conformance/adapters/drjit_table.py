@@ -15,6 +15,7 @@ CONVENTIONS: Mapping[str, str] = {
     " derivative: it is ignored there (drjit.suspend_grad, drjit.enable_grad)",
     "suspends_backward": "in suspend_grad no array is tracked, and backward raises for what is"
     " not tracked (drjit.suspend_grad, drjit.backward_from)",
+    "scalars_have_no_axes": "an axis is one that the tensor has (drjit.cumsum: out of bounds)",
     "scalars_widen": "the wider of two types is that of the result, whatever the shapes"
     " (drjit.expr_t)",
     "keeps_variables": "what is newly created in suspend_grad is detached; reshape and ravel that"

@@ -92,4 +92,38 @@ np.testing.assert_array_equal(x.grad, [2.0, 2.0, 2.0])
 """,
         operations=("fmod",),
     ),
+    Defect(
+        "chainer-6",
+        "chainer",
+        "7.8.1",
+        ("NUM-2", "NUM-5", "NUM-7"),
+        "silently-wrong",
+        "The gradients of arctan2 are not summed over broadcast axes: chainer.grad returns them in"
+        " the shape of the result, and backward fails.",
+        _HEAD
+        + """
+x, other = Variable(np.array([1.0, 2.0, -1.0])), Variable(np.array([[2.0], [-1.0]]))
+y = F.arctan2(x, other)
+gx, _ = chainer.grad([y], [x, other], [Variable(np.ones((2, 3)))])
+assert gx.shape == x.shape, f"the gradient of {x.shape} has the shape {gx.shape}"
+""",
+        documented="Variable.grad: assigning a gradient checks that it has the shape of the array.",
+        operations=("atan2",),
+    ),
+    Defect(
+        "chainer-7",
+        "chainer",
+        "7.8.1",
+        ("NUM-2", "NUM-5", "NUM-7"),
+        "refused-loudly",
+        "Backward through arctan2 of operands that were broadcast fails, and asks to be reported.",
+        _HEAD
+        + """
+x, other = Variable(np.array([1.0])), Variable(np.array(2.0))
+y = F.arctan2(x, other)
+y.backward()
+np.testing.assert_allclose(x.grad, [0.4])
+""",
+        operations=("atan2",),
+    ),
 )

@@ -64,4 +64,22 @@ for x in (0.6, 2.25):
         " drjit/math.h has a Lanczos approximation of six terms instead.",
         operations=("lgamma",),
     ),
+    Defect(
+        "drjit-5",
+        "drjit",
+        "1.5.0",
+        ("NUM-1",),
+        "refused-loudly",
+        "hypot does not take a tensor without axes and one with axes, as maximum, atan2 and"
+        " arithmetic do.",
+        """import drjit as dr, numpy as np
+from drjit.llvm.ad import TensorXf64
+
+x, y = TensorXf64(np.array(3.0)), TensorXf64([4.0, -4.0])
+assert dr.maximum(x, y).shape == (2,)
+np.testing.assert_allclose(dr.hypot(x, y).numpy(), [5.0, 5.0])
+""",
+        documented="drjit.hypot: its arguments are any arithmetic types of Dr.Jit.",
+        operations=("hypot",),
+    ),
 )
