@@ -145,6 +145,8 @@ class Tally:
             self.doubted.setdefault(name, []).append(reason)
         elif verdict != "pass":
             self.failed.setdefault(name, []).append(reason)
+            if name not in RECORDED and name not in DOCUMENTED:
+                print(f"unexplained: {name}: {reason[:300]}", flush=True)
 
     def show(self) -> None:
         """Print the counts, and one reason for each operation that did not pass."""

@@ -166,6 +166,11 @@ class TorchLikeFunctions:
                 waiting.extend(parent for parent, _ in getattr(node, "next_functions", ()))
         return frozenset(names)
 
+    def is_final(self, tensors: Sequence[Tensor]) -> bool:
+        """Tell whether a function behind tensors is marked as differentiable once only."""
+        marks = {"torch::autograd::Error", "torch::autograd::NotImplemented"}
+        return not marks.isdisjoint(self.operations(tensors))
+
     def is_contiguous(self, tensor: Tensor) -> bool:
         """Tell whether the elements lie row by row in memory; true where that is unknown."""
         known = getattr(tensor, "is_contiguous", None)

@@ -28,12 +28,21 @@ class Variable:
     def array(self, flat: Array) -> Array:
         """Return the variable's part of a flat vector in its shape; a view where possible."""
         part = flat[self.span]
-        return (part.view(np.complex128) if self.is_complex else part).reshape(self.shape)
+        return (paired(part) if self.is_complex else part).reshape(self.shape)
 
     def index(self, offset: int) -> tuple[int, ...]:
         """Return the index of the element at an offset in `span`."""
         position = offset // 2 if self.is_complex else offset
         return tuple(int(i) for i in np.unravel_index(position, self.shape)) if self.shape else ()
+
+
+def paired(numbers: Array) -> Array:
+    """Return pairs of numbers as complex ones, a view where those lie at multiples of 16 bytes.
+
+    PyTorch reads them 16 bytes at a time, and ends the process where they do not (2.13: rfft).
+    """
+    aligned = numbers if numbers.ctypes.data % 16 == 0 else numbers.copy()
+    return aligned.view(np.complex128)
 
 
 DOUBLE = np.dtype(np.float64)

@@ -30,12 +30,16 @@ BACKWARD_ERRORS = (
 
 
 class BackwardRaised(Exception):
-    """A backward did not return; `sentence` says what it raised."""
+    """A backward did not return; `sentence` says what it raised.
+
+    missing: it says that there is none.
+    """
 
     def __init__(self, error: BaseException) -> None:
         first = (str(error).strip().splitlines() or [""])[0]
         kind = "" if isinstance(error, WrongShape) else f"backward raised {type(error).__name__}: "
         self.sentence = kind + first
+        self.missing = isinstance(error, NotImplementedError)
         super().__init__(self.sentence)
 
 

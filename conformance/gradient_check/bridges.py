@@ -127,6 +127,11 @@ class TapeFunctions:
         del tensors
         return frozenset()
 
+    def is_final(self, tensors: Sequence[Tensor]) -> bool:
+        """Return false: no engine but PyTorch marks what is differentiable once only."""
+        del tensors
+        return False
+
     def is_contiguous(self, tensor: Tensor) -> bool:
         """Return true: an engine known by its adapter only has one layout of memory."""
         del tensor

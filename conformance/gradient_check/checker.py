@@ -199,17 +199,37 @@ class Check:
 
     def _second(self, base: BasePoint) -> None:
         """Check the gradient of the gradient, by input and cotangent."""
-        first = Findings()
-        first, self.found = self.found, first
-        second = BasePoint(gradient_of(base.target, self.random), self.random)
+        if self.found.doubts:
+            self.found.notes.append("order 2 was not asked: order 1 is in doubt")
+            return
+        first, self.found = self.found, Findings()
+        found = self.found
         try:
-            self._formula(second)
-        except BackwardRaised as error:
-            self.found.failures.append(Departure("double backward raises", error.sentence))
-        for old, new in ((first.failures, self.found.failures), (first.doubts, self.found.doubts)):
-            old += [replace(d, cause=f"order 2, {d.cause}") for d in new]
-        first.comparison = self.found.comparison or first.comparison
+            second = BasePoint(gradient_of(base.target, self.random), self.random)
+            if second.target.bridge.is_final(second.recording.tensors):
+                sentence = "a function of it is marked as differentiable once only"
+                found.doubts.append(Departure("no double backward", sentence))
+            else:
+                self._formula(second)
+        except BackwardRaised as raised:
+            self._second_raises(raised)
+        except BACKWARD_ERRORS as error:
+            self._second_raises(BackwardRaised(error))
+        for old, new in ((first.failures, found.failures), (first.doubts, found.doubts)):
+            for departure in new:
+                sentence = departure.sentence.replace("the function", "the gradient")
+                cause = f"order 2, {departure.cause}"
+                old.append(replace(departure, cause=cause, sentence=sentence))
+        first.notes += found.notes
+        first.comparison = found.comparison or first.comparison
         self.found = first
+
+    def _second_raises(self, raised: BackwardRaised) -> None:
+        """Report a double backward that raises: no error where it says that there is none."""
+        if raised.missing:
+            self.found.doubts.append(Departure("no double backward", raised.sentence))
+        else:
+            self.found.failures.append(Departure("double backward raises", raised.sentence))
 
     @property
     def _random(self) -> bool:

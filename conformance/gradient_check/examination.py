@@ -354,6 +354,13 @@ def _doubt(base: BasePoint, weights: Array, at: Array, reason: str, found: Findi
     found.doubts.append(Departure("derivative", f"{place}{more} cannot be judged: {reason}", place))
 
 
+def _overflows(slopes: Slopes, step: float) -> bool:
+    """Tell whether a slope along an element, settled by itself, is infinite per unit of it."""
+    with np.errstate(all="ignore"):
+        known = slopes.error < 0.5 * np.abs(slopes.central)
+        return bool((known & np.isinf(slopes.central / step)).any())
+
+
 def judge_nonfinite(base: BasePoint, gradient: Array, found: Findings) -> None:
     """Ask of elements whose gradient is not finite whether the function has a slope there."""
     noise = 2 * base.unit * np.abs(base.outputs)
@@ -367,6 +374,9 @@ def judge_nonfinite(base: BasePoint, gradient: Array, found: Findings) -> None:
         line = base.line(direction)
         slopes = line.best(noise)
         shapes = classified(line, slopes, noise)
+        if np.isinf(value) and _overflows(slopes, float(direction[position])):
+            found.notes.append(f"the derivative by {place} is beyond the largest number")
+            continue
         judged = [s for s in REASONS if (shapes == s).any()]
         if judged or (shapes >= Shape.EDGE_RIGHT).any():
             reason = REASONS[judged[0]] if judged else "the function ends there"

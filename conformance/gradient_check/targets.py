@@ -12,7 +12,7 @@ import numpy as np
 from conformance.adapters.base import Engine, FunctionalEngine, Tensor
 from conformance.compare.tolerance import unit_roundoff
 from conformance.errors import UsageError
-from conformance.gradient_check.arguments import DOUBLE, Arguments, Variable, flat
+from conformance.gradient_check.arguments import DOUBLE, Arguments, Variable, flat, paired
 from conformance.gradient_check.bridges import bridge_to
 from conformance.gradient_check.recordings import Recording
 from conformance.observation import Array
@@ -323,7 +323,7 @@ class Target:
         if self._share is not None and arrangement == "plain" and self.bridge.is_double(tensor):
             return self._share(values.reshape(tensor.shape))
         dtype = self.bridge.dtype_name(tensor)
-        shaped = values if dtype == "float64" or dtype[0] != "c" else values.view(np.complex128)
+        shaped = paired(values) if dtype[0] == "c" else values
         return self.bridge.leaf(
             shaped.reshape(self.bridge.shape(tensor)), dtype, False, arrangement
         )
