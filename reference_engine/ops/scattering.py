@@ -89,14 +89,18 @@ def _segment_reduce(F: Any, data: Any, reduce: str, *, lengths: Any = None, indi
     """Runs of ``data`` along ``axis``, each with ``initial``; lengths may differ by row."""
     del indices, unsafe
     verb, identity = _REDUCTIONS[reduce]
-    sizes = np.diff(offsets.tolist()) if lengths is None else np.array(lengths.tolist())
-    rows, after = sizes.reshape(-1, sizes.shape[-1]), (1,) * (data.ndim - axis - 1)
-    base = F.zeros_of(data, size=(*data.shape[:axis], sizes.shape[-1], *data.shape[axis + 1 :]))
-    base = base + (identity if initial is None else initial)
-    runs = np.reshape([np.repeat(np.arange(len(row)), row) for row in rows],
-                      (*sizes.shape[:-1], -1, *after))  # fmt: skip
-    index = F.expand(F._numbers_of(data, values=runs), size=tuple(data.shape))
-    made = F.scatter_reduce(base, dim=axis, index=index, src=data, reduce=verb)
+    edges = np.array((offsets if lengths is None else lengths).tolist())
+    if lengths is not None:
+        edges = np.insert(np.cumsum(edges, -1), 0, 0, axis=-1)
+    sizes, n, after = np.diff(edges), data.shape[axis], (1,) * (data.ndim - axis - 1)
+    k, places = sizes.shape[-1], np.arange(n)
+    runs = (edges[..., None, 1:] <= places[:, None]).sum(-1)
+    runs[places < edges[..., :1]] = k  # what belongs to none is left out in the end
+    index = F._numbers_of(data, values=runs.reshape(*sizes.shape[:-1], n, *after))
+    base = F.zeros_of(data, size=(*data.shape[:axis], k + 1, *data.shape[axis + 1 :]))
+    made = F.scatter_reduce(base + (identity if initial is None else initial), dim=axis, src=data,
+                            index=F.expand(index, size=tuple(data.shape)), reduce=verb)  # fmt: skip
+    made = F.narrow(made, axis, 0, k)
     if reduce != "mean":
         return made
     counts = np.where((sizes == 0) & (initial is not None), 1, sizes)
