@@ -170,7 +170,7 @@ def lengths(x: Any, size: Sequence[int]) -> tuple[int, ...]:
 
 def images(x: Any) -> Any:
     """Return images that come in batches with channels, as convolutions of most engines do."""
-    if len(x.shape) != 4:
+    if x.ndim != 4:
         raise Unsupported("images have four axes: batch, channels, height and width")
     return x
 
@@ -181,6 +181,6 @@ def right_side(a: Any, b: Any, vectors: bool = True) -> Any:
     PyTorch takes one with an axis less than the matrices for a batch of vectors, NumPy does not
     (numpy.linalg.solve).
     """
-    if len(b.shape) < len(a.shape) and not (vectors and len(b.shape) == 1):
+    if b.ndim < a.ndim and not (vectors and b.ndim == 1):
         raise Unsupported("right sides have as many axes as the matrices (numpy.linalg.solve)")
     return b
