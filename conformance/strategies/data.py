@@ -65,7 +65,10 @@ def _write_any(draft: Draft, graph: Graph, results: Names) -> None:
     operands = [
         i
         for i in results
-        if broadcast(graph.vertices[i].shape, shape) == shape and i in graph.tracked()
+        if broadcast(graph.vertices[i].shape, shape) == shape
+        and i in graph.tracked()
+        # PyTorch refuses to read and write the same memory through different views
+        and (i == target or _memory(graph, i) != _memory(graph, target))
     ]
     drawn = part.byte()
     if operands and drawn % 4 == 3:
@@ -73,6 +76,15 @@ def _write_any(draft: Draft, graph: Graph, results: Names) -> None:
         draft.apply_(op, results[target], results[part.pick(operands)])
     else:
         write_in_place(draft, results[target], shape)
+
+
+def _memory(graph: Graph, index: int) -> int:
+    """Return the vertex whose memory a vertex shares: itself where it is no view."""
+    vertex = graph.vertices[index]
+    while isinstance(vertex, Node) and vertex.op.view:
+        index = vertex.inputs[0]
+        vertex = graph.vertices[index]
+    return index
 
 
 class _Saved:
