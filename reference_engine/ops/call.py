@@ -28,17 +28,17 @@ def function_of(op: OpDef) -> Callable[..., Any]:
     composite = op.kind == "composite"
     run, bind = operator(op), Binder(op)
     general = _composed(op, bind) if composite else _applied(op, bind)
-    fast: Callable[..., Any] | None = None
+    fast: Callable[..., Any] = lambda *args: apply(run, args, {})  # noqa: E731
     if op.kind in ("elementwise", "linear") and not op.optional and not op.variadic and not op.view:
-        if not op.params and len(op.inputs) == 1:
-            fast = unary(op)
-        elif len(op.inputs) == 2:
-            fast = binary(op)
+        fast = unary(op) if len(op.inputs) == 1 else binary(op) if len(op.inputs) == 2 else fast
     arity = -1 if composite else bind.plain_arity
+    last = op.inputs[1] if arity == 2 else ""
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        if not kwargs and len(args) == arity:
-            return apply(run, args, {}) if fast is None else fast(*args)
+        if len(args) == arity and not kwargs:
+            return fast(*args)
+        if last in kwargs and len(args) == len(kwargs) == 1:
+            return fast(*args, kwargs[last])
         if "out" in kwargs and "out" not in op.params:
             return _write_out(call, op, args, kwargs)
         return general(args, kwargs)
