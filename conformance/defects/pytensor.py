@@ -179,4 +179,22 @@ for values in ([1.0, -2.0], [1.0 + 1.0j, -2.0]):
         documented="real: return the real component of a complex-valued tensor.",
         operations=("real", "imag"),
     ),
+    Defect(
+        "pytensor-9",
+        "pytensor",
+        "3.0.7",
+        ("NUM-1", "NUM-2"),
+        "silently-wrong",
+        "var and std over several axes take the degrees of freedom off the length of each axis"
+        " instead of the number of elements: their values are wrong, and their gradients.",
+        _HEAD
+        + """
+import pytensor.tensor as pt
+
+values = np.array([[1.0, 2.0], [-1.0, -2.0]])
+found = pt.var(pytensor.shared(values), ddof=1).eval()
+assert np.isclose(found, np.var(values, ddof=1)), f"the variance is {found}"
+""",
+        operations=("var", "std"),
+    ),
 )
