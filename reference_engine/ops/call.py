@@ -154,7 +154,6 @@ class Binder:
 
     def __init__(self, op: OpDef) -> None:
         self._op = op
-        self._variadic = op.variadic
         self._inputs = tuple(n.lstrip("*") for n in op.inputs)
         self._names = tuple(n.lstrip("*") for n in op.order)
         self.first = self._inputs[0]
@@ -168,33 +167,39 @@ class Binder:
         leading = self._names[: len(self._inputs)] == self._inputs
         plain = leading and not self._required and not op.variadic
         self.plain_arity = len(self._inputs) if plain else -1
+        self._named = cache(self._names_of)
 
     def __call__(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments by name."""
-        op, names = self._op, self._names
-        if self._variadic and args:  # its arrays are one sequence, or separate arguments
+        op, last = self._op, len(self._names) - 1
+        if op.variadic and args:  # its arrays are one sequence, or separate arguments
             one = isinstance(args[0], (tuple, list))
             args = (tuple(args[0]), *args[1:]) if one else (args,)
-        if self._spread and len(args) >= len(names):
-            last = args[len(names) - 1 :]
-            given = last[0] if len(last) == 1 and isinstance(last[0], (tuple, list)) else last
-            args = (*args[: len(names) - 1], tuple(given))
-        if len(args) > len(names):
-            raise TypeError(f"{op.name} takes ({', '.join(op.order)}), got {len(args)} arguments")
-        found = dict(zip(names, args, strict=False))
-        for spelling, value in kwargs.items():
-            name = spelling if spelling in self._known else self._spelled.get(spelling, spelling)
-            if name not in self._known or name in found:
-                raise TypeError(f"{op.name} takes ({', '.join(op.order)}), got argument {name!r}")
-            found[name] = value
+        if self._spread and len(args) > last:
+            one = len(args) == last + 1 and isinstance(args[last], (tuple, list))
+            args = (*args[:last], tuple(args[last] if one else args[last:]))
+        found = dict(zip(self._named(len(args), *kwargs), (*args, *kwargs.values()), strict=True))
         for name, value in found.items():
             if isinstance(value, Tensor) and name in op.params:
                 found[name] = self._number(name, value)
         return found
 
+    def _names_of(self, count: int, *spellings: str) -> tuple[str, ...]:
+        """The names of so many positional arguments, and of those given by name."""
+        takes = f"{self._op.name} takes ({', '.join(self._op.order)}), got"
+        if count > len(self._names):
+            raise TypeError(f"{takes} {count} arguments")
+        found = list(self._names[:count])
+        for spelling in spellings:
+            name = spelling if spelling in self._known else self._spelled.get(spelling, spelling)
+            if name not in self._known or name in found:
+                raise TypeError(f"{takes} argument {name!r}")
+            found.append(name)
+        return tuple(found)
+
     def inputs(self, found: dict[str, Any]) -> list[Any]:
         """Takes the array inputs, in the row's order, from the arguments; leaves the parameters."""
-        if self._variadic:
+        if self._op.variadic:
             inputs = list(found.pop(self.first, ()))
         else:
             inputs = [found.pop(name, None) for name in self._inputs]
