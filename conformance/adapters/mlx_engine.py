@@ -90,7 +90,8 @@ def _table(mx: Any) -> Table:
         return lambda input: getattr(nn, name)(input)
 
     table = {**numpy_table(mx), **indexing()}
-    for name in "relu relu6 elu celu selu silu softplus softsign hardswish mish".split():
+    # selu is documented with constants of five digits (mlx.nn.selu): another function
+    for name in "relu relu6 elu celu silu softplus softsign hardswish mish".split():
         table[f"nn.functional.{name}"] = relu_like(name)
     table |= {
         "relu": lambda input: nn.relu(input),

@@ -51,4 +51,38 @@ raise AssertionError(f"no error; the tangent of the sum of two elements is {tang
 """,
         documented="ForwardAccumulator: each tangent is a vector of the same size as its primal.",
     ),
+    Defect(
+        "tensorflow-3",
+        "tensorflow",
+        "2.21.0",
+        ("NUM-2",),
+        "refused-loudly",
+        "The gradient of transpose fails where the permutation has negative axes, which transpose"
+        " itself takes.",
+        """import tensorflow as tf
+
+x = tf.reshape(tf.range(8.0), (2, 2, 2))
+with tf.GradientTape() as tape:
+    tape.watch(x)
+    y = tf.transpose(x, (-1, 0, 1))
+gradient = tape.gradient(y, x, tf.transpose(x, (2, 0, 1)))
+assert (gradient.numpy() == x.numpy()).all()
+""",
+        operations=("permute",),
+    ),
+    Defect(
+        "tensorflow-4",
+        "tensorflow",
+        "2.21.0",
+        ("NUM-2",),
+        "silently-wrong",
+        "leaky_relu rounds its slope to float32 in double precision too: its values and gradients"
+        " are off by 2e-8.",
+        """import tensorflow as tf
+
+value = tf.nn.leaky_relu(tf.constant(-1.0, tf.float64), 0.01).numpy()
+assert abs(value / -0.01 - 1) < 1e-15, value
+""",
+        operations=("nn.functional.leaky_relu",),
+    ),
 )
