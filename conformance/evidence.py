@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -86,7 +86,7 @@ class Evidence:
         expected = event.expected if isinstance(figure.value, Ref) else _figure(figure, event.value)
         names = "own_node_names" not in self._engine.conventions
         difference = structure_difference(
-            event.value, expected, names=names, zeros_for_none=self._zeros_for_none(event)
+            event.value, expected, names=names, conventions=self._conventions(event)
         )
         if difference is not None:
             return difference
@@ -122,7 +122,7 @@ class Evidence:
     def _by_differential(self, event: Event, theirs: Event) -> Answer:
         self.checks += 1
         difference = structure_difference(
-            event.value, theirs.value, names=False, zeros_for_none=self._zeros_for_none(event)
+            event.value, theirs.value, names=False, conventions=self._conventions(event)
         )
         if difference is not None or theirs.value is None or event.value is None:
             return difference
@@ -231,9 +231,9 @@ class Evidence:
 
     # facts of the program
 
-    def _zeros_for_none(self, event: Event) -> bool:
-        """Whether zeros may stand for an absent gradient: where the engine documents that."""
-        return event.verb == "grad" and "zeros_for_unused" in self._engine.conventions
+    def _conventions(self, event: Event) -> Collection[str]:
+        """Return what the engine documents, of the reading of a gradient."""
+        return self._engine.conventions.keys() if event.verb == "grad" else ()
 
     @cached_property
     def _steps(self) -> tuple[Step, ...]:

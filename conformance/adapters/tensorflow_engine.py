@@ -18,6 +18,8 @@ class TensorflowEngine(FunctionalEngine):
     dtypes = ("float64", "float32", "float16", "int64", "int32", "bool")
     conventions: Mapping[str, str] = {
         "refuses_mixed_dtypes": "operands of an operation have one dtype (tf.math.multiply)",
+        "none_for_zeros": "operations registered as non-differentiable return None"
+        " (tensorflow.org/guide/autodiff, No gradient registered)",
         "scalars_have_no_axes": "axis is in [-rank(x), rank(x)) (tf.math.cumprod)",
     }
 

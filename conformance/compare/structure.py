@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from conformance.compare.difference import Difference
@@ -9,17 +11,20 @@ from conformance.observation import Observed, describe
 
 
 def structure_difference(
-    observed: Observed, expected: Observed, *, names: bool, zeros_for_none: bool = False
+    observed: Observed, expected: Observed, *, names: bool, conventions: Collection[str] = ()
 ) -> Difference | None:
     """Return how two observations differ before any number of theirs is looked at, or None.
 
     names: whether the name of a graph's node counts, or only that there is one (engines name their
-    nodes as they like). zeros_for_none: whether an array of zeros may stand for an absent gradient.
+    nodes as they like). conventions: of an engine's, those on gradients that are zero or absent:
+    under `zeros_for_unused` zeros may stand for None, under `none_for_zeros` None for zeros.
     """
     if expected is None or observed is None:
         if observed is None and expected is None:
             return None
-        if zeros_for_none and isinstance(observed, np.ndarray) and not observed.any():
+        found = observed if expected is None else expected
+        excuse = "zeros_for_unused" if expected is None else "none_for_zeros"
+        if excuse in conventions and isinstance(found, np.ndarray) and not found.any():
             return None
         return _difference("presence", observed, expected)
     if isinstance(expected, str) or isinstance(observed, str):

@@ -9,9 +9,10 @@ from conformance.compare.structure import structure_difference
 from conformance.observation import Observed
 
 
-def aspect(observed: Observed, expected: Observed, **options: bool) -> str | None:
-    options.setdefault("names", True)
-    found = structure_difference(observed, expected, **options)
+def aspect(
+    observed: Observed, expected: Observed, *conventions: str, names: bool = True
+) -> str | None:
+    found = structure_difference(observed, expected, names=names, conventions=conventions)
     return None if found is None else found.aspect
 
 
@@ -23,8 +24,12 @@ def test_equals_are_equal(value: Observed) -> None:
 def test_absence_is_not_a_zero_unless_the_engine_says_so() -> None:
     assert aspect(np.zeros(2), None) == "presence"
     assert aspect(None, np.zeros(2)) == "presence"
-    assert aspect(np.zeros(2), None, zeros_for_none=True) is None
-    assert aspect(np.ones(2), None, zeros_for_none=True) == "presence"
+    assert aspect(np.zeros(2), None, "zeros_for_unused") is None
+    assert aspect(np.ones(2), None, "zeros_for_unused") == "presence"
+    assert aspect(None, np.zeros(2), "zeros_for_unused") == "presence"
+    assert aspect(None, np.zeros(2), "none_for_zeros") is None
+    assert aspect(None, np.ones(2), "none_for_zeros") == "presence"
+    assert aspect(np.zeros(2), None, "none_for_zeros") == "presence"
 
 
 def test_flags_and_versions_are_compared_by_value() -> None:
