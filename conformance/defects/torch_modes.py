@@ -80,6 +80,19 @@ assert abs(x.grad.item() / exact - 1) < 1e-3, f"{x.grad.item()} is not {exact}"
 """,
     ),
     Defect(
+        "torch-65", "torch", _VERSIONS, ("HIGH-1",), "silently-wrong",
+        "The second derivative of sinc at 0 is nan instead of -π²/3: the gradient's formula divides"
+        " by the input, and only its value is replaced there. Forward mode over either gives 0.",
+        """
+import torch
+x = torch.tensor(0.0, dtype=torch.float64, requires_grad=True)
+g, = torch.autograd.grad(torch.sinc(x), x, create_graph=True)
+second, = torch.autograd.grad(g, x)
+exact = -torch.pi**2 / 3
+assert abs(second.item() - exact) < 1e-12, f"{second.item()} is not {exact}"
+""",
+    ),
+    Defect(
         "torch-61", "torch", _VERSIONS, ("FUN-14",), "not-refused",
         "A second backward through a once_differentiable function is refused, except with inputs="
         " and in autograd.grad with allow_unused=True: there its part counts as zero.",

@@ -34,6 +34,7 @@ from conformance.gradient_check.result import (
 )
 from conformance.gradient_check.second_order import gradient_of
 from conformance.gradient_check.targets import Spent, Target
+from conformance.gradient_check.uneven import usual_noise, without_uneven
 
 Mode = Literal["directional", "full"]
 BUDGET = 1 << 28
@@ -265,6 +266,10 @@ class Check:
         found.comparison = compare(line, weights, gradient)
         found.evaluations = self.target.calls
         context = Context(base, line, weights, whole)
+        if line.long and not (found.comparison.agrees and found.comparison.resolved):
+            noise = usual_noise(base)
+            found.comparison = without_uneven(base, line, weights, noise, found.comparison)
+            found.evaluations = self.target.calls
         if found.comparison.agrees and found.comparison.resolved:
             return context
         examined(base, line, weights, gradient, found)

@@ -15,6 +15,9 @@ from conformance.observation import Array
 ROUNDING = 16.0
 """Units of roundoff, of the sum of the magnitudes, granted to a gradient until it is measured."""
 
+STEPPED = 2
+"""Windows that a long line leaves to the last."""
+
 
 class Comparison(NamedTuple):
     """⟨gradient, direction⟩ and the slope of the function along the direction.
@@ -68,7 +71,7 @@ def compare(
     do to the analytic side.
     """
     analytic = float(gradient.dot(line.direction))
-    magnitudes = float(np.abs(gradient).dot(line.sizes))
+    magnitudes = line.magnitude(gradient)
     rounding = ROUNDING * line.unit * magnitudes + spread
     expected = line.usual_noise(weights) if noise is None else noise
     wanted = line.unit**0.4
@@ -93,11 +96,18 @@ def compare(
 
 
 def _plans(line: Line, noise: float, magnitudes: float) -> Iterator[tuple[int, int]]:
-    """Yield first levels and depths: larger steps after the first where noise is in the way."""
+    """Yield first levels and depths: larger steps after the first where noise is in the way.
+
+    A long line starts with smaller ones where noise permits: wide steps cross a kink of one of so
+    many numbers.
+    """
     windows = line.windows()
+    wanted = line.unit**0.4 * magnitudes
+    if len(windows) > STEPPED and line.long and noise * 2.0 ** windows[STEPPED] <= wanted:
+        windows = windows[STEPPED:] + windows[:STEPPED]
     wide = (1, 6) if line.unit < 2.0**-30 else (0, 4)
     yield windows[0], DEPTH
-    if not line.skipped and noise * 2.0 ** windows[0] > line.unit**0.4 * magnitudes:
+    if not line.skipped and noise * 2.0 ** windows[0] > wanted:
         yield wide
     for first in windows[1:]:
         yield first, DEPTH

@@ -68,7 +68,8 @@ def along(random: Draws, scale: Array, gradient: Array) -> Array:
     Its signs are the gradient's, random where that is zero: terms of one sign do not cancel, so
     that an error in proportion to the gradient shows at its full size.
     """
-    drawn: Array = signed(random, scale.size) * scale
+    drawn = signed(random, scale.size)
+    drawn = np.multiply(drawn, scale, out=drawn if drawn.flags.writeable else None)
     if np.count_nonzero(gradient) < gradient.size:
         np.copysign(drawn, gradient, out=drawn, where=gradient != 0)
     else:

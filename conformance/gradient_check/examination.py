@@ -14,6 +14,7 @@ from conformance.gradient_check.line import Line, Slopes
 from conformance.gradient_check.locate import kinked_elements, located, one_sided
 from conformance.gradient_check.randomness import Noise, measured
 from conformance.gradient_check.result import Departure
+from conformance.gradient_check.uneven import CONVINCING, uneven, without_uneven
 from conformance.observation import Array
 
 KINKS_JUDGED = 32
@@ -26,8 +27,6 @@ NEAREST = (0.83, 0.87)
 """Parts of the dtype's bits that the smallest steps leave: some tens of roundoffs of the input."""
 VISIBLE = 16.0
 """Times the noise of an output that it would have to change there to be said to stand still."""
-CONVINCING = 0.01
-"""Largest limit, as a fraction of the scale, at which agreement is called a pass."""
 
 
 @dataclass
@@ -88,6 +87,8 @@ def _judge(base: BasePoint, line: Line, weights: Array, gradient: Array, found: 
         line, weights, gradient, noise.loudness(weights),
         noise.spread(weights, gradient, line.direction),
     )  # fmt: skip
+    if line.long and not (comparison.agrees and comparison.resolved):
+        comparison = without_uneven(base, line, weights, noise, comparison)
     found.comparison = comparison
     found.evaluations = base.target.calls
     if comparison.agrees and comparison.resolved:
@@ -150,6 +151,8 @@ def _smooth_here(
         kinked = apart > MARGIN * (slopes.right_error + slopes.left_error)
         known = slopes.right_error <= line.unit**0.25 * (np.abs(slopes.central) + comparison.scale)
     if (kinked | ~known)[weights != 0].any():
+        return False
+    if line.long and uneven(line, weights, comparison.first, noise).size:
         return False
     return noise.spread(weights, gradient, line.direction) < comparison.gap / 8
 

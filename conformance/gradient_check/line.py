@@ -21,7 +21,9 @@ SETTLED_NOISE = 64.0
 STEADY = 2.0**-6
 """Fraction of the sum of magnitudes by which slopes at far and near steps may differ."""
 LONG = 1 << 18
-"""Numbers of inputs beyond which the memory of a point is used again."""
+"""Numbers of inputs, or of outputs, beyond which a line is long: it takes memory sparingly."""
+CACHED = 1 << 15
+"""Numbers of a long vector that are worked on at a time."""
 DEPTH = 3
 """Steps of one window: enough for an extrapolation and for a bound of its error."""
 
@@ -62,7 +64,6 @@ class Line:
         self._changes: dict[tuple[int, int], Array] = {}
         self._point: Array | None = None
         self.skipped = 0
-        self.sizes = np.abs(direction)
 
     def sample(self, level: int) -> tuple[Array, Array]:
         """Return the outputs at +2^-level and at -2^-level; a failed evaluation is NaN."""
@@ -80,8 +81,10 @@ class Line:
         """Return the outputs at a step, in memory that is used again: fresh pages take longer."""
         if self._point is None:
             self._point = np.empty_like(self.start)
-        np.multiply(self.direction, step, out=self._point)
-        self._point += self.start
+        for begin in range(0, self.start.size, CACHED):
+            part = slice(begin, begin + CACHED)
+            np.multiply(self.direction[part], step, out=self._point[part])
+            self._point[part] += self.start[part]
         values = self.at(self._point)
         return values.copy() if np.may_share_memory(values, self._point) else values
 
@@ -94,6 +97,19 @@ class Line:
         if values.size != self.outputs.size:
             return np.full(self.outputs.shape, np.nan)
         return values
+
+    @property
+    def long(self) -> bool:
+        """Whether numbers are many: memory is used again, and a kink is near at any wide step."""
+        return max(self.start.size, self.outputs.size) > LONG
+
+    def magnitude(self, gradient: Array) -> float:
+        """Return Σ |gradient|·|direction|."""
+        total = 0.0
+        for begin in range(0, gradient.size, LONG):
+            part = slice(begin, begin + LONG)
+            total += float(np.abs(gradient[part]).dot(np.abs(self.direction[part])))
+        return total
 
     @cached_property
     def magnitudes(self) -> Array:
@@ -174,17 +190,25 @@ class Line:
             total = float(sizes @ np.where(weights == 0, 0.0, self.magnitudes))
         return NOISE * self.unit * total
 
-    def along(self, first: int, noise: Array | float, depth: int = DEPTH) -> Slopes:
-        """Return the slopes of every output from one window; noise: of the outputs' values."""
+    def along(
+        self, first: int, noise: Array | float, depth: int = DEPTH, only: Array | None = None
+    ) -> Slopes:
+        """Return the slopes of every output from one window, or only of those at some places.
+
+        noise: of these outputs' values.
+        """
         levels = range(first, first + depth)
-        samples = [self.sample(level) for level in levels]
+        samples, outputs = [self.sample(level) for level in levels], self.outputs
+        if only is not None:
+            samples = [(up[only], down[only]) for up, down in samples]
+            outputs = outputs[only]
         steps = 2.0 ** -np.array(levels, dtype=float).reshape(-1, 1)
         with np.errstate(all="ignore"):
             ups, downs = (np.array([pair[side] for pair in samples]) for side in (0, 1))
             scaled = np.asarray(noise) * 2.0**first
             central, error = extrapolated((ups - downs) / (2 * steps), scaled, 2)
-            right, right_error = extrapolated((ups - self.outputs) / steps, 2 * scaled, 1)
-            left, left_error = extrapolated((self.outputs - downs) / steps, 2 * scaled, 1)
+            right, right_error = extrapolated((ups - outputs) / steps, 2 * scaled, 1)
+            left, left_error = extrapolated((outputs - downs) / steps, 2 * scaled, 1)
             rounding = SETTLED_NOISE * scaled
             size = np.fmax(np.abs(central), np.fmax(np.abs(right), np.abs(left)))
             for bound in (error, right_error, left_error):

@@ -90,7 +90,7 @@ def same_tensor_twice(context: Context) -> Probing:
     if not isinstance(found, BackwardRaised):
         whole = np.zeros(base.point.size)
         whole[kept] = found
-        direction = np.copysign(context.line.sizes, whole)
+        direction = np.copysign(context.line.direction, whole)
         direction[second.span] = direction[first.span]
         slope = float(whole.dot(direction))
         apart = abs(slope - _ahead(context, together, point, direction))

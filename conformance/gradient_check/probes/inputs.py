@@ -125,15 +125,28 @@ def _tiled(context: Context, first: int, others: int) -> Target | None:
         factors = jitter(context.base.random, size)
         if len(repeats) == 1 or math.prod(repeats[1:]) == 1:
             shapes.append((repeats[0] * array.shape[0], *array.shape[1:]))
-            values = array.reshape(-1) * factors.reshape(repeats[0], -1)
+            values = (array.reshape(-1) * factors.reshape(repeats[0], -1)).reshape(-1)
         else:
             tiled = np.tile(array, repeats)
             shapes.append(tiled.shape)
             values = tiled.reshape(-1) * factors
-        parts.append(values.reshape(-1).view(np.float64))
+        if np.count_nonzero(array) < array.size:  # equal zeros would be ties
+            np.copyto(values, _beside_zero(array, factors), where=values == 0)
+        parts.append(values.view(np.float64))
     if shapes == [variable.shape for variable in target.variables]:
         return None
     return target.reshaped(shapes, np.concatenate(parts))
+
+
+def _beside_zero(array: Array, factors: Array) -> Array:
+    """Return distinct numbers for the copies of a zero, above it and small for its tensor.
+
+    A tensor of zeros keeps them.
+    """
+    size = np.abs(array)
+    largest = float(np.max(size, initial=0.0, where=np.isfinite(size)))
+    beside: Array = np.abs(factors - 1.0) * largest
+    return beside
 
 
 def zero_dimensional(context: Context) -> Probing:

@@ -127,3 +127,17 @@ def test_probes_can_be_left_out() -> None:
     _, forward, backward = PLANTED["0-d inputs"]
     result = gradcheck(function(forward, backward), (normal(6, 5),), probes=False)
     assert (result.verdict, result.probes) == ("pass", ())
+
+
+def test_larger_inputs_have_no_ties_that_the_input_has_not() -> None:
+    seen: list[torch.Tensor] = []
+
+    def sorted_values(x: torch.Tensor) -> torch.Tensor:
+        seen.append(x.detach().clone())
+        return x.sort().values
+
+    x = torch.randperm(9, generator=torch.Generator().manual_seed(0)).double().requires_grad_()
+    assert gradcheck(sorted_values, (x,)).verdict == "pass"
+    large = max(seen, key=torch.numel)
+    assert large.numel() >= 4096
+    assert large.unique().numel() == large.numel()
