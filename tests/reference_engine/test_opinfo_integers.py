@@ -49,7 +49,6 @@ DIFFERENT: dict[str, str] = {
     "nn.functional.unfold": "torch takes bools and no integers",
     **{f"nn.functional.linear_cross_entropy.chunked{kind}": "torch raises ValueError for acc_dtype"
        for kind in ("", "_none")},
-    "scatter": "the engine has no reduce, which torch cannot differentiate",
     **{f"polygamma.polygamma_n_{n}": "torch has huge numbers at poles" for n in range(5)},
     "special.polygamma.special_polygamma_n_0": "torch has huge numbers at poles",
     "round.decimals_0": "decimals that are asked for to be 0 are none",
