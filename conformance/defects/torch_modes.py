@@ -93,6 +93,23 @@ assert abs(second.item() - exact) < 1e-12, f"{second.item()} is not {exact}"
 """,
     ),
     Defect(
+        "torch-66", "torch", _VERSIONS, ("NUM-9",), "silently-wrong",
+        "The gradient of linalg.pinv of a complex matrix is wrong in a function that torch.compile"
+        " has compiled with aot_eager: conjugate views inside its backward are lost.",
+        """
+import torch
+x = torch.tensor([[0.5 + 0.25j, -1.0 + 0.5j]], dtype=torch.complex128, requires_grad=True)
+cotangent = torch.tensor([[1.0 + 0.5j], [0.25 - 1.0j]], dtype=torch.complex128)
+compiled = torch.compile(torch.linalg.pinv, backend="aot_eager")
+exact, got = (
+    torch.autograd.grad(function(x), x, cotangent)[0] for function in (torch.linalg.pinv, compiled)
+)
+assert torch.allclose(got, exact), f"{got.tolist()} compiled, {exact.tolist()} otherwise"
+""",
+        issue="https://github.com/pytorch/pytorch/issues/197084",
+        operations=("pinverse", "linalg.pinv"),
+    ),
+    Defect(
         "torch-61", "torch", _VERSIONS, ("FUN-14",), "not-refused",
         "A second backward through a once_differentiable function is refused, except with inputs="
         " and in autograd.grad with allow_unused=True: there its part counts as zero.",
