@@ -18,9 +18,9 @@ class TensorflowEngine(FunctionalEngine):
     dtypes = ("float64", "float32", "float16", "int64", "int32", "bool")
     conventions: Mapping[str, str] = {
         "refuses_mixed_dtypes": "operands of an operation have one dtype (tf.math.multiply)",
-        "none_for_zeros": "operations registered as non-differentiable return None"
-        " (tensorflow.org/guide/autodiff, No gradient registered)",
         "scalars_have_no_axes": "axis is in [-rank(x), rank(x)) (tf.math.cumprod)",
+        "zeros_for_unused": "gradients that are not connected are zeros where"
+        " UnconnectedGradients.ZERO is asked for (tf.GradientTape.gradient)",
     }
 
     def __init__(self) -> None:
@@ -42,16 +42,20 @@ class TensorflowEngine(FunctionalEngine):
 
     def vjp(
         self, fn: Pure, primals: Sequence[Tensor], cotangents: Sequence[Tensor]
-    ) -> Sequence[Tensor | None]:
-        """Call `tape.gradient` with `output_gradients`."""
+    ) -> Sequence[Tensor]:
+        """Call `tape.gradient` with `output_gradients`.
+
+        Zeros are asked for where there is no gradient: `None` would also stand for the gradients of
+        functions that are constant almost everywhere (round, floor), which are used further.
+        """
         with self.tf.GradientTape() as tape:
             own = [self.tf.identity(primal) for primal in primals]
             tape.watch(own)
             results = fn(*own)
-        found: Sequence[Tensor | None] = tape.gradient(
-            list(results), own, output_gradients=list(cotangents)
+        found: Sequence[Tensor] = tape.gradient(
+            list(results), own, list(cotangents), self.tf.UnconnectedGradients.ZERO
         )
-        return [None if item is None else self.tf.convert_to_tensor(item) for item in found]
+        return [self.tf.convert_to_tensor(item) for item in found]
 
     def jvp(
         self, fn: Pure, primals: Sequence[Tensor], tangents: Sequence[Tensor]

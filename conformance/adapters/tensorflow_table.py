@@ -97,7 +97,8 @@ def _shapes(tf: Any) -> Table:
         "flip": lambda input, dims: tf.reverse(input, dims),
         "roll": lambda input, shifts, dims: tf.roll(input, shifts, dims),
         "clone": lambda input: tf.identity(input),
-        "diagonal": lambda input: tf.linalg.diag_part(input),
+        "diagonal": lambda input:
+            tf.linalg.diag_part(tf.experimental.numpy.moveaxis(input, (0, 1), (-2, -1))),
         "trace": lambda input: tf.linalg.trace(input),
         "einsum": lambda *tensors, equation: tf.einsum(equation, *tensors),
         "linalg.inv": lambda input: tf.linalg.inv(input),

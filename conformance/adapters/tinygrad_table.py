@@ -11,6 +11,9 @@ _FUNCTIONAL = (
     " leaky_relu logsigmoid"
 )
 
+_SELU = (1.6732632423543772, 1.0507009873554805)
+"""PyTorch's alpha and gamma: tinygrad's defaults have six digits."""
+
 
 def tinygrad_table(tensor: Any) -> Table:
     """Return the operations of the class `tinygrad.Tensor`."""
@@ -25,6 +28,9 @@ def tinygrad_table(tensor: Any) -> Table:
         "transpose": lambda input, dim0, dim1: input.transpose(dim0, dim1),
         "permute": lambda input, dims: input.permute(dims),
         "unsqueeze": lambda input, dim: input.unsqueeze(dim),
+        "squeeze": _squeezed,
+        "diag": lambda input: input.diag() if len(input.shape) == 1 else input.diagonal(),
+        "msort": lambda input: input.sort(0)[0],
         "expand": lambda input, size: input.expand(size),
         "broadcast_to": lambda input, size: input.expand(size),
         "view": lambda input, size: input.view(size),
@@ -42,6 +48,7 @@ def tinygrad_table(tensor: Any) -> Table:
         "var": lambda input, dim=None, correction=1, keepdim=False:
             input.var(dim, keepdim, correction),
         "logcumsumexp": lambda input, dim: input.logcumsumexp(dim),
+        "nn.functional.selu": lambda input: input.selu(*_SELU),
         "nn.functional.leaky_relu": lambda input, negative_slope=0.01:
             input.leaky_relu(negative_slope),
         "nn.functional.linear": lambda input, weight, bias=None: input.linear(weight.T, bias),
@@ -57,6 +64,15 @@ def tinygrad_table(tensor: Any) -> Table:
             tuple(int(n * scale_factor) for n in input.shape[2:]), mode=mode),
     }  # fmt: skip
     return table
+
+
+def _squeezed(input: Any, dim: int | tuple[int, ...] | None = None) -> Any:
+    """Take away one axis after the other, the last one first: tinygrad knows one at a time."""
+    if dim is None or isinstance(dim, int):
+        return input.squeeze(dim)
+    for axis in sorted((d % max(len(input.shape), 1) for d in dim), reverse=True):
+        input = input.squeeze(axis)
+    return input
 
 
 def _comparing(function: Any) -> Any:

@@ -16,15 +16,14 @@ def structure_difference(
     """Return how two observations differ before any number of theirs is looked at, or None.
 
     names: whether the name of a graph's node counts, or only that there is one (engines name their
-    nodes as they like). conventions: of an engine's, those on gradients that are zero or absent:
-    under `zeros_for_unused` zeros may stand for None, under `none_for_zeros` None for zeros.
+    nodes as they like). conventions: the engine's: under `zeros_for_unused` zeros may stand for an
+    absent gradient.
     """
     if expected is None or observed is None:
         if observed is None and expected is None:
             return None
-        found = observed if expected is None else expected
-        excuse = "zeros_for_unused" if expected is None else "none_for_zeros"
-        if excuse in conventions and isinstance(found, np.ndarray) and not found.any():
+        zeros = isinstance(observed, np.ndarray) and not observed.any()
+        if zeros and "zeros_for_unused" in conventions:
             return None
         return _difference("presence", observed, expected)
     if isinstance(expected, str) or isinstance(observed, str):

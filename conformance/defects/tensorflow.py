@@ -85,4 +85,22 @@ assert abs(value / -0.01 - 1) < 1e-15, value
 """,
         operations=("nn.functional.leaky_relu",),
     ),
+    Defect(
+        "tensorflow-5",
+        "tensorflow",
+        "2.21.0",
+        ("NUM-1", "NUM-3"),
+        "silently-wrong",
+        "gelu computes with a square root of 2 that was rounded to float32, in double precision"
+        " too: its values and gradients are off by 4e-9.",
+        """import math
+
+import tensorflow as tf
+
+value = float(tf.nn.gelu(tf.constant(1.0, tf.float64)))
+exact = 0.5 * (1 + math.erf(1 / math.sqrt(2)))
+assert abs(value - exact) < 1e-15, f"{value} is not {exact}"
+""",
+        operations=("nn.functional.gelu",),
+    ),
 )
