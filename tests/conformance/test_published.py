@@ -13,7 +13,7 @@ from conformance.verdict import ClauseResult, Level, Violation
 
 ROOT = Path(__file__).resolve().parents[2]
 #: seen in whole runs only: no script shows it, so it is no recorded defect, and its page says so
-UNREPRODUCED = {("mindspore", "HIGH-8")}
+UNREPRODUCED = {("mindspore", "HIGH-8"), ("mindspore", "MOD-8")}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "reports").glob("*.json.gz")), ids=lambda p: p.name)
