@@ -88,9 +88,13 @@ class Comparison:
 
     @property
     def triage(self) -> tuple[int, int] | None:
-        """All recorded defects and unexplained violations; None where nobody has looked."""
-        looked = [column.triage for column in self.columns if column.triage is not None]
-        return (sum(r for r, _ in looked), sum(u for _, u in looked)) if looked else None
+        """All recorded defects and unexplained violations; None where nobody has looked.
+
+        Variants of an engine (`torch[compile=eager]`) have its defects, which count once.
+        """
+        looked = [(c.ledger.engine.name, c.triage) for c in self.columns if c.triage is not None]
+        recorded = {name.partition("[")[0]: number for name, (number, _) in looked}
+        return (sum(recorded.values()), sum(u for _, (_, u) in looked)) if looked else None
 
     @property
     def rows(self) -> tuple[Row, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from conformance.report import render_engine, render_index, write_reports
@@ -43,6 +44,12 @@ def test_the_scoreboard_counts_defects_conventions_and_what_is_untriaged() -> No
     assert "7 defects recorded · 0 by convention · 1 untriaged" in page
     assert "7 defects are recorded; 1 violation of a MUST clause is untriaged." in page
     assert "untriaged" not in render_index([TWO])
+
+
+def test_the_defects_of_an_engine_with_variants_count_once() -> None:
+    variant = replace(TWO, engine=replace(TWO.engine, name="torch[compile=eager]"))
+    page = render_index([TWO, variant], triage={"torch": HALF, "torch[compile=eager]": HALF})
+    assert "7 defects are recorded; 2 violations of a MUST clause are untriaged." in page
 
 
 def test_pages_are_written_with_the_triage_of_their_engine(tmp_path: Path) -> None:
