@@ -7,6 +7,9 @@ from typing import Any
 
 from reference_engine.ops.opdef import composite, elementwise, on
 
+# rows are laid out by hand
+# fmt: off
+
 _ROW: dict[str, Any] = {"complex": False, "promotion": "keep"}
 _KINK: dict[str, Any] = {**_ROW, "kinks": {"x": (0.0,)}}
 
@@ -19,41 +22,40 @@ def _prelu(F: Any, x: Any, weight: Any) -> Any:
 
 # pieces of straight lines -------------------------------------------------------------------------
 elementwise("relu", lambda xp, x: xp.where(x > 0, x, xp.where(xp.isnan(x), x, 0)),
-            dx=lambda F, v, y: F.where(y > 0, v, 0), samples=[on((2, 3)), on(())],
-            **_KINK)  # fmt: skip
+            dx=lambda F, v, y: F.where(y > 0, v, 0), samples=[on((2, 3)), on(())], **_KINK)
 composite("nn.functional.relu", lambda F, x, inplace=False: x.relu_() if inplace else F.relu(x),
-          complex=False, samples=[on((2, 3))])  # fmt: skip
+          complex=False, samples=[on((2, 3))])
 elementwise("nn.functional.leaky_relu", lambda xp, x, *, negative_slope=0.01: xp.where(
                 x > 0, x, x * negative_slope), **_KINK,
-            dx=lambda F, v, x, negative_slope: F.where(x > 0, v, v * negative_slope))  # fmt: skip
+            dx=lambda F, v, x, negative_slope: F.where(x > 0, v, v * negative_slope))
 elementwise("nn.functional.hardtanh", lambda xp, x, *, min_val=-1.0, max_val=1.0: xp.clip(
                 x, min_val, max_val), kinks={"x": ("min_val", "max_val")}, **_ROW,
             dx=lambda F, v, x, min_val, max_val: F.where(
-                F.logical_and(x > min_val, x < max_val), v, 0))  # fmt: skip
+                F.logical_and(x > min_val, x < max_val), v, 0))
 elementwise("nn.functional.relu6", lambda xp, x: xp.clip(x, 0.0, 6.0), node="HardtanhBackward0",
             dx=lambda F, v, x: F.where(F.logical_and(x > 0, x < 6), v, 0),
-            kinks={"x": (0.0, 6.0)}, **_ROW)  # fmt: skip
+            kinks={"x": (0.0, 6.0)}, **_ROW)
 elementwise("nn.functional.hardsigmoid", lambda xp, x: xp.clip(x + 3, 0.0, 6.0) / 6, **_ROW,
             dx=lambda F, v, x: F.where(F.logical_and(x > -3, x < 3), v / 6, 0),
-            kinks={"x": (-3.0, 3.0)})  # fmt: skip
+            kinks={"x": (-3.0, 3.0)})
 elementwise("nn.functional.hardswish", lambda xp, x: x * xp.clip(x + 3, 0.0, 6.0) / 6, **_ROW,
             dx=lambda F, x: F.where(x < -3, 0, F.where(x <= 3, x / 3 + 0.5, 1)),
-            kinks={"x": (-3.0, 3.0)})  # fmt: skip
+            kinks={"x": (-3.0, 3.0)})
 elementwise("nn.functional.threshold", lambda xp, x, *, threshold, value: xp.where(
                 x > threshold, x, value), kinks={"x": ("threshold",)}, **_ROW,
             dx=lambda F, v, x, threshold: F.where(x > threshold, v, 0),
-            samples=[on((2, 3), threshold=0.1, value=2.0)])  # fmt: skip
+            samples=[on((2, 3), threshold=0.1, value=2.0)])
 for _name, _forward in (
     ("hardshrink", lambda xp, x, *, lambd=0.5: xp.where(xp.abs(x) <= lambd, 0, x)),
     ("softshrink", lambda xp, x, *, lambd=0.5: x - xp.clip(x, -lambd, lambd)),
 ):
     elementwise(f"nn.functional.{_name}", _forward, kinks={"x": (0.5, -0.5)}, **_ROW,
-                dx=lambda F, v, x, lambd: F.where(F.abs(x) > lambd, v, 0))  # fmt: skip
+                dx=lambda F, v, x, lambd: F.where(F.abs(x) > lambd, v, 0))
 elementwise("_prelu", lambda xp, x, weight: xp.where(x > 0, x, weight * x), **_KINK,
             dx=lambda F, x, weight: F.where(x > 0, 1, weight),
-            dweight=lambda F, x: F.where(x > 0, 0, x), node="PreluKernelBackward0")  # fmt: skip
+            dweight=lambda F, x: F.where(x > 0, 0, x), node="PreluKernelBackward0")
 composite("nn.functional.prelu", _prelu, complex=False, samples=[
-    on((2, 3), (1,)), on((2, 3, 2), (3,)), on((), (1,))])  # fmt: skip
+    on((2, 3), (1,)), on((2, 3, 2), (3,)), on((), (1,))])
 
 
 # exponential --------------------------------------------------------------------------------------
@@ -77,15 +79,15 @@ def _softplus(xp: Any, x: Any, *, beta: float = 1.0, threshold: float = 20.0) ->
 
 _SELU = 1.6732632423543772, 1.0507009873554805
 elementwise("nn.functional.elu", lambda xp, x, *, alpha=1.0: _elu(xp, x, alpha),
-            dx=lambda F, x, alpha: _elu_slope(F, x, alpha), **_KINK)  # fmt: skip
+            dx=lambda F, x, alpha: _elu_slope(F, x, alpha), **_KINK)
 elementwise("nn.functional.celu", lambda xp, x, *, alpha=1.0: _elu(xp, x, alpha, 1.0, 1 / alpha),
-            dx=lambda F, x, alpha: _elu_slope(F, x, alpha, 1.0, 1 / alpha), **_KINK)  # fmt: skip
+            dx=lambda F, x, alpha: _elu_slope(F, x, alpha, 1.0, 1 / alpha), **_KINK)
 elementwise("nn.functional.selu", lambda xp, x: _elu(xp, x, *_SELU), node="EluBackward0",
-            dx=lambda F, x: _elu_slope(F, x, *_SELU), **_KINK)  # fmt: skip
+            dx=lambda F, x: _elu_slope(F, x, *_SELU), **_KINK)
 elementwise("nn.functional.softplus", _softplus, dx=lambda F, x, beta, threshold: F.where(
-                x * beta > threshold, 1, F.sigmoid(x * beta)), **_ROW)  # fmt: skip
+                x * beta > threshold, 1, F.sigmoid(x * beta)), **_ROW)
 elementwise("nn.functional.logsigmoid", lambda xp, x: -_softplus(xp, -x, threshold=1e300),
-            dx=lambda F, x: F.sigmoid(-x), node="LogSigmoidBackward0", **_ROW)  # fmt: skip
+            dx=lambda F, x: F.sigmoid(-x), node="LogSigmoidBackward0", **_ROW)
 
 
 # smooth gates -------------------------------------------------------------------------------------
@@ -123,13 +125,13 @@ def _glu(F: Any, x: Any, dim: int = -1) -> Any:
 
 
 elementwise("nn.functional.gelu", _gelu, dx=_gelu_slope, **_ROW,
-            samples=[on((2, 3)), on((2, 3), approximate="tanh")])  # fmt: skip
+            samples=[on((2, 3)), on((2, 3), approximate="tanh")])
 elementwise("nn.functional.silu", lambda xp, x: x * xp.sigmoid(x), **_ROW,
-            dx=lambda F, x: F.sigmoid(x) * (x * F.sigmoid(-x) + 1))  # fmt: skip
+            dx=lambda F, x: F.sigmoid(x) * (x * F.sigmoid(-x) + 1))
 elementwise("nn.functional.mish", lambda xp, x: x * xp.tanh(_softplus(xp, x)), dx=_mish_slope,
-            **_ROW)  # fmt: skip
+            **_ROW)
 composite("nn.functional.softsign", lambda F, x: x / (F.abs(x) + 1), samples=[on((2, 3))])
 composite("nn.functional.tanhshrink", lambda F, x: x - F.tanh(x), samples=[on((2, 3))])
 composite("nn.functional.softmin", lambda F, x, dim, *, dtype=None: F.softmax(
-    -x, dim=dim, dtype=dtype), complex=False, samples=[on((2, 3), dim=1)])  # fmt: skip
+    -x, dim=dim, dtype=dtype), complex=False, samples=[on((2, 3), dim=1)])
 composite("nn.functional.glu", _glu, complex=False, samples=[on((2, 4))])

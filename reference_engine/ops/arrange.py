@@ -8,6 +8,9 @@ from typing import Any
 from reference_engine.ops.dims import axes, axis
 from reference_engine.ops.opdef import composite, linear, on
 
+# rows are laid out by hand
+# fmt: off
+
 
 # joining ------------------------------------------------------------------------------------------
 def _cat(xp: Any, *xs: Any, dim: int = 0) -> Any:
@@ -40,9 +43,9 @@ def _stack(xp: Any, *xs: Any, dim: int = 0) -> Any:
 
 linear("cat", _cat, transpose=_cut, promotion="promote", methods=(),
        aliases=("concat", "concatenate"),
-       samples=[on((2, 3), (1, 3)), on((2, 1), (2, 2), (2, 3), dim=-1)])  # fmt: skip
+       samples=[on((2, 3), (1, 3)), on((2, 1), (2, 2), (2, 3), dim=-1)])
 linear("stack", _stack, transpose=lambda F, g, dim: F.unbind(g, dim=dim), promotion="promote",
-       methods=(), samples=[on((2, 3), (2, 3)), on((3,), (3,), dim=-1)])  # fmt: skip
+       methods=(), samples=[on((2, 3), (2, 3)), on((3,), (3,), dim=-1)])
 
 
 # repeating ----------------------------------------------------------------------------------------
@@ -60,10 +63,10 @@ def _unrepeat(F: Any, g: Any, x_shape: Sequence[int], repeats: Sequence[int]) ->
 
 
 linear("repeat", _repeat, transpose=_unrepeat, order=("x", "*repeats"), methods=("repeat",),
-       samples=[on((2, 3), repeats=(2, 2)), on((2, 3), repeats=(2, 1, 3))])  # fmt: skip
+       samples=[on((2, 3), repeats=(2, 2)), on((2, 3), repeats=(2, 1, 3))])
 composite("tile", lambda F, x, dims: F.repeat(
     x, repeats=(*(1,) * (x.ndim - len(dims)), *dims)), order=("x", "*dims"),
-    samples=[on((2, 3), dims=(2,))])  # fmt: skip
+    samples=[on((2, 3), dims=(2,))])
 
 
 # turning ------------------------------------------------------------------------------------------
@@ -73,7 +76,7 @@ def _flip(xp: Any, x: Any, *, dims: int | Sequence[int]) -> Any:
 
 
 def _roll(xp: Any, x: Any, *, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None
-          ) -> Any:  # fmt: skip
+          ) -> Any:
     if dims is None or dims == ():
         return xp.reshape(xp.roll(xp.reshape(x, (-1,)), shifts, axis=0), tuple(x.shape))
     shifts, dims = ((n,) if isinstance(n, int) else tuple(n) for n in (shifts, dims))
@@ -81,14 +84,13 @@ def _roll(xp: Any, x: Any, *, shifts: int | Sequence[int], dims: int | Sequence[
 
 
 linear("flip", _flip, transpose=lambda F, g, dims: F.flip(g, dims=dims), order=("x", "*dims"),
-       samples=[on((2, 3), dims=(0, 1)), on((2, 3), dims=(-1,))])  # fmt: skip
+       samples=[on((2, 3), dims=(0, 1)), on((2, 3), dims=(-1,))])
 linear("roll", _roll, transpose=lambda F, g, shifts, dims: F.roll(
            g, dims=dims, shifts=-shifts if isinstance(shifts, int) else tuple(-s for s in shifts)),
-       samples=[on((2, 3), shifts=2), on((2, 3), shifts=(1, -1), dims=(0, 1))])  # fmt: skip
+       samples=[on((2, 3), shifts=2), on((2, 3), shifts=(1, -1), dims=(0, 1))])
 _TRIANGLE: dict[str, Any] = {
-    "inplace": True, "samples": [on((2, 3)), on((2, 3), diagonal=1), on((2, 3), diagonal=-1)]
-}  # fmt: skip
+    "inplace": True, "samples": [on((2, 3)), on((2, 3), diagonal=1), on((2, 3), diagonal=-1)]}
 linear("tril", lambda xp, x, *, diagonal=0: xp.tril(x, k=diagonal),
-       transpose=lambda F, g, diagonal: F.tril(g, diagonal=diagonal), **_TRIANGLE)  # fmt: skip
+       transpose=lambda F, g, diagonal: F.tril(g, diagonal=diagonal), **_TRIANGLE)
 linear("triu", lambda xp, x, *, diagonal=0: xp.triu(x, k=diagonal),
-       transpose=lambda F, g, diagonal: F.triu(g, diagonal=diagonal), **_TRIANGLE)  # fmt: skip
+       transpose=lambda F, g, diagonal: F.triu(g, diagonal=diagonal), **_TRIANGLE)

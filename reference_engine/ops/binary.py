@@ -8,6 +8,9 @@ from typing import Any
 from reference_engine.ops.complexes import holds_complex
 from reference_engine.ops.opdef import composite, elementwise, floating, linear, on
 
+# rows are laid out by hand
+# fmt: off
+
 _POSITIVE = (0.0, inf)
 
 
@@ -31,24 +34,24 @@ def _div(xp: Any, x: Any, other: Any, *, rounding_mode: str | None = None) -> An
 
 
 elementwise("add", lambda xp, x, other, *, alpha=1: x + other if alpha == 1 else x + alpha * other,
-            dx=1, dother=lambda F, alpha: alpha)  # fmt: skip
+            dx=1, dother=lambda F, alpha: alpha)
 elementwise("sub", lambda xp, x, other, *, alpha=1: x - other if alpha == 1 else x - alpha * other,
-            dx=1, dother=lambda F, alpha: -alpha, aliases=("subtract",))  # fmt: skip
+            dx=1, dother=lambda F, alpha: -alpha, aliases=("subtract",))
 elementwise("rsub", lambda xp, x, other, *, alpha=1: other - x if alpha == 1 else other - alpha * x,
-            dx=lambda F, alpha: -alpha, dother=1, inplace=False, methods=())  # fmt: skip
+            dx=lambda F, alpha: -alpha, dother=1, inplace=False, methods=())
 elementwise("mul", lambda xp, x, other: x * other, dx=lambda F, other: other,
-            dother=lambda F, x: x, aliases=("multiply",))  # fmt: skip
+            dother=lambda F, x: x, aliases=("multiply",))
 floating("div", _div, dx=lambda F, other: 1 / other,
          dother=lambda F, x, other: -(x / other) / other, kinks={"other": (0.0,)},
-         variants={"rounding_mode": "_div_whole"}, aliases=("true_divide", "divide"))  # fmt: skip
+         variants={"rounding_mode": "_div_whole"}, aliases=("true_divide", "divide"))
 # integers stay integers
 elementwise("_div_whole", _div, dx=0, dother=0, node="DivBackward3", nodes={"other": 2},
             complex=False, samples=[on((2, 3), (3,), rounding_mode="floor"),
-                                    on((2, 3), (3,), rounding_mode="trunc")])  # fmt: skip
+                                    on((2, 3), (3,), rounding_mode="trunc")])
 elementwise("remainder", dx=1, dother=lambda F, x, other: -F.floor(x / other), nodes={"other": 1},
-            complex=False, kinks="ties", domain={"other": _POSITIVE})  # fmt: skip
+            complex=False, kinks="ties", domain={"other": _POSITIVE})
 elementwise("fmod", dx=1, dother=lambda F, x, other: -F.trunc(x / other), nodes={"other": 1},
-            complex=False, kinks="ties", domain={"other": _POSITIVE})  # fmt: skip
+            complex=False, kinks="ties", domain={"other": _POSITIVE})
 
 
 # powers and exponentials ------------------------------------------------------------------------
@@ -68,12 +71,11 @@ def _exponent_slope(F: Any, x: Any, exponent: Any, y: Any) -> Any:
 
 
 elementwise("pow", lambda xp, x, exponent: x**exponent, dx=_power_slope, dexponent=_exponent_slope,
-            nodes={"exponent": 1}, domain={"x": _POSITIVE})  # fmt: skip
+            nodes={"exponent": 1}, domain={"x": _POSITIVE})
 floating("logaddexp", dx=lambda F, x, other: F.sigmoid(x - other),
-         dother=lambda F, x, other: F.sigmoid(other - x), inplace=False)  # fmt: skip
+         dother=lambda F, x, other: F.sigmoid(other - x), inplace=False)
 floating("logaddexp2", dx=lambda F, x, other: F.sigmoid((x - other) * log(2)),
-         dother=lambda F, x, other: F.sigmoid((other - x) * log(2)), complex=False,
-         inplace=False)  # fmt: skip
+         dother=lambda F, x, other: F.sigmoid((other - x) * log(2)), complex=False, inplace=False)
 
 
 _PAIR = [on((2, 3), (2, 3)), on((3,), (2, 1)), on((), ())]
@@ -83,23 +85,22 @@ floating("xlogy", lambda xp, x, other: xp.where(
          dx=lambda F, v, x, other: F.where(
              (x == 0) & (other <= 0), 0, F.xlogy(v, other)),
          dother=lambda F, v, x, other: v * x / other, complex=False, domain={"other": _POSITIVE},
-         samples=_PAIR, aliases=("special.xlogy",))  # fmt: skip
+         samples=_PAIR, aliases=("special.xlogy",))
 
 # distance, angle and mixtures -------------------------------------------------------------------
 floating("hypot", dx=lambda F, x, y: x / y, dother=lambda F, other, y: other / y, complex=False)
 floating("atan2", dx=lambda F, x, other: other / (x * x + other * other),
          dother=lambda F, x, other: -x / (x * x + other * other),
-         complex=False, aliases=("arctan2",))  # fmt: skip
+         complex=False, aliases=("arctan2",))
 elementwise("lerp", lambda xp, x, end, weight: x + weight * (end - x), nodes={"weight": 1},
             dx=lambda F, weight: 1 - weight, dend=lambda F, weight: weight,
-            dweight=lambda F, x, end: end - x)  # fmt: skip
+            dweight=lambda F, x, end: end - x)
 elementwise("addcmul", lambda xp, x, tensor1, tensor2, *, value=1: x + value * tensor1 * tensor2,
             dx=1, dtensor1=lambda F, tensor2, value: tensor2 * value,
-            dtensor2=lambda F, tensor1, value: tensor1 * value)  # fmt: skip
+            dtensor2=lambda F, tensor1, value: tensor1 * value)
 elementwise("addcdiv", lambda xp, x, tensor1, tensor2, *, value=1: x + value * tensor1 / tensor2,
             dx=1, dtensor1=lambda F, tensor2, value: value / tensor2, kinks={"tensor2": (0.0,)},
-            dtensor2=lambda F, tensor1, tensor2, value: -value * (tensor1 / tensor2) / tensor2,
-            )  # fmt: skip
+            dtensor2=lambda F, tensor1, tensor2, value: -value * (tensor1 / tensor2) / tensor2,)
 
 
 # choice -----------------------------------------------------------------------------------------
@@ -123,29 +124,27 @@ _CHOICE: dict[str, Any] = {"complex": False, "kinks": "ties"}
 # at a tie half of each
 elementwise("maximum", "maximum", inplace=False, samples=_PAIR, **_CHOICE,
             dx=lambda F, v, x, other: F.where(x == other, v / 2, F.where(x < other, 0, v)),
-            dother=lambda F, v, x, other: F.where(x == other, v / 2, F.where(x < other, v, 0))
-            )  # fmt: skip
+            dother=lambda F, v, x, other: F.where(x == other, v / 2, F.where(x < other, v, 0)))
 elementwise("minimum", "minimum", inplace=False, samples=_PAIR, **_CHOICE,
             dx=lambda F, v, x, other: F.where(x == other, v / 2, F.where(x < other, v, 0)),
-            dother=lambda F, v, x, other: F.where(x == other, v / 2, F.where(x < other, 0, v))
-            )  # fmt: skip
+            dother=lambda F, v, x, other: F.where(x == other, v / 2, F.where(x < other, 0, v)))
 elementwise("clamp", _clamp, node="ClampBackward1", nodes={"min": 0, "max": 0}, aliases=("clip",),
             dx=lambda F, v, x, min, max: _clamped(F, x, min, max, v, 0, 0),
             dmin=lambda F, v, x, min, max: _clamped(F, x, min, max, F.zeros_like(v), v, 0),
             dmax=lambda F, v, x, min, max: _clamped(F, x, min, max, F.zeros_like(v), 0, v),
             samples=[on((2, 3), -0.5, 0.5), on((2, 3), None, 0.5), on((2, 3), (3,), (2, 1))],
-            **_CHOICE)  # fmt: skip
+            **_CHOICE)
 elementwise("clamp_min", lambda xp, x, min: xp.where(x < min, min, x), nodes={"min": 1},
             dx=lambda F, v, x, min: F.where(x < min, 0, v), **_CHOICE,
             dmin=lambda F, v, x, min: F.where(x < min, v, 0),
-            samples=[on((2, 3), 0.1), on((2, 3), (3,))])  # fmt: skip
+            samples=[on((2, 3), 0.1), on((2, 3), (3,))])
 elementwise("clamp_max", lambda xp, x, max: xp.where(x > max, max, x), nodes={"max": 1},
             dx=lambda F, v, x, max: F.where(x > max, 0, v), **_CHOICE,
             dmax=lambda F, v, x, max: F.where(x > max, v, 0),
-            samples=[on((2, 3), 0.1), on((2, 3), (3,))])  # fmt: skip
+            samples=[on((2, 3), 0.1), on((2, 3), (3,))])
 linear("where", lambda xp, condition, x, other: xp.where(condition, x, other),
        transpose_x=lambda F, g, condition: F.where(condition, g, 0),
        transpose_other=lambda F, g, condition: F.where(condition, 0, g),
        promotion="promote", methods=(), fill={"condition": "bool"},
-       samples=[on((2, 3), (2, 3), (2, 3)), on((2, 1), (3,), ())])  # fmt: skip
+       samples=[on((2, 3), (2, 3), (2, 3)), on((2, 1), (3,), ())])
 composite("_where", lambda F, x, condition, other: F.where(condition, x, other), methods=("where",))

@@ -8,6 +8,9 @@ from typing import Any
 from reference_engine.ops.dims import Dims, axes, axis
 from reference_engine.ops.opdef import composite, elementwise, nondiff
 
+# rows are laid out by hand
+# fmt: off
+
 _BITS: dict[str, Any] = {"promotion": "promote", "inplace": True, "inputs": ("x", "other")}
 
 # operators, because torch.equal is another function, and Python numbers may be on either side
@@ -52,10 +55,10 @@ for _name in ("argmax", "argmin"):
 # the neighbour of x moves with it
 elementwise("nextafter", dx=1, dother=0, complex=False, kinks="ties")
 nondiff("isclose", lambda xp, x, other, *, rtol=1e-5, atol=1e-8, equal_nan=False: xp.isclose(
-    x, other, rtol=rtol, atol=atol, equal_nan=equal_nan))  # fmt: skip
+    x, other, rtol=rtol, atol=atol, equal_nan=equal_nan))
 nondiff("count_nonzero", lambda xp, x, *, dim=None: xp.sum(
-    xp.astype(_truth(xp, x), xp.int64), axis=axes(dim, x.ndim)))  # fmt: skip
+    xp.astype(_truth(xp, x), xp.int64), axis=axes(dim, x.ndim)))
 nondiff("_nonzero", lambda xp, x: xp.stack(xp.nonzero(x), -1) if x.ndim else xp.zeros(
-    (int(x != 0), 0), dtype=xp.int64, device=x.device))  # fmt: skip
+    (int(x != 0), 0), dtype=xp.int64, device=x.device))
 composite("nonzero", lambda F, x, *, as_tuple=False: F.unbind(F._nonzero(x), dim=1) if as_tuple
-          else F._nonzero(x))  # fmt: skip
+          else F._nonzero(x))

@@ -11,6 +11,9 @@ from reference_engine.backends.numpy_backend import NUMPY
 from reference_engine.ops.opdef import composite, linear, on, own
 from reference_engine.ops.reduction import is_complex
 
+# rows are laid out by hand
+# fmt: off
+
 _COMPLEX: dict[str, Any] = {"fill": {"x": "complex"}, "samples": [on((2, 3)), on(())]}
 _REAL: dict[str, Any] = {"complex": False, "promotion": "promote", "methods": ()}
 
@@ -52,30 +55,29 @@ NUMPY.define("view_as_real", lambda x: x[..., None].view(x.real.dtype))
 NUMPY.define("view_as_complex", lambda x: x.view(np.result_type(x, np.complex64))[..., 0])
 NUMPY.define("complex", _numpy_complex)
 linear("_conj", lambda xp, x: xp.conj(x), transpose=lambda F, g: F.conj(g), node="ConjBackward0",
-       **_COMPLEX)  # fmt: skip
+       **_COMPLEX)
 linear("_real", lambda xp, x: xp.real(x), view=True, transpose=lambda F, g: F.complex(g, g * 0),
-       node="SelectBackward0", **_COMPLEX)  # fmt: skip
+       node="SelectBackward0", **_COMPLEX)
 linear("_imag", lambda xp, x: xp.imag(x), view=True, transpose=lambda F, g: F.complex(g * 0, g),
-       node="SelectBackward0", **_COMPLEX)  # fmt: skip
+       node="SelectBackward0", **_COMPLEX)
 # the conjugate and the real part of a real tensor are that tensor, as in PyTorch
 composite("conj", lambda F, x: F._conj(x) if holds_complex(x) else x, aliases=("conj_physical",))
 composite("resolve_conj", lambda F, x: x)
 composite("real", lambda F, x: F._real(x) if holds_complex(x) else x, methods=())
 composite("imag", lambda F, x: F._imag(_needing_complex("imag", x)), methods=())
 linear("view_as_real", lambda xp, x: xp.view_as_real(_needing_complex("view_as_real", x)),
-       transpose=lambda F, g: F.view_as_complex(F.clone(g)), view=True, methods=(),
-       **_COMPLEX)  # fmt: skip
+       transpose=lambda F, g: F.view_as_complex(F.clone(g)), view=True, methods=(), **_COMPLEX)
 linear("view_as_complex", _as_complex, transpose=lambda F, g: F.view_as_real(g), view=True,
-       methods=(), complex=False, samples=[on((3, 2)), on((2,))])  # fmt: skip
+       methods=(), complex=False, samples=[on((3, 2)), on((2,))])
 linear("complex", lambda xp, real, imag: xp.complex(real, imag), **_REAL,
        transpose_real=lambda F, g: F.real(g), transpose_imag=lambda F, g: F.imag(g),
-       samples=[on((2, 3), (2, 3)), on((), ())])  # fmt: skip
+       samples=[on((2, 3), (2, 3)), on((), ())])
 own("polar", lambda xp, abs, angle: xp.complex(abs * xp.cos(angle), abs * xp.sin(angle)), **_REAL,
     vjp_abs=lambda F, g, angle: F.real(g * F.complex(F.cos(angle), -F.sin(angle))),
     vjp_angle=lambda F, g, y: F.real(g * F.conj(y * 1j)),
     jvp=lambda F, angle, y, t_abs, t_angle: F.complex(
         F.cos(angle), F.sin(angle)) * t_abs + y * 1j * t_angle,
-    domain={"abs": (0.0, inf)}, samples=[on((2, 3), (2, 3))])  # fmt: skip
+    domain={"abs": (0.0, inf)}, samples=[on((2, 3), (2, 3))])
 
 
 # magnitude and direction --------------------------------------------------------------------------
@@ -109,9 +111,8 @@ def _normal(F: Any, x: Any) -> Any:
 
 
 own("abs", "abs", vjp_x=lambda F, g, x: g * F.sgn(x), promotion="promote", inplace=True,
-    jvp=lambda F, x, t_x: F.real(F.conj(F.sgn(x)) * t_x), aliases=("absolute",),
-    **_NONZERO)  # fmt: skip
+    jvp=lambda F, x, t_x: F.real(F.conj(F.sgn(x)) * t_x), aliases=("absolute",), **_NONZERO)
 own("sgn", "sgn", vjp_x=lambda F, g, x, y: _tangential(F, g, x, y), promotion="promote",
-    jvp=lambda F, t_x, x, y: _tangential(F, t_x, x, y), inplace=True, **_NONZERO)  # fmt: skip
+    jvp=lambda F, t_x, x, y: _tangential(F, t_x, x, y), inplace=True, **_NONZERO)
 own("angle", _angle, vjp_x=lambda F, g, x: g * _normal(F, x), promotion="float",
-    jvp=lambda F, t_x, x: F.real(F.conj(_normal(F, x)) * t_x), **_NONZERO)  # fmt: skip
+    jvp=lambda F, t_x, x: F.real(F.conj(_normal(F, x)) * t_x), **_NONZERO)

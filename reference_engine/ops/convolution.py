@@ -17,6 +17,9 @@ from typing import Any, TypeAlias
 
 from reference_engine.ops.opdef import bilinear, composite, linear, on, own
 
+# rows are laid out by hand
+# fmt: off
+
 Sizes: TypeAlias = "tuple[int, ...]"
 #: stride, padding, dilation, groups
 Steps: TypeAlias = "tuple[Sizes, Sizes, Sizes, int]"
@@ -42,7 +45,7 @@ def pad_ends(xp: Any, x: Any, before: Sequence[int], after: Sequence[int], value
 def _slices(offset: Sequence[int], count: Sequence[int], stride: Sequence[int]) -> tuple[Any, ...]:
     """The elements at one place in every window, over the last dimensions."""
     return (..., *(slice(o, o + (n - 1) * s + 1, s)
-                   for o, n, s in zip(offset, count, stride, strict=True)))  # fmt: skip
+                   for o, n, s in zip(offset, count, stride, strict=True)))
 
 
 def _windows(xp: Any, x: Any, kernel: Sizes, steps: Steps, out: Sizes | None = None) -> Any:
@@ -61,7 +64,7 @@ def _added_up(xp: Any, windows: Any, size: Sizes, steps: Steps) -> Any:
     n, (stride, padding, dilation, _) = len(size), steps
     kernel, out = windows.shape[:n], windows.shape[-n:]
     reach = [max(s + 2 * p, (o - 1) * t + d * (k - 1) + 1) for s, p, o, t, d, k in zip(
-        size, padding, out, stride, dilation, kernel, strict=True)]  # fmt: skip
+        size, padding, out, stride, dilation, kernel, strict=True)]
     lead = windows.shape[n:-n]
     total = xp.zeros((*lead, *reach), dtype=windows.dtype, device=windows.device)
     for place in product(*map(range, kernel)):
@@ -92,7 +95,7 @@ def _rows(xp: Any, h: Any, groups: int) -> Any:
 
 # the rows -----------------------------------------------------------------------------------------
 def _convolution(xp: Any, x: Any, weight: Any, bias: Any = None, *, steps: Steps,
-                 back: bool = False, size: Sizes | None = None) -> Any:  # fmt: skip
+                 back: bool = False, size: Sizes | None = None) -> Any:
     """The output of x, or with ``back``, a transposed convolution, the input of x; ``size`` is that
     of the result.
     """
@@ -128,13 +131,12 @@ own("_convolution", _convolution, node="ConvolutionBackward0",
         t_x, weight, t_bias, steps=steps, back=back, size=size) + F._convolution(
         x, t_weight, steps=steps, back=back, size=size),
     samples=[on((2, 4, 5, 4), (6, 2, 2, 3), (6,), steps=_STEPS),
-             on((2, 4, 2, 2), (4, 3, 2, 3), (6,), steps=_STEPS, back=True, size=(3, 4))]
-    )  # fmt: skip
+             on((2, 4, 2, 2), (4, 3, 2, 3), (6,), steps=_STEPS, back=True, size=(3, 4))])
 bilinear("_conv_weight", _conv_weight, node="ConvolutionBackward0",
     vjp_x=lambda F, g, h, x_shape, steps: F._convolution(
         F.conj(h), g, steps=steps, back=True, size=tuple(x_shape[2:])),
     vjp_h=lambda F, g, x, h_shape, steps: F._convolution(
-        F.conj(x), g, steps=steps, size=tuple(h_shape[2:])))  # fmt: skip
+        F.conj(x), g, steps=steps, size=tuple(h_shape[2:])))
 
 
 # by number of dimensions --------------------------------------------------------------------------
@@ -146,7 +148,7 @@ def batched(F: Any, run: Any, x: Any, n: int, *more: Any, **params: Any) -> Any:
 
 
 def _run(F: Any, n: int, back: bool, x: Any, weight: Any, bias: Any, steps: Steps,
-         size: Sizes | None = None) -> Any:  # fmt: skip
+         size: Sizes | None = None) -> Any:
     channels = weight.shape[0] if back else weight.shape[1] * steps[3]
     if weight.ndim != n + 2 or x.ndim not in (n + 1, n + 2) or x.shape[-n - 1] != channels:
         raise RuntimeError(
@@ -157,7 +159,7 @@ def _run(F: Any, n: int, back: bool, x: Any, weight: Any, bias: Any, steps: Step
 
 
 def _conv(F: Any, x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
-          dilation: Any = 1, groups: int = 1, *, n: int) -> Any:  # fmt: skip
+          dilation: Any = 1, groups: int = 1, *, n: int) -> Any:
     strides, dilations = tuple_of(stride, n), tuple_of(dilation, n)
     if padding == "same":
         reach = [d * (k - 1) for d, k in zip(dilations, weight.shape[2:], strict=True)][::-1]
@@ -168,11 +170,10 @@ def _conv(F: Any, x: Any, weight: Any, bias: Any = None, stride: Any = 1, paddin
 
 def _conv_transpose(F: Any, x: Any, weight: Any, bias: Any = None, stride: Any = 1,
                     padding: Any = 0, output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
-                    *, n: int) -> Any:  # fmt: skip
+                    *, n: int) -> Any:
     steps = tuple_of(stride, n), tuple_of(padding, n), tuple_of(dilation, n), groups
     size = tuple((i - 1) * s - 2 * p + d * (k - 1) + e + 1 for i, k, s, p, d, e in zip(
-        x.shape[-n:], weight.shape[-n:], *steps[:3], tuple_of(output_padding, n),
-        strict=True))  # fmt: skip
+        x.shape[-n:], weight.shape[-n:], *steps[:3], tuple_of(output_padding, n), strict=True))
     return _run(F, n, True, x, weight, bias, steps, size)
 
 
@@ -181,11 +182,10 @@ for _n in (1, 2, 3):
     composite(f"nn.functional.conv{_n}d", partial(_conv, n=_n), samples=[
         on(_x, (3, 4, *_w), (3,)), on(_x[1:], (3, 4, *_w), padding=1),
         on(_x, (4, 2, *_w), (4,), stride=2, padding=1, dilation=2, groups=2),
-        on(_x, (3, 4, *_w), padding="same")])  # fmt: skip
+        on(_x, (3, 4, *_w), padding="same")])
     composite(f"nn.functional.conv_transpose{_n}d", partial(_conv_transpose, n=_n), samples=[
         on((2, 4, *_k), (4, 3, *_w), (3,)), on((4, *_k), (4, 3, *_w), stride=2, output_padding=1),
-        on((2, 4, *_k), (4, 3, *_w), (6,), stride=2, padding=1, groups=2, dilation=2)]
-        )  # fmt: skip
+        on((2, 4, *_k), (4, 3, *_w), (6,), stride=2, padding=1, groups=2, dilation=2)])
 
 
 # windows as columns -------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ def _unfolded(xp: Any, x: Any, *, kernel: Sizes, steps: Steps) -> Any:
 def _folded(xp: Any, x: Any, *, size: Sizes, kernel: Sizes, steps: Steps) -> Any:
     """Columns added up where they came from, in an image of ``size``."""
     counts = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in zip(
-        size, kernel, *steps[:3], strict=True)]  # fmt: skip
+        size, kernel, *steps[:3], strict=True)]
     columns = xp.reshape(x, (x.shape[0], x.shape[1] // prod(kernel), *kernel, *counts))
     return xp.copy(_added_up(xp, xp.permute_dims(columns, (2, 3, 0, 1, 4, 5)), size, steps))
 
@@ -211,14 +211,13 @@ def _of_columns(F: Any, run: Any, x: Any, n: int, *steps: Any, **sizes: Any) -> 
 
 linear("_unfolded", _unfolded, node="Im2ColBackward0",
        transpose=lambda F, g, x_shape, kernel, steps: F._folded(
-           g, size=tuple(x_shape[2:]), kernel=kernel, steps=steps))  # fmt: skip
+           g, size=tuple(x_shape[2:]), kernel=kernel, steps=steps))
 linear("_folded", _folded, node="Col2ImBackward0",
-       transpose=lambda F, g, kernel, steps: F._unfolded(g, kernel=kernel, steps=steps)
-       )  # fmt: skip
+       transpose=lambda F, g, kernel, steps: F._unfolded(g, kernel=kernel, steps=steps))
 composite("nn.functional.unfold", lambda F, x, kernel_size, dilation=1, padding=0, stride=1:
           _of_columns(F, F._unfolded, x, 2, stride, padding, dilation, kernel=kernel_size),
-          samples=[on((1, 2, 3, 4), kernel_size=2, padding=1)])  # fmt: skip
+          samples=[on((1, 2, 3, 4), kernel_size=2, padding=1)])
 composite("nn.functional.fold", lambda F, x, output_size, kernel_size, dilation=1, padding=0,
           stride=1: _of_columns(F, F._folded, x, 1, stride, padding, dilation, size=output_size,
                                 kernel=kernel_size),
-          samples=[on((1, 8, 6), output_size=(3, 4), kernel_size=2)])  # fmt: skip
+          samples=[on((1, 8, 6), output_size=(3, 4), kernel_size=2)])

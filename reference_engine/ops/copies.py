@@ -15,6 +15,9 @@ from reference_engine.backends.dtypes import result_type
 from reference_engine.ops.dims import axis
 from reference_engine.ops.opdef import REGISTRY, composite, on
 
+# rows are laid out by hand
+# fmt: off
+
 _MATRIX = [on((2, 3))]
 _CUBE = (2, 3, 4)
 
@@ -33,24 +36,24 @@ def with_part(F: Any, x: Any, src: Any, *, view: str, **where: Any) -> Any:
 
 
 for _name in ("diagonal", "expand", "narrow", "permute", "select", "slice", "split_with_sizes",
-              "squeeze", "t", "transpose", "unbind", "unfold", "unsqueeze", "view"):  # fmt: skip
+              "squeeze", "t", "transpose", "unbind", "unfold", "unsqueeze", "view"):
     _order = tuple(n.lstrip("*") for n in REGISTRY[_name].order)
     composite(f"{_name}_copy", partial(_copied, view=_name), methods=(), order=_order)
 composite("alias_copy", lambda F, x: F.clone(x), methods=())
 composite("resolve_neg", lambda F, x: x)
 composite("unsafe_chunk", partial(_copied, view="chunk"), order=("x", "chunks", "dim"))
 composite("unsafe_split", lambda F, x, split_size, dim=0: tuple(
-    F.clone(y) for y in F.split(x, split_size, dim=dim)))  # fmt: skip
+    F.clone(y) for y in F.split(x, split_size, dim=dim)))
 for _name in ("diagonal", "select", "slice"):
     composite(f"{_name}_scatter", partial(with_part, view=_name),
-              order=("x", "src", *REGISTRY[_name].order[1:]))  # fmt: skip
+              order=("x", "src", *REGISTRY[_name].order[1:]))
 
 
 # side by side -------------------------------------------------------------------------------------
 def _least(F: Any, *xs: Any, n: int) -> Any:
     """The tensors with at least n dimensions; one of them alone."""
     shapes = [(*(1,) * (2 - x.ndim), *x.shape, 1) if n == 3 and x.ndim else
-              (*(1,) * (n - x.ndim), *x.shape) for x in xs]  # fmt: skip
+              (*(1,) * (n - x.ndim), *x.shape) for x in xs]
     made = [x if x.ndim >= n else F.reshape(x, s) for x, s in zip(xs, shapes, strict=True)]
     return tuple(made) if len(made) > 1 else made[0]
 
@@ -77,7 +80,7 @@ composite("hstack", lambda F, *xs: _joined(F, xs, 1, 1 if xs[0].ndim > 1 else 0)
 composite("vstack", lambda F, *xs: _joined(F, xs, 2, 0), aliases=("row_stack",), **_PAIR)
 composite("dstack", lambda F, *xs: _joined(F, xs, 3, 2), **_PAIR)
 composite("column_stack", lambda F, *xs: F.cat(*(
-    F.reshape(x, (-1, 1)) if x.ndim < 2 else x for x in xs), dim=1), **_PAIR)  # fmt: skip
+    F.reshape(x, (-1, 1)) if x.ndim < 2 else x for x in xs), dim=1), **_PAIR)
 composite("block_diag", _block_diag, methods=())
 
 
@@ -130,7 +133,7 @@ def _vander(F: Any, x: Any, N: int | None = None) -> Any:
 
 composite("meshgrid", _meshgrid, methods=(), samples=[on((2,), (3,), indexing="ij")])
 composite("cartesian_prod", lambda F, *xs: xs[0] if len(xs) == 1 else F.stack(*(
-    F.reshape(x, (-1,)) for x in _meshgrid(F, *xs)), dim=1), methods=())  # fmt: skip
+    F.reshape(x, (-1,)) for x in _meshgrid(F, *xs)), dim=1), methods=())
 composite("combinations", _combinations, samples=[on((4,)), on((4,), r=3)])
 composite("linalg.vander", _vander, methods=(), samples=[on((3,))])
 
@@ -144,7 +147,7 @@ def _rot90(F: Any, x: Any, k: int = 1, dims: Sequence[int] = (0, 1)) -> Any:
 
 
 def _repeat_interleave(F: Any, x: Any, repeats: Any, dim: int | None = None, *,
-                       output_size: int | None = None) -> Any:  # fmt: skip
+                       output_size: int | None = None) -> Any:
     del output_size  # what the repeats say
     if dim is None or not x.ndim:
         x, dim = F.reshape(x, (-1,)), 0
@@ -158,7 +161,7 @@ composite("flipud", lambda F, x: F.flip(x, dims=(0,)), samples=_MATRIX)
 composite("rot90", _rot90, samples=[on(_CUBE), on(_CUBE, k=3, dims=(2, 0))])
 composite("repeat_interleave", _repeat_interleave, samples=[on(_CUBE, repeats=2, dim=1)])
 composite("diagflat", lambda F, x, offset=0: F.diag_embed(F.reshape(x, (-1,)), offset=offset),
-          samples=_MATRIX)  # fmt: skip
+          samples=_MATRIX)
 
 
 # differences and areas along a dimension ----------------------------------------------------------
@@ -169,7 +172,7 @@ def _neighbours(F: Any, x: Any, dim: int) -> tuple[Any, Any]:
 
 
 def _diff(F: Any, x: Any, n: int = 1, dim: int = -1, prepend: Any = None,
-          append: Any = None) -> Any:  # fmt: skip
+          append: Any = None) -> Any:
     if n == 0:
         return F.clone(x)
     parts = [p for p in (prepend, x, append) if p is not None]
@@ -199,7 +202,7 @@ def _one_gradient(F: Any, x: Any, spacing: Any, dim: int, edge_order: Any) -> An
     unit: Any = np.eye(x.shape[dim], dtype=np.result_type(np.asarray(spacing), 1.0))
     weights = np.gradient(unit, spacing, axis=0, edge_order=edge_order)
     rows = (sum(F.narrow(x, dim, j, 1) * row[j].item() for j in np.flatnonzero(row).tolist())
-            for row in weights)  # fmt: skip
+            for row in weights)
     return F.cat(*rows, dim=dim)
 
 

@@ -18,6 +18,9 @@ from reference_engine.backends.numpy_backend import NUMPY
 from reference_engine.ops.linalg import eye, over, real_diagonal, success
 from reference_engine.ops.opdef import Sample, composite, nondiff, on, own
 
+# rows are laid out by hand
+# fmt: off
+
 _RECTANGLES: list[Sample] = [on((3, 3)), on((2, 4, 3)), on((2, 3))]
 _FULL_RANK: dict[str, Any] = {"methods": (), "samples": _RECTANGLES}
 
@@ -74,7 +77,7 @@ nondiff("_lu_pivots", lambda xp, x: _lu_parts(xp, x)[1])
 nondiff("_permuted", _permuted)
 # of a matrix whose rows stand in the order of their pivots
 own("_lu", lambda xp, x: _lu_parts(xp, x)[0], vjp_x=_lu_vjp, jvp=_lu_jvp,
-    node="LinalgLuFactorExBackward0")  # fmt: skip
+    node="LinalgLuFactorExBackward0")
 
 
 def _lu_factor(F: Any, A: Any, *, pivot: bool = True) -> tuple[Any, Any]:
@@ -91,7 +94,7 @@ def _lu_factor(F: Any, A: Any, *, pivot: bool = True) -> tuple[Any, Any]:
 
 
 def _lu_unpack(F: Any, LU: Any, pivots: Any, unpack_data: bool = True, unpack_pivots: bool = True
-               ) -> Any:  # fmt: skip
+               ) -> Any:
     """(P, L, U) with A = P L U; what is not asked for is empty."""
     nothing, rows = F.zeros_of(LU, size=(0,)), LU.shape[-2]
     parts = _unpacked(F, LU) if unpack_data else (nothing, nothing)
@@ -102,7 +105,7 @@ def _lu_unpack(F: Any, LU: Any, pivots: Any, unpack_data: bool = True, unpack_pi
 
 
 def _lu_solve(F: Any, LU: Any, pivots: Any, B: Any, *, left: bool = True, adjoint: bool = False
-              ) -> Any:  # fmt: skip
+              ) -> Any:
     if not left:
         return F.mH(_lu_solve(F, LU, pivots, F.mH(B), adjoint=not adjoint))
     P, lower, upper = _lu_unpack(F, LU, pivots)
@@ -113,12 +116,11 @@ def _lu_solve(F: Any, LU: Any, pivots: Any, B: Any, *, left: bool = True, adjoin
 
 composite("linalg.lu_factor", _lu_factor, **_FULL_RANK)
 composite("linalg.lu_factor_ex", lambda F, A, *, pivot=True, check_errors=False: (
-    *_lu_factor(F, A, pivot=pivot), success(F, A)), **_FULL_RANK)  # fmt: skip
+    *_lu_factor(F, A, pivot=pivot), success(F, A)), **_FULL_RANK)
 composite("lu", lambda F, A, pivot=True, get_infos=False: (
-    *_lu_factor(F, A, pivot=pivot), *((success(F, A),) if get_infos else ())),
-    samples=_RECTANGLES)  # fmt: skip
+    *_lu_factor(F, A, pivot=pivot), *((success(F, A),) if get_infos else ())), samples=_RECTANGLES)
 composite("linalg.lu", lambda F, A, *, pivot=True: _lu_unpack(F, *_lu_factor(F, A, pivot=pivot)),
-          **_FULL_RANK)  # fmt: skip
+          **_FULL_RANK)
 composite("lu_unpack", _lu_unpack, methods=())
 composite("linalg.lu_solve", _lu_solve)
 composite("lu_solve", lambda F, b, LU, pivots: _lu_solve(F, LU, pivots, b))
@@ -170,12 +172,12 @@ def _ormqr(F: Any, A: Any, tau: Any, other: Any, left: bool = True, transpose: b
 
 
 own("_qr", lambda xp, x, *, mode="reduced": tuple(xp.linalg.qr(x, mode=mode)), vjp_x=_qr_vjp,
-    jvp=_qr_jvp, outputs=("Q", "R"), undefined=True, node="LinalgQrBackward0")  # fmt: skip
+    jvp=_qr_jvp, outputs=("Q", "R"), undefined=True, node="LinalgQrBackward0")
 composite("linalg.qr", _linalg_qr, **_FULL_RANK)
 composite("qr", lambda F, A, some=True: _linalg_qr(F, A, "reduced" if some else "complete"),
-          samples=_RECTANGLES)  # fmt: skip
+          samples=_RECTANGLES)
 composite("linalg.householder_product", lambda F, A, tau: _reflected(F, A, tau, eye(F, A), False),
-          methods=(), aliases=("orgqr",), samples=[on((3, 2), (2,))])  # fmt: skip
+          methods=(), aliases=("orgqr",), samples=[on((3, 2), (2,))])
 composite("ormqr", _ormqr, samples=[on((3, 2), (2,), (3, 2))])
 
 
@@ -221,7 +223,7 @@ def _cond(F: Any, x: Any, p: Any = None) -> Any:
 
 
 nondiff("_svd_full", lambda xp, x: tuple(xp.linalg.svd(x, full_matrices=True)),
-        outputs=("U", "S", "Vh"))  # fmt: skip
+        outputs=("U", "S", "Vh"))
 composite("linalg.svd", _svd)
 composite("svd", _old_svd)
 composite("svd_lowrank", _svd_lowrank, methods=())
@@ -251,7 +253,7 @@ def _pinv_jvp(F: Any, x: Any, y: Any, t_x: Any) -> Any:
 
 
 def _linalg_pinv(F: Any, A: Any, *, atol: Any = None, rtol: Any = None, rcond: Any = None,
-                 hermitian: bool = False) -> Any:  # fmt: skip
+                 hermitian: bool = False) -> Any:
     del hermitian  # what it saves is time
     rtol = rcond if rtol is None else rtol
     rtol = 0.0 if rtol is None and atol is not None else rtol
@@ -273,7 +275,7 @@ def _lstsq(F: Any, A: Any, B: Any, rcond: float | None = None, *, driver: str | 
     rcond = max(m, n) * 2.0**-52 if rcond is None else rcond
     rank = F.sum(spectrum > spectrum[..., :1] * rcond, dim=-1)
     return (X, lost, S.long() if driver == "gels" else rank,
-            spectrum if driver in ("gelss", "gelsd") else S)  # fmt: skip
+            spectrum if driver in ("gelss", "gelsd") else S)
 
 
 own("_pinv", _pinv, vjp_x=_pinv_vjp, jvp=_pinv_jvp, node="LinalgPinvBackward0")

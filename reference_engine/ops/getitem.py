@@ -17,19 +17,21 @@ from reference_engine.ops.call import function_of, in_place_of
 from reference_engine.ops.opdef import REGISTRY, composite, linear
 from reference_engine.tensor import Tensor
 
+# rows are laid out by hand
+# fmt: off
+
 linear("_index", lambda xp, x, *, index: x[index],
-       transpose=lambda F, g, x_shape, index: F._index_sum(g, size=x_shape, index=index)
-       )  # fmt: skip
+       transpose=lambda F, g, x_shape, index: F._index_sum(g, size=x_shape, index=index))
 linear("_index_sum", lambda xp, g, *, size, index: xp.index_put(
            xp.zeros(size, dtype=g.dtype, device=g.device), index, g, True),
-       transpose=lambda F, g, index: F._index(g, index=index))  # fmt: skip
+       transpose=lambda F, g, index: F._index(g, index=index))
 linear("_index_put", lambda xp, x, values, *, index, accumulate=False: xp.index_put(
            x, index, xp.cast(values, xp.dtype_of(x)), accumulate), inplace=True,
        transpose_x=lambda F, g, index, accumulate: g if accumulate else F._index_put(
            g, F.zeros_like(F._index(g, index=index)), index=index),
-       transpose_values=lambda F, g, index: F._index(g, index=index))  # fmt: skip
+       transpose_values=lambda F, g, index: F._index(g, index=index))
 composite("index_put", lambda F, x, indices, values, accumulate=False: F._index_put(
-    x, values, index=_places(x, indices), accumulate=accumulate))  # fmt: skip
+    x, values, index=_places(x, indices), accumulate=accumulate))
 
 
 # whole tensors ------------------------------------------------------------------------------------

@@ -10,6 +10,9 @@ from typing import Any
 from reference_engine.ops.opdef import composite, on
 from reference_engine.ops.resampling import kernel
 
+# rows are laid out by hand
+# fmt: off
+
 
 def _coordinate(F: Any, v: Any, n: int, padding: int, align: bool) -> Any:
     """Places among n elements, those outside brought in by ``padding`` 1 (border) or 2 (mirror)."""
@@ -40,7 +43,7 @@ def _picked(F: Any, x: Any, places: Sequence[Any]) -> Any:
 
 
 def _grid_sampler(F: Any, x: Any, grid: Any, interpolation_mode: int, padding_mode: int,
-                  align_corners: bool) -> Any:  # fmt: skip
+                  align_corners: bool) -> Any:
     """x (N, C, *in) at the grid (N, *out, dims), whose last dimension counts x's from the last;
     modes 0 linear, 1 nearest, 2 cubic.
     """
@@ -53,7 +56,7 @@ def _grid_sampler(F: Any, x: Any, grid: Any, interpolation_mode: int, padding_mo
         v = v if cubic else _coordinate(F, v, n, padding_mode, align)
         low = F.floor(v.detach())
         found = [(low + k, kernel(low + k - v if k > 0 else v - low - k, cubic, k in (-1, 2)))
-                 for k in (range(-1, 3) if cubic else range(2))]  # fmt: skip
+                 for k in (range(-1, 3) if cubic else range(2))]
         if cubic:
             found = [(_coordinate(F, p, n, padding_mode, align), w) for p, w in found]
         taps.insert(0, [(F.round(v), None)] if interpolation_mode == 1 else found)
@@ -74,4 +77,4 @@ for _n in (2, 3):
 composite("nn.functional.grid_sample", lambda F, x, grid, mode="bilinear", padding_mode="zeros",
           align_corners=None: _grid_sampler(
               F, x, grid, ("bilinear", "nearest", "bicubic").index(mode), _PADDINGS[padding_mode],
-              bool(align_corners)), samples=[on((1, 2, 3, 4), (1, 2, 2, 2))], **_ROW)  # fmt: skip
+              bool(align_corners)), samples=[on((1, 2, 3, 4), (1, 2, 2, 2))], **_ROW)

@@ -10,6 +10,9 @@ from reference_engine.backends.dtypes import int64
 from reference_engine.ops.dims import axis, broadcast_shapes
 from reference_engine.ops.opdef import linear, on
 
+# rows are laid out by hand
+# fmt: off
+
 _INDEX: dict[str, Any] = {"order": ("x", "dim", "index"), "fill": {"index": "index:dim"}}
 _SOURCE = _INDEX | {"order": ("x", "dim", "index", "source"), "inplace": True}
 _SRC = _INDEX | {"order": ("x", "dim", "index", "src"), "inplace": True}
@@ -45,25 +48,24 @@ def _unfilled(F: Any, g: Any, index: Any, dim: int) -> Any:
 
 
 linear("index_select", _index_select, transpose_x=_unselected, **_INDEX,
-       samples=[on((3, 2), (4,), dim=0), on((2, 3), (2,), dim=-1)])  # fmt: skip
+       samples=[on((3, 2), (4,), dim=0), on((2, 3), (2,), dim=-1)])
 linear("index_add", lambda xp, x, index, source, *, dim, alpha=1: _write(
            xp, x, index, source if alpha == 1 else source * alpha, dim=dim, accumulate=True),
        **_SOURCE, transpose_x=lambda F, g: g,
        transpose_source=lambda F, g, index, dim, alpha:
            F.index_select(g, dim=dim, index=index) * alpha,
-       samples=[on((3, 2), (4,), (4, 2), dim=0), on((2, 3), (2,), (2, 2), dim=1, alpha=-2)],
-       )  # fmt: skip
+       samples=[on((3, 2), (4,), (4, 2), dim=0), on((2, 3), (2,), (2, 2), dim=1, alpha=-2)],)
 linear("index_copy", partial(_write, accumulate=False), transpose_x=_unfilled, **_SOURCE | _ONCE,
        transpose_source=lambda F, g, index, source_shape, dim: F.reshape(
            F.index_select(g, dim=dim, index=index), source_shape),
-       samples=[on((3, 2), (2,), (2, 2), dim=0)])  # fmt: skip
+       samples=[on((3, 2), (2,), (2, 2), dim=0)])
 # rows that are written twice count once in the value's cotangent
 linear("index_fill", lambda xp, x, index, value, *, dim: _write(xp, x, index, value, dim=dim),
        transpose_x=_unfilled, **_INDEX | {"order": ("x", "dim", "index", "value")},
        transpose_value=lambda F, g, index, dim: F.sum(F.where(F.index_fill(
            F.zeros_like(g), dim=dim, index=index, value=1) == 1, g, 0)),
        promotion="promote", inplace=True, nodes={"value": 1},
-       samples=[on((3, 2), (2,), (), dim=0), on((2, 3), (3,), (), dim=-1)])  # fmt: skip
+       samples=[on((3, 2), (2,), (), dim=0), on((2, 3), (3,), (), dim=-1)])
 
 
 # an element for each of the index -----------------------------------------------------------------
@@ -90,7 +92,7 @@ def _gather(xp: Any, x: Any, index: Any, *, dim: int) -> Any:
 
 
 def _scatter(xp: Any, x: Any, index: Any, src: Any = None, *, dim: int, value: Any = None,
-             reduce: str | None = None, accumulate: bool = False) -> Any:  # fmt: skip
+             reduce: str | None = None, accumulate: bool = False) -> Any:
     del reduce  # has a row of its own
     src = value if src is None else src
     if _flat("scatter", index, x.ndim):
@@ -101,7 +103,7 @@ def _scatter(xp: Any, x: Any, index: Any, src: Any = None, *, dim: int, value: A
     if getattr(src, "ndim", 0):
         src = src[tuple(slice(n) for n in index.shape)]
     where = list(xp.meshgrid(*(xp.arange(n, device=index.device) for n in index.shape),
-                             indexing="ij"))  # fmt: skip
+                             indexing="ij"))
     where[dim] = index
     return xp.index_put(x, tuple(where), src, accumulate=False)
 
@@ -116,17 +118,14 @@ def _gathered(F: Any, g: Any, index: Any, src_shape: Any, dim: int) -> Any:
 
 linear("gather", _gather, **_INDEX, transpose_x=lambda F, g, index, x_shape, dim: F.scatter_add(
            F.zeros_of(g, size=x_shape), dim=dim, index=index, src=g),
-       samples=[on((3, 2), (4, 2), dim=0), on((2, 3), (1, 2), dim=-1), on((), (), dim=0)],
-       )  # fmt: skip
+       samples=[on((3, 2), (4, 2), dim=0), on((2, 3), (1, 2), dim=-1), on((), (), dim=0)],)
 linear("scatter", partial(_scatter, accumulate=False), transpose_src=_gathered, **_SRC | _ONCE,
        variants={"reduce": "_scatter_reduced"},
        transpose_x=lambda F, g, index, dim: F.scatter(g, dim=dim, index=index, value=0),
-       samples=[on((3, 2), (2, 2), (2, 2), dim=0), on((2, 3), (2, 2), (2, 2), dim=1)],
-       )  # fmt: skip
+       samples=[on((3, 2), (2, 2), (2, 2), dim=0), on((2, 3), (2, 2), (2, 2), dim=1)],)
 linear("scatter_add", partial(_scatter, value=None, reduce=None, accumulate=True), **_SRC,
        transpose_src=_gathered, transpose_x=lambda F, g: g,
-       samples=[on((3, 2), (4, 2), (4, 2), dim=0), on((2, 3), (2, 2), (2, 2), dim=1)],
-       )  # fmt: skip
+       samples=[on((3, 2), (4, 2), (4, 2), dim=0), on((2, 3), (2, 2), (2, 2), dim=1)],)
 
 
 # by number, all elements in a row -----------------------------------------------------------------
@@ -138,13 +137,12 @@ def _put(xp: Any, x: Any, index: Any, source: Any, *, accumulate: bool = False) 
 linear("take", lambda xp, x, index: xp.reshape(x, (-1,))[index], fill={"index": "index:all"},
        transpose_x=lambda F, g, index, x_shape: F.put(
            F.zeros_of(g, size=x_shape), index, g, accumulate=True),
-       samples=[on((2, 3), (4,)), on((2, 3), (2, 2))])  # fmt: skip
+       samples=[on((2, 3), (4,)), on((2, 3), (2, 2))])
 linear("put", _put, fill={"index": "index:all"}, inplace=True,
        transpose_x=lambda F, g, index, source_shape, accumulate: g if accumulate else F.put(
            g, index, F.zeros_of(g, size=source_shape)),
        transpose_source=lambda F, g, index, source_shape: F.reshape(
-           F.take(g, index), source_shape),
-       samples=[on((2, 3), (4,), (4,), accumulate=True)])  # fmt: skip
+           F.take(g, index), source_shape), samples=[on((2, 3), (4,), (4,), accumulate=True)])
 
 
 # by mask ------------------------------------------------------------------------------------------
@@ -163,6 +161,6 @@ def _unselect(F: Any, g: Any, mask: Any, x_shape: Any) -> Any:
 linear("masked_fill", lambda xp, x, mask, value: xp.where(mask, value, x), nodes={"value": 1},
        transpose_x=lambda F, g, mask: F.where(mask, 0, g), fill={"mask": "bool"},
        transpose_value=lambda F, g, mask: F.where(mask, g, 0), promotion="promote", inplace=True,
-       samples=[on((2, 3), (2, 3), 0.5), on((2, 3), (3,), ())])  # fmt: skip
+       samples=[on((2, 3), (2, 3), 0.5), on((2, 3), (3,), ())])
 linear("masked_select", _masked_select, transpose_x=_unselect, fill={"mask": "bool"},
-       samples=[on((2, 3), (2, 3)), on((3,), (2, 1))])  # fmt: skip
+       samples=[on((2, 3), (2, 3)), on((3,), (2, 1))])

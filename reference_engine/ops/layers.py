@@ -10,6 +10,9 @@ from typing import Any
 from reference_engine.backends.dtypes import uint8
 from reference_engine.ops.opdef import composite, nondiff, on
 
+# rows are laid out by hand
+# fmt: off
+
 _REAL: dict[str, Any] = {"complex": False, "methods": ()}
 
 
@@ -28,9 +31,9 @@ def _linear(F: Any, x: Any, weight: Any, bias: Any = None) -> Any:
 
 composite("nn.functional.linear", _linear, samples=[
     on((2, 3), (4, 3), (4,)), on((2, 3), (4, 3)), on((3,), (4, 3), (4,)),
-    on((2, 2, 3), (4, 3), (4,))])  # fmt: skip
+    on((2, 2, 3), (4, 3), (4,))])
 composite("nn.functional.bilinear", lambda F, x1, x2, weight, bias=None: _affine(
-    F.einsum("...i,kij,...j->...k", (x1, weight, x2)), None, bias), **_REAL)  # fmt: skip
+    F.einsum("...i,kij,...j->...k", (x1, weight, x2)), None, bias), **_REAL)
 
 
 # normalisation ------------------------------------------------------------------------------------
@@ -51,7 +54,7 @@ def _per_channel(F: Any, x: Any, *vs: Any) -> list[Any]:
 
 
 def _layer_norm(F: Any, x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-5,
-                normalized_shape: Sequence[int], statistics: bool) -> Any:  # fmt: skip
+                normalized_shape: Sequence[int], statistics: bool) -> Any:
     n = len(normalized_shape)
     if tuple(x.shape[x.ndim - n :]) != tuple(normalized_shape):
         raise RuntimeError(
@@ -64,7 +67,7 @@ def _layer_norm(F: Any, x: Any, weight: Any = None, bias: Any = None, *, eps: fl
 
 
 def _group_norm(F: Any, x: Any, num_groups: int, weight: Any = None, bias: Any = None,
-                eps: float = 1e-5) -> Any:  # fmt: skip
+                eps: float = 1e-5) -> Any:
     if x.shape[1] % num_groups:
         raise RuntimeError(f"group_norm: {num_groups} groups do not divide {x.shape[1]} channels")
     size = prod(x.shape[1:]) // num_groups
@@ -85,7 +88,7 @@ def _track(F: Any, x: Any, dim: tuple[int, ...], momentum: float, *running: Any)
 
 def _batch_norm(F: Any, x: Any, running_mean: Any, running_var: Any, weight: Any = None,
                 bias: Any = None, training: bool = False, momentum: float = 0.1,
-                eps: float = 1e-5, *, batch: tuple[int, ...] = (0,)) -> Any:  # fmt: skip
+                eps: float = 1e-5, *, batch: tuple[int, ...] = (0,)) -> Any:
     """Over the batch in training, which also moves the running statistics; else over those."""
     weight, bias, mean, var = _per_channel(F, x, weight, bias, running_mean, running_var)
     if not training:
@@ -97,13 +100,13 @@ def _batch_norm(F: Any, x: Any, running_mean: Any, running_var: Any, weight: Any
 
 def _native_batch_norm(F: Any, x: Any, weight: Any = None, bias: Any = None,
                        running_mean: Any = None, running_var: Any = None, training: bool = True,
-                       momentum: float = 0.1, eps: float = 1e-5) -> Any:  # fmt: skip
+                       momentum: float = 0.1, eps: float = 1e-5) -> Any:
     """The statistics are no part of the graph; empty ones outside training. The running ones may
     be left out.
     """
     if isinstance(running_mean, bool):
         running_mean, running_var, training, momentum, eps = (
-            None, None, running_mean, running_var, training)  # fmt: skip
+            None, None, running_mean, running_var, training)
     made = _batch_norm(F, x, running_mean, running_var, weight, bias, training, momentum, eps)
     if not training:
         return made, *(F.zeros_of(x, size=(0,)),) * 2
@@ -112,13 +115,13 @@ def _native_batch_norm(F: Any, x: Any, weight: Any = None, bias: Any = None,
 
 
 def _rms_norm(F: Any, x: Any, normalized_shape: Any, weight: Any = None,
-              eps: float | None = None) -> Any:  # fmt: skip
+              eps: float | None = None) -> Any:
     square = F.mean(x * x, dim=tuple(range(-len(normalized_shape), 0)), keepdim=True)
     return _affine(x * F.rsqrt(square + (2.0**-52 if eps is None else eps)), weight, None)
 
 
 def _response_norm(F: Any, x: Any, size: int, alpha: float = 1e-4, beta: float = 0.75,
-                   k: float = 1.0) -> Any:  # fmt: skip
+                   k: float = 1.0) -> Any:
     """Over ``size`` neighbouring channels (Krizhevsky et al. 2012)."""
     pad = (0, 0) * (x.ndim - 2) + (size // 2, (size - 1) // 2)
     squares = F.constant_pad_nd(x * x, pad=pad)
@@ -128,33 +131,31 @@ def _response_norm(F: Any, x: Any, size: int, alpha: float = 1e-4, beta: float =
 
 _LAYER: Any = {**_REAL, "order": ("x", "normalized_shape", "weight", "bias", "eps")}
 composite("native_layer_norm", partial(_layer_norm, statistics=True), **_LAYER, samples=[
-    on((2, 3), (3,), (3,), normalized_shape=(3,), eps=1e-5)])  # fmt: skip
+    on((2, 3), (3,), (3,), normalized_shape=(3,), eps=1e-5)])
 composite("nn.functional.layer_norm", partial(_layer_norm, statistics=False), **_LAYER, samples=[
-    on((2, 3, 4), (3, 4), (3, 4), normalized_shape=(3, 4)), on((2, 3), normalized_shape=(3,))]
-    )  # fmt: skip
+    on((2, 3, 4), (3, 4), (3, 4), normalized_shape=(3, 4)), on((2, 3), normalized_shape=(3,))])
 composite("native_group_norm", lambda F, x, weight, bias, N, C, HxW, group, eps: _group_norm(
-    F, x, group, weight, bias, eps), **_REAL)  # fmt: skip
+    F, x, group, weight, bias, eps), **_REAL)
 composite("nn.functional.group_norm", lambda F, x, num_groups, weight=None, bias=None, eps=1e-5:
           _group_norm(F, x, num_groups, weight, bias, eps)[0], **_REAL,
-          samples=[on((2, 4, 3), num_groups=2)])  # fmt: skip
+          samples=[on((2, 4, 3), num_groups=2)])
 # of each sample on its own
 composite("nn.functional.instance_norm", lambda F, x, running_mean=None, running_var=None,
           weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-5: _batch_norm(
               F, x, running_mean, running_var, weight, bias, use_input_stats, momentum, eps,
-              batch=()), **_REAL, samples=[on((2, 3, 4))])  # fmt: skip
+              batch=()), **_REAL, samples=[on((2, 3, 4))])
 composite("nn.functional.batch_norm", partial(_batch_norm, batch=(0,)), **_REAL, samples=[
     on((3, 2), (2,), (2,)), on((3, 2, 2), (2,), (2,), (2,), (2,)),
     on((3, 2, 2), None, None, (2,), (2,), training=True)],
-    fill={"running_mean": "constant", "running_var": "constant"})  # fmt: skip
+    fill={"running_mean": "constant", "running_var": "constant"})
 for _name in ("native_batch_norm", "_native_batch_norm_legit"):
     composite(_name, _native_batch_norm, **_REAL)
 composite("_batch_norm_with_update", lambda F, x, weight, bias, running_mean, running_var, momentum,
           eps: (*_native_batch_norm(F, x, weight, bias, running_mean, running_var, True, momentum,
-                                    eps), F._numbers_of(x, values=()).to(uint8)),
-          **_REAL)  # fmt: skip
+                                    eps), F._numbers_of(x, values=()).to(uint8)), **_REAL)
 composite("nn.functional.rms_norm", _rms_norm)
 composite("nn.functional.local_response_norm", _response_norm, **_REAL,
-          samples=[on((1, 4, 3), size=2)])  # fmt: skip
+          samples=[on((1, 4, 3), size=2)])
 
 
 # noise --------------------------------------------------------------------------------------------
@@ -173,7 +174,7 @@ def _keeps_all(p: float, training: bool) -> bool:
 
 
 def _dropout(F: Any, x: Any, p: float = 0.5, training: bool = True, inplace: bool = False, *,
-             drawn: Callable[[Any], Sequence[int]]) -> Any:  # fmt: skip
+             drawn: Callable[[Any], Sequence[int]]) -> Any:
     """Zeros each element with probability p and scales the others by 1/(1 − p); ``drawn`` is the
     shape of what is drawn.
     """
@@ -184,7 +185,7 @@ def _dropout(F: Any, x: Any, p: float = 0.5, training: bool = True, inplace: boo
 
 
 def _alpha_dropout(F: Any, x: Any, p: float = 0.5, training: bool = False, inplace: bool = False,
-                   *, drawn: Callable[[Any], Sequence[int]]) -> Any:  # fmt: skip
+                   *, drawn: Callable[[Any], Sequence[int]]) -> Any:
     """Dropout to selu's least value that keeps mean 0 and variance 1 (Klambauer et al. 2017,
     https://arxiv.org/abs/1706.02515).
     """
@@ -197,7 +198,7 @@ def _alpha_dropout(F: Any, x: Any, p: float = 0.5, training: bool = False, inpla
 
 
 def _rrelu(F: Any, x: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False,
-           inplace: bool = False) -> Any:  # fmt: skip
+           inplace: bool = False) -> Any:
     """Negative slopes are drawn in training, else their mean."""
     del inplace
     drawn = F.uniform(F.zeros_like(x.detach()), a=lower, b=upper) if training else None
@@ -212,23 +213,21 @@ def _safe_softmax(F: Any, x: Any, dim: int, dtype: Any = None) -> Any:
 
 nondiff("_kept", lambda xp, x, *, p, shape: xp.cast(
     xp.random("uniform", tuple(shape), xp.dtype_of(x).to_real(), str(x.device)) >= p,
-    xp.dtype_of(x)))  # fmt: skip
+    xp.dtype_of(x)))
 for _name, _drawn in (
     ("dropout", lambda x: x.shape), ("dropout2d", _channels),
-    ("dropout3d", lambda x: _channels(x) if x.ndim > 4 else (len(x), *(1,) * (x.ndim - 1))),
-):  # fmt: skip
+    ("dropout3d", lambda x: _channels(x) if x.ndim > 4 else (len(x), *(1,) * (x.ndim - 1))),):
     composite(f"nn.functional.{_name}", partial(_dropout, drawn=_drawn))
 for _name, _drawn in (("alpha_dropout", lambda x: x.shape), ("feature_alpha_dropout", _channels)):
     composite(f"nn.functional.{_name}", partial(_alpha_dropout, drawn=_drawn), **_REAL)
 composite("native_dropout_backward", lambda F, grad_output, mask, scale: grad_output * (
-    mask * scale), **_REAL)  # fmt: skip
+    mask * scale), **_REAL)
 composite("nn.functional.rrelu", _rrelu, kinks={"x": (0.0,)}, samples=[on((2, 3))], **_REAL)
 composite("bernoulli", lambda F, x, p=None: (F.uniform(x.detach()) < (
-    x.detach() if p is None else p)).to(x.dtype) + x * 0, complex=False)  # fmt: skip
+    x.detach() if p is None else p)).to(x.dtype) + x * 0, complex=False)
 composite("torch.ops.aten._safe_softmax.default", _safe_softmax, **_REAL)
 composite("_softmax_backward_data", lambda F, grad_output, output, dim, input_dtype=None:
-          output * (grad_output - F.sum(grad_output * output, dim=dim, keepdim=True)),
-          **_REAL)  # fmt: skip
+          output * (grad_output - F.sum(grad_output * output, dim=dim, keepdim=True)), **_REAL)
 
 
 # shuffles -----------------------------------------------------------------------------------------

@@ -18,6 +18,9 @@ from reference_engine.ops.complexes import holds_complex
 from reference_engine.ops.dims import axis
 from reference_engine.ops.opdef import Sample, composite, nondiff, on, own
 
+# rows are laid out by hand
+# fmt: off
+
 _SQUARE: list[Sample] = [on((2, 2)), on((2, 3, 3))]
 _DEFINITE: dict[str, Any] = {"fill": {"x": "positive-definite"}, "samples": _SQUARE}
 
@@ -66,15 +69,15 @@ def _of_factor(F: Any, x: Any, upper: bool) -> Any:
 
 
 own("_cholesky", lambda xp, x: xp.linalg.cholesky(x), vjp_x=_cholesky_vjp, jvp=_cholesky_jvp,
-    node="LinalgCholeskyExBackward0")  # fmt: skip
+    node="LinalgCholeskyExBackward0")
 composite("linalg.cholesky", lambda F, x, *, upper=False: F.mH(F._cholesky(x)) if upper
-          else F._cholesky(x), **_DEFINITE)  # fmt: skip
+          else F._cholesky(x), **_DEFINITE)
 composite("linalg.cholesky_ex", lambda F, x, *, upper=False, check_errors=False: (
-    F.linalg_cholesky(x, upper=upper), success(F, x)))  # fmt: skip
+    F.linalg_cholesky(x, upper=upper), success(F, x)))
 composite("cholesky", lambda F, x, upper=False: F.linalg_cholesky(x, upper=upper))
 composite("cholesky_inverse", lambda F, x, upper=False: F.linalg_inv(_of_factor(F, x, upper)))
 composite("cholesky_solve", lambda F, x, other, upper=False: F.linalg_solve(
-    _of_factor(F, other, upper), x))  # fmt: skip
+    _of_factor(F, other, upper), x))
 
 
 # determinants, inverses and triangles -------------------------------------------------------------
@@ -96,7 +99,7 @@ def _logdet(F: Any, x: Any) -> Any:
 
 
 def _triangular(F: Any, A: Any, B: Any, *, upper: bool, left: bool = True,
-                unitriangular: bool = False) -> Any:  # fmt: skip
+                unitriangular: bool = False) -> Any:
     """Solves with one triangle of A only, its diagonal taken as 1 where asked."""
     beside = int(unitriangular)
     part = F.triu(A, diagonal=beside) if upper else F.tril(A, diagonal=-beside)
@@ -106,15 +109,15 @@ def _triangular(F: Any, A: Any, B: Any, *, upper: bool, left: bool = True,
 
 own("linalg.slogdet", lambda xp, x: tuple(xp.linalg.slogdet(x)), outputs=("sign", "logabsdet"),
     vjp_x=_slogdet_vjp, jvp=_slogdet_jvp, aliases=("slogdet",), methods=("slogdet",),
-    fill={"x": "positive-definite"})  # fmt: skip
+    fill={"x": "positive-definite"})
 composite("logdet", _logdet)
 composite("linalg.inv_ex", lambda F, x, *, check_errors=False: (F.linalg_inv(x), success(F, x)))
 composite("linalg.solve_ex", lambda F, A, B, *, left=True, check_errors=False: (
-    F.linalg_solve(A, B, left=left), success(F, A)))  # fmt: skip
+    F.linalg_solve(A, B, left=left), success(F, A)))
 composite("linalg.solve_triangular", _triangular)
 composite("triangular_solve", lambda F, b, A, upper=True, transpose=False, unitriangular=False: (
     _triangular(F, F.mT(A) if transpose else A, b, upper=upper != transpose,
-                unitriangular=unitriangular), F.clone(A)))  # fmt: skip
+                unitriangular=unitriangular), F.clone(A)))
 
 
 # powers and exponentials --------------------------------------------------------------------------
@@ -152,10 +155,10 @@ def _exp_along(F: Any, x: Any, direction: Any) -> Any:
 NUMPY.define("matrix_exp", _numpy_matrix_exp)
 NUMPY.define("matrix_transpose", np.matrix_transpose)
 composite("linalg.matrix_power", _matrix_power, aliases=("matrix_power",), methods=(
-    "matrix_power",), samples=[on((2, 3, 3), n=5)])  # fmt: skip
+    "matrix_power",), samples=[on((2, 3, 3), n=5)])
 own("matrix_exp", _exponential, vjp_x=lambda F, g, x: _exp_along(F, F.mH(x), g),
     aliases=("linalg.matrix_exp",), node="LinalgMatrixExpBackward0",
-    jvp=lambda F, x, t_x: _exp_along(F, x, t_x), samples=_SQUARE)  # fmt: skip
+    jvp=lambda F, x, t_x: _exp_along(F, x, t_x), samples=_SQUARE)
 
 
 # eigenvalues and singular values ------------------------------------------------------------------
@@ -186,7 +189,7 @@ def _phases(F: Any, turn: Any) -> Any:
 
 
 def _spectral_vjp(F: Any, g_eigenvalues: Any, g_eigenvectors: Any, eigenvalues: Any,
-                  eigenvectors: Any) -> Any:  # fmt: skip
+                  eigenvectors: Any) -> Any:
     """The adjoint of a Hermitian matrix's eigenvectors, which are of length 1, is their inverse."""
     v, hermitian = F.mH(eigenvectors), not holds_complex(eigenvalues)
     parts = [] if g_eigenvalues is None else [g_eigenvalues[..., None] * v]
@@ -246,8 +249,7 @@ def _svd_vjp(F: Any, g_U: Any, g_S: Any, g_Vh: Any, U: Any, S: Any, Vh: Any) -> 
 def _svd_jvp(F: Any, U: Any, S: Any, Vh: Any, t_x: Any) -> Any:
     V, across, gaps = F.mH(Vh), S[..., None, :], _gaps(F, S * S)
     inner, turned = F.mH(U) @ t_x @ V, []
-    for v, other, t, w in ((U, V, t_x, inner * across),
-                           (V, U, F.mH(t_x), S[..., None] * inner)):  # fmt: skip
+    for v, other, t, w in ((U, V, t_x, inner * across), (V, U, F.mH(t_x), S[..., None] * inner)):
         turned.append(v @ (gaps * (w + F.mH(w))))
         if v.shape[-2] > v.shape[-1]:
             seen = t @ other / across
@@ -262,21 +264,21 @@ def _svd_jvp(F: Any, U: Any, S: Any, Vh: Any, t_x: Any) -> Any:
 _SPECTRUM = ("eigenvalues", "eigenvectors")
 own("_eigh", lambda xp, x, *, UPLO: tuple(xp.linalg.eigh(x) if UPLO == "L" else xp.linalg.eigh(
         xp.conj(xp.matrix_transpose(x)))), outputs=_SPECTRUM,
-    vjp_x=_spectral_vjp, jvp=_eigh_jvp, undefined=True, node="LinalgEighBackward0")  # fmt: skip
+    vjp_x=_spectral_vjp, jvp=_eigh_jvp, undefined=True, node="LinalgEighBackward0")
 composite("linalg.eigh", lambda F, x, UPLO="L": F._eigh(x, UPLO=UPLO))
 composite("linalg.eigvalsh", lambda F, x, UPLO="L": F._eigh(x, UPLO=UPLO)[0])
 own("_eig", lambda xp, x: tuple(v + 0j for v in xp.linalg.eig(x)), outputs=_SPECTRUM,
-    vjp_x=_spectral_vjp, jvp=_eig_jvp, undefined=True, node="LinalgEigBackward0")  # fmt: skip
+    vjp_x=_spectral_vjp, jvp=_eig_jvp, undefined=True, node="LinalgEigBackward0")
 composite("linalg.eig", lambda F, x: F._eig(x))
 composite("linalg.eigvals", lambda F, x: F._eig(x)[0], samples=[on((3, 3))])
 own("_svd", lambda xp, x: tuple(xp.linalg.svd(x, full_matrices=False)), outputs=("U", "S", "Vh"),
-    vjp_x=_svd_vjp, jvp=_svd_jvp, undefined=True, node="LinalgSvdBackward0")  # fmt: skip
+    vjp_x=_svd_vjp, jvp=_svd_jvp, undefined=True, node="LinalgSvdBackward0")
 composite("linalg.svdvals", lambda F, x: F._svd(x)[1])
 
 
 # norms --------------------------------------------------------------------------------------------
 def _matrix_norm(F: Any, x: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *,
-                 dtype: Any = None) -> Any:  # fmt: skip
+                 dtype: Any = None) -> Any:
     rows, columns = (axis(d, x.ndim) for d in dim)
     x = x if dtype is None else x.to(dtype)
     if ord == "fro":
@@ -294,19 +296,19 @@ def _matrix_norm(F: Any, x: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim:
 
 
 def _linalg_norm(F: Any, x: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *,
-                 dtype: Any = None) -> Any:  # fmt: skip
+                 dtype: Any = None) -> Any:
     """Of a matrix where two dimensions or an ``ord`` of matrices say so, else of a vector."""
     pair = dim is not None and not isinstance(dim, int) and len(dim) == 2
     if ord is None or not (pair or (dim is None and x.ndim == 2) or isinstance(ord, str)):
         return F.linalg_vector_norm(x, ord=2 if ord is None else ord, dim=dim, keepdim=keepdim,
-                                    dtype=dtype)  # fmt: skip
+                                    dtype=dtype)
     return _matrix_norm(F, x, ord, dim if pair else (-2, -1), keepdim, dtype=dtype)
 
 
 composite("linalg.matrix_norm", _matrix_norm, samples=[on((2, 3))])
 composite("linalg.norm", _linalg_norm, samples=[on((2, 3), ord=1)])
 composite("linalg.diagonal", lambda F, x, *, offset=0, dim1=-2, dim2=-1: F.diagonal(
-    x, offset=offset, dim1=dim1, dim2=dim2), order=("x",))  # fmt: skip
+    x, offset=offset, dim1=dim1, dim2=dim2), order=("x",))
 
 
 # products -----------------------------------------------------------------------------------------
@@ -337,14 +339,14 @@ def _tensorsolve(F: Any, A: Any, B: Any, dims: Any = None) -> Any:
 
 
 composite("linalg.cross", lambda F, x, other, *, dim=-1: _cross(F, x, other, dim),
-          samples=[on((2, 3), (2, 3))])  # fmt: skip
+          samples=[on((2, 3), (2, 3))])
 composite("cross", lambda F, x, other, dim=None: _cross(F, x, other, dim))
 composite("linalg.vecdot", lambda F, x, other, *, dim=-1: F.sum(F.conj(x) * other, dim=dim),
-          samples=[on((2, 3), (2, 3))])  # fmt: skip
+          samples=[on((2, 3), (2, 3))])
 composite("addr", lambda F, x, vec1, vec2, *, beta=1, alpha=1: _plus(
-    F, x, F.outer(vec1, vec2), beta, alpha))  # fmt: skip
+    F, x, F.outer(vec1, vec2), beta, alpha))
 composite("addbmm", lambda F, x, batch1, batch2, *, beta=1, alpha=1: _plus(
-    F, x, F.sum(F.bmm(batch1, batch2), dim=0), beta, alpha))  # fmt: skip
+    F, x, F.sum(F.bmm(batch1, batch2), dim=0), beta, alpha))
 # the chain from the left; first and last may be vectors
 composite("linalg.multi_dot", lambda F, *xs: reduce(matmul, xs))
 composite("linalg.tensorinv", _tensorinv)

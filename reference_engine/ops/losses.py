@@ -10,8 +10,11 @@ import numpy as np
 
 from reference_engine.ops.opdef import Sample, asking, composite, linear, on, own
 
+# rows are laid out by hand
+# fmt: off
+
 _PAIR: list[Sample] = [on((2, 3), (2, 3)), on((2, 3), (2, 3), reduction="none"),
-                       on((2, 3), (2, 3), reduction="sum")]  # fmt: skip
+                       on((2, 3), (2, 3), reduction="sum")]
 _REAL: dict[str, Any] = {"complex": False}
 
 
@@ -54,7 +57,7 @@ def _row(name: str, value: Any, dx: Any, dtarget: Any, *more: str, **row: Any) -
     own(name, forward, inputs=inputs, optional=frozenset(more), samples=_PAIR,
         params={"reduction": "mean", **params}, order=(*inputs, "reduction", *params),
         vjp_x=vjp(dx), vjp_target=vjp(dtarget),
-        jvp=asking(jvp, "t_x", "t_target", "reduction", *names), **_REAL, **row)  # fmt: skip
+        jvp=asking(jvp, "t_x", "t_target", "reduction", *names), **_REAL, **row)
 
 
 def _broadcast(F: Any, *xs: Any) -> Any:
@@ -68,29 +71,27 @@ def _residual(name: str, node: str, value: Any, slope: Any, *widths: float, **pa
     _row(row, lambda xp, x, target, *p: value(xp, x - target, *p),
          lambda F, x, target, *p: slope(F, x - target, *p),
          lambda F, x, target, *p: slope(F, target - x, *p), params=params, promotion="promote",
-         node=node)  # fmt: skip
+         node=node)
 
     def forward(F: Any, x: Any, target: Any, **settings: Any) -> Any:
         return getattr(F, row)(*_broadcast(F, x, target), **settings)
 
     composite(f"nn.functional.{name}", forward, params={"reduction": "mean", **params},
               order=("x", "target", "reduction", *params), **_REAL,
-              samples=[*_PAIR, *(on((2, 3), (2, 3), **dict.fromkeys(params, w)) for w in widths)]
-              )  # fmt: skip
+              samples=[*_PAIR, *(on((2, 3), (2, 3), **dict.fromkeys(params, w)) for w in widths)])
 
 
 _residual("mse_loss", "MseLossBackward0", lambda xp, z: z * z, lambda F, z: z * 2)
 _residual("smooth_l1_loss", "SmoothL1LossBackward0",
           lambda xp, z, beta: xp.abs(z) if beta == 0 else xp.where(
               xp.abs(z) < beta, z * z * (0.5 / beta), xp.abs(z) - 0.5 * beta),
-          lambda F, z, beta: F.sgn(z) if beta == 0 else F.clamp(z / beta, -1, 1),
-          0.3, 0, beta=1.0)  # fmt: skip
+          lambda F, z, beta: F.sgn(z) if beta == 0 else F.clamp(z / beta, -1, 1), 0.3, 0, beta=1.0)
 _residual("huber_loss", "HuberLossBackward0",
           lambda xp, z, delta: xp.where(xp.abs(z) <= delta, z * z * 0.5,
                                         (xp.abs(z) - 0.5 * delta) * delta),
-          lambda F, z, delta: F.clamp(z, -delta, delta), 0.3, delta=1.0)  # fmt: skip
+          lambda F, z, delta: F.clamp(z, -delta, delta), 0.3, delta=1.0)
 composite("nn.functional.l1_loss", lambda F, x, target, *, reduction="mean": reduce(
-    F, F.abs(F.sub(*_broadcast(F, x, target))), reduction), samples=_PAIR)  # fmt: skip
+    F, F.abs(F.sub(*_broadcast(F, x, target))), reduction), samples=_PAIR)
 
 
 def _bce(xp: Any, x: Any, target: Any, weight: Any = None) -> Any:
@@ -107,7 +108,7 @@ def _bce_logits(xp: Any, x: Any, target: Any, weight: Any = None, pos_weight: An
 
 
 def _with_logits(F: Any, x: Any, target: Any, weight: Any = None, *, pos_weight: Any = None,
-                 reduction: str = "mean") -> Any:  # fmt: skip
+                 reduction: str = "mean") -> Any:
     """The result is of the target's dtype, as in PyTorch."""
     if tuple(x.shape) != tuple(target.shape):
         raise ValueError(
@@ -128,17 +129,17 @@ def _logits_slope(F: Any, x: Any, target: Any, weight: Any, pos_weight: Any) -> 
 _row("nn.functional.binary_cross_entropy", _bce, lambda F, x, target, weight: _times(
          (x - target) / F.clamp_min((1 - x) * x, 1e-12), weight),
      lambda F, x, target, weight: _times(F.clamp(F.log1p(-x) - F.log(x), -100.0, 100.0), weight),
-     "weight", fill={"x": "unit", "target": "unit"})  # fmt: skip
+     "weight", fill={"x": "unit", "target": "unit"})
 _row("_bce_with_logits", _bce_logits, _logits_slope,
      lambda F, x, target, weight, pos_weight: _times(-x if pos_weight is None else F.logsigmoid(-x)
                                                      - F.logsigmoid(x) * pos_weight, weight),
-     "weight", "pos_weight", node="BinaryCrossEntropyWithLogitsBackward0")  # fmt: skip
+     "weight", "pos_weight", node="BinaryCrossEntropyWithLogitsBackward0")
 composite("nn.functional.binary_cross_entropy_with_logits", _with_logits, samples=_PAIR, **_REAL)
 
 
 # of distributions ---------------------------------------------------------------------------------
 def _kl_div(F: Any, x: Any, target: Any, *, reduction: str = "mean", log_target: bool = False
-            ) -> Any:  # fmt: skip
+            ) -> Any:
     """Of log-probabilities x from the target; "batchmean" divides by the batch's size only."""
     lost = F.exp(target) * (target - x) if log_target else F.xlogy(target, target) - target * x
     if reduction == "batchmean":
@@ -147,7 +148,7 @@ def _kl_div(F: Any, x: Any, target: Any, *, reduction: str = "mean", log_target:
 
 
 def _poisson(F: Any, x: Any, target: Any, *, log_input: bool = True, full: bool = False,
-             eps: float = 1e-8, reduction: str = "mean") -> Any:  # fmt: skip
+             eps: float = 1e-8, reduction: str = "mean") -> Any:
     lost = F.exp(x) - target * x if log_input else x - target * F.log(x + eps)
     if full:
         stirling = target * F.log(target) - target + F.log(target * (2 * pi)) * 0.5
@@ -156,7 +157,7 @@ def _poisson(F: Any, x: Any, target: Any, *, log_input: bool = True, full: bool 
 
 
 def _gaussian(F: Any, x: Any, target: Any, var: Any, full: bool = False, eps: float = 1e-6,
-              reduction: str = "mean") -> Any:  # fmt: skip
+              reduction: str = "mean") -> Any:
     var = var if hasattr(var, "shape") else F.ones_like(x) * var
     if tuple(var.shape) == tuple(x.shape[:-1]) and var.ndim == x.ndim - 1:
         var = F.unsqueeze(var, dim=-1)
@@ -167,7 +168,7 @@ def _gaussian(F: Any, x: Any, target: Any, var: Any, full: bool = False, eps: fl
 
 
 composite("nn.functional.kl_div", _kl_div, **_REAL, fill={"target": "unit"}, samples=[
-    *_PAIR, on((2, 3), (2, 3), reduction="batchmean", log_target=True)])  # fmt: skip
+    *_PAIR, on((2, 3), (2, 3), reduction="batchmean", log_target=True)])
 composite("nn.functional.poisson_nll_loss", _poisson, **_REAL)
 composite("nn.functional.gaussian_nll_loss", _gaussian, **_REAL)
 
@@ -197,16 +198,16 @@ def _shares(F: Any, x: Any, target: Any, weight: Any, ignore_index: int) -> Any:
         )
     valid = target != ignore_index
     weights = F.zeros_of(x, size=shape) + 1 if weight is None else F.take(
-        weight, F.where(valid, target, 0))  # fmt: skip
+        weight, F.where(valid, target, 0))
     return F.where(valid, weights, 0)
 
 
 def _nll_loss(F: Any, x: Any, target: Any, weight: Any = None, *, ignore_index: int = -100,
-              reduction: str = "mean") -> Any:  # fmt: skip
+              reduction: str = "mean") -> Any:
     """Minus the weighted log-probability, in x (N, C, ...) or (C), of the target class."""
     if x.ndim == 1:
         lost = _nll_loss(F, F.unsqueeze(x, dim=0), F.unsqueeze(target, dim=0), weight,
-                         ignore_index=ignore_index, reduction=reduction)  # fmt: skip
+                         ignore_index=ignore_index, reduction=reduction)
         return F.squeeze(lost) if reduction == "none" else lost
     factor = -_shares(F, x, target, weight, ignore_index)
     factor = -factor / F.sum(factor) if reduction == "mean" else factor
@@ -215,12 +216,12 @@ def _nll_loss(F: Any, x: Any, target: Any, weight: Any = None, *, ignore_index: 
 
 
 def _cross_entropy(F: Any, x: Any, target: Any, weight: Any = None, *, ignore_index: int = -100,
-                   reduction: str = "mean", label_smoothing: float = 0.0) -> Any:  # fmt: skip
+                   reduction: str = "mean", label_smoothing: float = 0.0) -> Any:
     """Of logits x (N, C, ...) and classes (N, ...), or probabilities of x's shape."""
     classes = 0 if x.ndim == 1 else 1
     logs, n = F.log_softmax(x, dim=classes), x.shape[classes]
     by_class = weight if weight is None or x.ndim == 1 else F.reshape(
-        weight, shape=(-1, *(1,) * (x.ndim - 2)))  # fmt: skip
+        weight, shape=(-1, *(1,) * (x.ndim - 2)))
     if tuple(target.shape) == tuple(x.shape):
         target = target * (1 - label_smoothing) + label_smoothing / n if label_smoothing else target
         return reduce(F, -F.sum(_times(logs * target, by_class), dim=classes), reduction)
@@ -238,7 +239,7 @@ def _cross_entropy(F: Any, x: Any, target: Any, weight: Any = None, *, ignore_in
 def _linear_cross_entropy(F: Any, x: Any, linear_weight: Any, target: Any, *,
                           linear_bias: Any = None, weight: Any = None, reduction: str = "mean",
                           ignore_index: int | None = None, label_smoothing: float = 0.0,
-                          options: Any = None) -> Any:  # fmt: skip
+                          options: Any = None) -> Any:
     del options  # how to save memory
     places = tuple(linear_weight.shape[:-1])  # classes, and what else a target has dimensions of
     logits = x @ F.mT(F.reshape(linear_weight, shape=(prod(places), -1)))
@@ -246,25 +247,25 @@ def _linear_cross_entropy(F: Any, x: Any, linear_weight: Any, target: Any, *,
     logits = logits if linear_bias is None else logits + linear_bias
     return _cross_entropy(F, logits, target, weight, reduction=reduction,
                           ignore_index=-100 if ignore_index is None else ignore_index,
-                          label_smoothing=label_smoothing)  # fmt: skip
+                          label_smoothing=label_smoothing)
 
 
 _CLASSES: list[Sample] = [
     on((4, 3), (4,)), on((4, 3), (4,), (3,)), on((2, 3, 2, 2), (2, 2, 2), reduction="sum"),
     on((4, 3), (4,), reduction="none", ignore_index=1), on((3,), ()),
-    on((4, 3), (4,), (3,), ignore_index=0)]  # fmt: skip
+    on((4, 3), (4,), (3,), ignore_index=0)]
 _FILL = {"target": "below:3", "weight": "constant"}
 composite("nn.functional.nll_loss", _nll_loss, **_REAL, fill=_FILL, samples=_CLASSES)
 composite("nn.functional.cross_entropy", _cross_entropy, **_REAL, fill=_FILL, samples=[
     *_CLASSES, on((4, 3), (4,), label_smoothing=0.1),
-    on((4, 3), (4,), (3,), label_smoothing=0.1, ignore_index=1)])  # fmt: skip
+    on((4, 3), (4,), (3,), label_smoothing=0.1, ignore_index=1)])
 composite("nn.functional.linear_cross_entropy", _linear_cross_entropy, fill={"target": "below:4"},
-          samples=[on((2, 3), (4, 3), (2,))], **_REAL)  # fmt: skip
+          samples=[on((2, 3), (4, 3), (2,))], **_REAL)
 
 
 # of margins ---------------------------------------------------------------------------------------
 def _cosine_loss(F: Any, x1: Any, x2: Any, target: Any, margin: float = 0.0,
-                 reduction: str = "mean") -> Any:  # fmt: skip
+                 reduction: str = "mean") -> Any:
     last = x1.ndim - 1 if target.ndim else 0
     sizes = [F.sum(x * x, dim=last) + 1e-12 for x in (x1, x2)]
     cosine = F.sum(x1 * x2, dim=last) / F.sqrt(sizes[0] * sizes[1])
@@ -273,8 +274,7 @@ def _cosine_loss(F: Any, x1: Any, x2: Any, target: Any, margin: float = 0.0,
 
 
 def _triplet(F: Any, anchor: Any, positive: Any, negative: Any, *, distance_function: Any = None,
-             margin: float = 1.0, swap: bool = False, reduction: str = "mean"
-             ) -> Any:  # fmt: skip
+             margin: float = 1.0, swap: bool = False, reduction: str = "mean") -> Any:
     distance = distance_function or F.pairwise_distance
     near, far = distance(anchor, positive), distance(anchor, negative)
     far = F.minimum(far, distance(positive, negative)) if swap else far
@@ -282,7 +282,7 @@ def _triplet(F: Any, anchor: Any, positive: Any, negative: Any, *, distance_func
 
 
 def _multi_margin(F: Any, x: Any, target: Any, p: int = 1, margin: float = 1.0, weight: Any = None,
-                  reduction: str = "mean") -> Any:  # fmt: skip
+                  reduction: str = "mean") -> Any:
     n = x.shape[-1] if x.ndim else 1
     x, flat = F.reshape(x, shape=(-1, n)), F.reshape(target, shape=(-1, 1))
     missed = F.clamp_min(margin - F.gather(x, dim=1, index=flat) + x, 0)
@@ -308,27 +308,26 @@ def _multilabel_margin(F: Any, x: Any, target: Any, *, reduction: str = "mean") 
 
 composite("nn.functional.hinge_embedding_loss", lambda F, x, target, margin=1.0, reduction="mean":
           reduce(F, F.where(target != 1, F.clamp_min(margin - x, 0), 0)
-                  + F.where(target != -1, x, 0), reduction), **_REAL)  # fmt: skip
+                  + F.where(target != -1, x, 0), reduction), **_REAL)
 composite("nn.functional.cosine_embedding_loss", _cosine_loss, **_REAL)
 composite("nn.functional.margin_ranking_loss", lambda F, x1, x2, target, margin=0.0,
           reduction="mean": reduce(F, F.clamp_min(-target * (x1 - x2) + margin, 0), reduction),
-          **_REAL)  # fmt: skip
+          **_REAL)
 composite("nn.functional.triplet_margin_loss", lambda F, anchor, positive, negative, margin=1.0,
           p=2.0, eps=1e-6, swap=False, reduction="mean": _triplet(
               F, anchor, positive, negative, margin=margin, swap=swap, reduction=reduction,
-              distance_function=lambda a, b: F.pairwise_distance(a, b, p, eps)),
-          **_REAL)  # fmt: skip
+              distance_function=lambda a, b: F.pairwise_distance(a, b, p, eps)), **_REAL)
 composite("nn.functional.triplet_margin_with_distance_loss", _triplet, **_REAL)
 composite("nn.functional.multi_margin_loss", _multi_margin, **_REAL)
 composite("nn.functional.multilabel_margin_loss", _multilabel_margin, fill={"target": "below:3"},
-          **_REAL)  # fmt: skip
+          **_REAL)
 composite("nn.functional.multilabel_soft_margin_loss", lambda F, x, target, weight=None, *,
           reduction="mean": reduce(F, F.mean(_times(-(
               target * F.logsigmoid(x) + (1 - target) * F.logsigmoid(-x)), weight), dim=-1),
-              reduction), **_REAL)  # fmt: skip
+              reduction), **_REAL)
 composite("nn.functional.soft_margin_loss", lambda F, x, target, *, reduction="mean": reduce(
     F, F.softplus(-target * x, threshold=1e300), reduction), **_REAL,
-    samples=[_PAIR[0], _PAIR[2]], fill={"target": "constant"})  # fmt: skip
+    samples=[_PAIR[0], _PAIR[2]], fill={"target": "constant"})
 
 
 # distances ----------------------------------------------------------------------------------------
@@ -347,10 +346,10 @@ def _pdist(F: Any, x: Any, p: float = 2.0) -> Any:
 
 
 composite("nn.functional.cosine_similarity", _cosine, **_REAL, samples=_PAIR[:1],
-          aliases=("cosine_similarity",), methods=())  # fmt: skip
+          aliases=("cosine_similarity",), methods=())
 composite("nn.functional.pairwise_distance", lambda F, x1, x2, p=2.0, eps=1e-6, keepdim=False:
           F.linalg_vector_norm(x1 - x2 + eps, ord=p, dim=-1, keepdim=keepdim), **_REAL,
-          samples=_PAIR[:1])  # fmt: skip
+          samples=_PAIR[:1])
 composite("nn.functional.normalize", lambda F, x, p=2.0, dim=1, eps=1e-12: x / F.clamp_min(
-    F.linalg_vector_norm(x, ord=p, dim=dim, keepdim=True), eps), samples=[on((2, 3))])  # fmt: skip
+    F.linalg_vector_norm(x, ord=p, dim=dim, keepdim=True), eps), samples=[on((2, 3))])
 composite("nn.functional.pdist", _pdist, **_REAL)

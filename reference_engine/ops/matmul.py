@@ -12,6 +12,9 @@ from reference_engine.backends.base import of_array
 from reference_engine.ops.dims import axis, broadcast_shapes
 from reference_engine.ops.opdef import Sample, asking, bilinear, composite, on, own
 
+# rows are laid out by hand
+# fmt: off
+
 
 # products, and sums with a product ----------------------------------------------------------------
 def _product(xp: Any, name: str, x: Any, other: Any, ranks: tuple[int, int]) -> Any:
@@ -37,13 +40,13 @@ def _scaled(v: Any, factor: Any) -> Any:
 
 
 def _rows(name: str, ranks: tuple[int, int], shapes: Any, names: str, to_first: Any, to_second: Any,
-          plus: str = "", plus_names: str = "", *plus_samples: Sample) -> None:  # fmt: skip
+          plus: str = "", plus_names: str = "", *plus_samples: Sample) -> None:
     """A product of operands ``x`` and ``names``, whose vjps are given, and ``plus``: beta times an
     array plus alpha times the product.
     """
     bilinear(name, lambda xp, x, other: _product(xp, name, x, other, ranks), samples=[on(*shapes)],
              inputs=("x", names), order=("x", names), vjp_x=asking(to_first, "g", names),
-             **{f"vjp_{names}": asking(to_second, "g", "x")})  # fmt: skip
+             **{f"vjp_{names}": asking(to_second, "g", "x")})
     if not plus:
         return
     inputs = first, second = plus_names.split()
@@ -60,7 +63,7 @@ def _rows(name: str, ranks: tuple[int, int], shapes: Any, names: str, to_first: 
 
     def vjp(rule: Any, other: str) -> Any:
         return asking(lambda F, g, v, alpha: _scaled(rule(F, g, v), alpha.conjugate()), "g", other,
-                       "alpha")  # fmt: skip
+                       "alpha")
 
     def jvp(F: Any, t: Any, beta: Any, a: Any, b: Any, t_a: Any, t_b: Any, alpha: Any) -> Any:
         run = getattr(F, name)
@@ -69,22 +72,20 @@ def _rows(name: str, ranks: tuple[int, int], shapes: Any, names: str, to_first: 
     own(plus, forward, inputs=("x", *inputs), order=("x", *inputs, "beta", "alpha"), inplace=True,
         samples=plus_samples, vjp_x=lambda F, g, beta: _scaled(g, beta.conjugate()),
         jvp=asking(jvp, "t_x", "beta", *inputs, f"t_{first}", f"t_{second}", "alpha"),
-        **{f"vjp_{first}": vjp(to_first, second),
-           f"vjp_{second}": vjp(to_second, first)})  # fmt: skip
+        **{f"vjp_{first}": vjp(to_first, second), f"vjp_{second}": vjp(to_second, first)})
 
 
 _rows("mm", (2, 2), ((2, 3), (3, 4)), "mat2", lambda F, g, b: F.mm(g, F.mH(b)),
       lambda F, g, a: F.mm(F.mH(a), g), "addmm", "mat1 mat2", on((2, 4), (2, 3), (3, 4)),
-      on((4,), (2, 3), (3, 4), beta=2, alpha=-0.5))  # fmt: skip
+      on((4,), (2, 3), (3, 4), beta=2, alpha=-0.5))
 _rows("bmm", (3, 3), ((2, 2, 3), (2, 3, 4)), "mat2", lambda F, g, b: F.bmm(g, F.mH(b)),
       lambda F, g, a: F.bmm(F.mH(a), g), "baddbmm", "batch1 batch2",
-      on((2, 2, 4), (2, 2, 3), (2, 3, 4)),
-      on((4,), (2, 2, 3), (2, 3, 4), beta=2, alpha=-0.5))  # fmt: skip
+      on((2, 2, 4), (2, 2, 3), (2, 3, 4)), on((4,), (2, 2, 3), (2, 3, 4), beta=2, alpha=-0.5))
 _rows("mv", (2, 1), ((2, 3), (3,)), "vec", lambda F, g, b: _outer(F, g, F.conj(b)),
       lambda F, g, a: F.mv(F.mH(a), g), "addmv", "mat vec", on((2,), (2, 3), (3,)),
-      on((), (2, 3), (3,), beta=2, alpha=-0.5))  # fmt: skip
+      on((), (2, 3), (3,), beta=2, alpha=-0.5))
 _rows("dot", (1, 1), ((3,), (3,)), "tensor", lambda F, g, b: g * F.conj(b),
-      lambda F, g, a: g * F.conj(a))  # fmt: skip
+      lambda F, g, a: g * F.conj(a))
 
 
 def _matmul(F: Any, x: Any, other: Any) -> Any:
@@ -108,18 +109,18 @@ def _matmul(F: Any, x: Any, other: Any) -> Any:
         return F._unsafe_view(F.mm(rows, other), shape=(*x.shape[:-1], other.shape[1]))
     batch = broadcast_shapes(x.shape[:-2], other.shape[:-2])
     left, right = (F.reshape(F.expand(v, size=(*batch, *v.shape[-2:])),
-                             shape=(prod(batch), *v.shape[-2:])) for v in (x, other))  # fmt: skip
+                             shape=(prod(batch), *v.shape[-2:])) for v in (x, other))
     return F._unsafe_view(F.bmm(left, right), shape=(*batch, x.shape[-2], other.shape[-1]))
 
 
 composite("vdot", lambda F, x, other: F.dot(F.conj(x), other), samples=[on((3,), (3,))])
 composite("inner", lambda F, x, other: x * other if not (x.ndim and other.ndim) else
-          F.tensordot(x, other, dims=((-1,), (-1,))), samples=[on((2, 3), (4, 3))])  # fmt: skip
+          F.tensordot(x, other, dims=((-1,), (-1,))), samples=[on((2, 3), (4, 3))])
 composite("outer", lambda F, x, vec2: _outer(F, x, F.reshape(vec2, shape=(-1,))), aliases=("ger",),
-          samples=[on((2,), (3,))])  # fmt: skip
+          samples=[on((2,), (3,))])
 composite("matmul", _matmul, aliases=("linalg.matmul",), samples=[
     on((2, 3), (3, 4)), on((3,), (3,)), on((2, 3), (3,)), on((3,), (3, 2)), on((2, 2, 3), (3, 4)),
-    on((2, 1, 2, 3), (3, 3, 2)), on((3,), (2, 3, 4)), on((0, 3), (3, 2))])  # fmt: skip
+    on((2, 1, 2, 3), (3, 3, 2)), on((3,), (2, 3, 4)), on((0, 3), (3, 2))])
 
 
 # contractions -----------------------------------------------------------------------------------
@@ -127,7 +128,7 @@ def _tensordot(F: Any, x: Any, other: Any, dims: Any = 2) -> Any:
     """Sums the products over pairs of dimensions: einsum with a letter for each dimension."""
     dims = (range(x.ndim - dims, x.ndim), range(dims)) if isinstance(dims, int) else dims
     xs, others = ([axis(d, v.ndim) for d in ((of,) if isinstance(of, int) else of)]
-                  for of, v in zip(dims, (x, other), strict=True))  # fmt: skip
+                  for of, v in zip(dims, (x, other), strict=True))
     p, q = ([chr(start + d) for d in range(v.ndim)] for start, v in ((200, x), (400, other)))
     for d, e in zip(xs, others, strict=True):
         q[e] = p[d]
@@ -193,7 +194,7 @@ def _pair(F: Any, p: str, x: Any, q: str, other: Any, keep: set[str]) -> tuple[s
     def laid(term: str, v: Any, *groups: Sequence[str]) -> Any:
         order = [c for group in groups for c in group]
         v = F.expand(F.permute(v, dims=tuple(term.index(c) for c in order)),
-                     size=tuple(size[c] for c in order))  # fmt: skip
+                     size=tuple(size[c] for c in order))
         return F.reshape(v, shape=tuple(prod(size[c] for c in group) for group in groups))
 
     made = F.bmm(laid(p, x, batch, free_p, inner), laid(q, other, batch, inner, free_q))
@@ -210,7 +211,7 @@ def _kron(F: Any, x: Any, other: Any) -> Any:
 
 
 composite("tensordot", _tensordot, samples=[
-    on((2, 3, 4), (3, 4, 2)), on((2, 3), (4, 2), dims=((0,), (1,)))])  # fmt: skip
+    on((2, 3, 4), (3, 4, 2)), on((2, 3), (4, 2), dims=((0,), (1,)))])
 composite("einsum", _einsum, methods=(), order=("equation", "*operands"))
 composite("trace", lambda F, x: F.sum(F.diagonal(x)), samples=[on((2, 3))])
 composite("kron", _kron, samples=[on((2, 3), (3, 2)), on((2,), (3, 2))])
@@ -292,16 +293,15 @@ _SQUARE: Any = {"samples": [on((2, 2)), on((2, 3, 3))]}
 _DEFINITE: Any = _SQUARE | {"fill": {"x": "positive-definite"}}
 own("linalg.inv", lambda xp, x: xp.linalg.inv(x), node="LinalgInvExBackward0", aliases=("inverse",),
     vjp_x=lambda F, g, y: -(F.mH(y) @ (g @ F.mH(y))), jvp=lambda F, y, t_x: -(y @ (t_x @ y)),
-    **_DEFINITE)  # fmt: skip
+    **_DEFINITE)
 own("_cofactors", _cofactors, vjp_x=_cofactors_vjp, jvp=_cofactors_jvp, **_SQUARE)
 own("linalg.det", lambda xp, x: xp.linalg.det(x), aliases=("det",), **_DEFINITE,
     vjp_x=lambda F, g, x: g[..., None, None] * F.conj(F._cofactors(x)),
-    jvp=lambda F, x, t_x: F.sum(F._cofactors(x) * t_x, dim=(-2, -1)))  # fmt: skip
+    jvp=lambda F, x, t_x: F.sum(F._cofactors(x) * t_x, dim=(-2, -1)))
 own("_solve", _solve, node="LinalgSolveExBackward0",
     vjp_A=lambda F, g, A, y: -(F._solve(F.mH(A), g) @ F.mH(y)),
     vjp_B=lambda F, g, A: F._solve(F.mH(A), g),
     jvp=lambda F, A, y, t_A, t_B: F._solve(A, t_B - t_A @ y),
-    fill={"A": "positive-definite"}, samples=[on((2, 3, 3), (2, 3, 2))])  # fmt: skip
+    fill={"A": "positive-definite"}, samples=[on((2, 3, 3), (2, 3, 2))])
 composite("linalg.solve", _linalg_solve, fill={"A": "positive-definite"}, samples=[
-    on((3, 3), (3, 2)), on((3, 3), (3,)), on((2, 3, 3), (2, 3)),
-    on((2, 3, 3), (3, 1))])  # fmt: skip
+    on((3, 3), (3, 2)), on((3, 3), (3,)), on((2, 3, 3), (2, 3)), on((2, 3, 3), (3, 1))])

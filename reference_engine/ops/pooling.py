@@ -14,19 +14,22 @@ from reference_engine.ops.convolution import Sizes, tuple_of
 from reference_engine.ops.opdef import Sample, composite, on, own
 from reference_engine.ops.resampling import even_ends, kept_sizes, resampling_row, taps_of
 
+# rows are laid out by hand
+# fmt: off
+
 #: kernel, stride, padding, dilation, and whether windows may reach beyond the right padding
 Window: TypeAlias = "tuple[Sizes, Sizes, Sizes, Sizes, bool]"
 
 
 def _window(name: str, x: Any, n: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
-            ceil_mode: bool) -> Window:  # fmt: skip
+            ceil_mode: bool) -> Window:
     if x.ndim not in (n + 1, n + 2):
         raise RuntimeError(
             f"{name} needs (N, C, …) with {n} spatial dimensions, got {list(x.shape)}"
         )
     steps = kernel_size if stride is None or stride == () else stride
     kernel, strides, paddings, dilations = (
-        tuple_of(v, n) for v in (kernel_size, steps, padding, dilation))  # fmt: skip
+        tuple_of(v, n) for v in (kernel_size, steps, padding, dilation))
     return kernel, strides, paddings, dilations, bool(ceil_mode)
 
 
@@ -104,7 +107,7 @@ def _picked(F: Any, t: Any, indices: Any, n: int) -> Any:
 
 def _max_pool(F: Any, x: Any, kernel_size: Any, stride: Any = (), padding: Any = 0,
               dilation: Any = 1, ceil_mode: bool = False, return_indices: bool = False, *, n: int
-              ) -> Any:  # fmt: skip
+              ) -> Any:
     window = _window(f"max_pool{n}d", x, n, kernel_size, stride, padding, dilation, ceil_mode)
     made = getattr(F, f"_max_pool{n}d")(x, places=_regular(tuple(x.shape[-n:]), window))
     return made if return_indices else made[0]
@@ -117,7 +120,7 @@ def _elements(ends: Sequence[tuple[int, int]]) -> Any:
 
 
 def _adaptive_max_pool(F: Any, x: Any, output_size: Any, return_indices: bool = False, *, n: int
-                       ) -> Any:  # fmt: skip
+                       ) -> Any:
     size = x.shape[-n:]
     each = zip(size, kept_sizes(x, output_size, n), strict=True)
     places = _places([_elements(even_ends(m, s)) for m, s in each], size)
@@ -127,7 +130,7 @@ def _adaptive_max_pool(F: Any, x: Any, output_size: Any, return_indices: bool = 
 
 def _fractional_max_pool(F: Any, x: Any, kernel_size: Any, output_size: Any = None,
                          output_ratio: Any = None, return_indices: bool = False,
-                         _random_samples: Any = None, *, n: int) -> Any:  # fmt: skip
+                         _random_samples: Any = None, *, n: int) -> Any:
     """Graham 2014, https://arxiv.org/abs/1412.6071: steps that differ by one, by a random number
     for each dimension of each plane.
     """
@@ -163,7 +166,7 @@ def _starts(F: Any, u: Any, n: int, out: int, kernel: int) -> Any:
 
 
 def _max_unpool(F: Any, x: Any, indices: Any, kernel_size: Any, stride: Any = None,
-                padding: Any = 0, output_size: Any = None, *, n: int) -> Any:  # fmt: skip
+                padding: Any = 0, output_size: Any = None, *, n: int) -> Any:
     given = kernel_size, kernel_size if stride is None else stride, padding
     sizes = zip(x.shape[-n:], *(tuple_of(v, n) for v in given), strict=True)
     size = [(m - 1) * s - 2 * p + k for m, k, s, p in sizes]
@@ -188,7 +191,7 @@ def _means(size: Sizes, window: Window, include: bool, divisor: int | None) -> A
 
 def _avg_pool(F: Any, x: Any, kernel_size: Any, stride: Any = (), padding: Any = 0,
               ceil_mode: bool = False, count_include_pad: bool = True,
-              divisor_override: int | None = None, *, n: int) -> Any:  # fmt: skip
+              divisor_override: int | None = None, *, n: int) -> Any:
     window = _window(f"avg_pool{n}d", x, n, kernel_size, stride, padding, 1, ceil_mode)
     taps, counts = _means(tuple(x.shape[-n:]), window, bool(count_include_pad), divisor_override)
     return getattr(F, f"_avg_pool{n}d")(x, taps=taps, counts=counts)
@@ -205,27 +208,26 @@ _STEPS = {"kernel_size": 3, "stride": 2, "padding": 1}
 for _n in (1, 2, 3):
     for _stem, _node in (("", f"MaxPool{max(_n, 2)}DWithIndicesBackward0"), (
             "adaptive_", f"AdaptiveMaxPool{max(_n, 2)}DBackward0"), (
-            "fractional_", f"FractionalMaxPool{_n}DBackward0")):  # fmt: skip
+            "fractional_", f"FractionalMaxPool{_n}DBackward0")):
         own(f"_{_stem}max_pool{_n}d", _max_at, outputs=("values", "indices"), complex=False,
             vjp_x=lambda F, g_values, indices, x_shape, places: _put(
                 F, g_values, indices, x_shape, places.ndim - 1),
             jvp=lambda F, indices, t_x, places: _picked(F, t_x, indices, places.ndim - 1),
-            node=_node)  # fmt: skip
+            node=_node)
     composite(f"nn.functional.max_pool{_n}d", partial(_max_pool, n=_n), kinks="ties", **_REAL,
               samples=_samples(_n, {"kernel_size": 2}, {**_STEPS, "ceil_mode": True},
                                {"kernel_size": 2, "stride": 1, "dilation": 2,
-                                "return_indices": True}))  # fmt: skip
+                                "return_indices": True}))
     composite(f"nn.functional.adaptive_max_pool{_n}d", partial(_adaptive_max_pool, n=_n),
-              kinks="ties", samples=[on((1, 2, *(5, 4, 3)[:_n]), output_size=2)],
-              **_REAL)  # fmt: skip
+              kinks="ties", samples=[on((1, 2, *(5, 4, 3)[:_n]), output_size=2)], **_REAL)
     composite(f"nn.functional.max_unpool{_n}d", partial(_max_unpool, n=_n), **_REAL)
     if _n > 1:
         composite(f"nn.functional.fractional_max_pool{_n}d", partial(_fractional_max_pool, n=_n),
-                  kinks="ties", **_REAL)  # fmt: skip
+                  kinks="ties", **_REAL)
     resampling_row(f"_avg_pool{_n}d", f"AvgPool{_n}DBackward0")
     composite(f"nn.functional.avg_pool{_n}d", partial(_avg_pool, n=_n), **_REAL,
               samples=_samples(_n, {"kernel_size": 2}, {**_STEPS, "ceil_mode": True},
-                               {**_STEPS, "count_include_pad": False}))  # fmt: skip
+                               {**_STEPS, "count_include_pad": False}))
 composite("max_pool2d_with_indices_backward", lambda F, grad_output, x, kernel_size, stride=(),
           padding=0, dilation=1, ceil_mode=False, indices=None: _put(
-              F, grad_output, indices, x.shape, 2), **_REAL)  # fmt: skip
+              F, grad_output, indices, x.shape, 2), **_REAL)

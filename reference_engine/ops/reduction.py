@@ -11,8 +11,11 @@ from reference_engine.backends.dtypes import dtype, get_default_dtype
 from reference_engine.ops.dims import Dims, axes, axis, count, restore
 from reference_engine.ops.opdef import OpDef, Rule, composite, linear, needs, nondiff, on, own
 
+# rows are laid out by hand
+# fmt: off
+
 _DIMS = [on((2, 3)), on((2, 3), dim=1), on((2, 3, 2), dim=(0, -1), keepdim=True), on(()),
-         on((3, 0), dim=0)]  # fmt: skip
+         on((3, 0), dim=0)]
 ONE_DIM = [on((2, 3), dim=1), on((2, 3, 2), dim=-2, keepdim=True), on((), dim=0)]
 
 
@@ -99,12 +102,12 @@ def _others(F: Any, x: Any, dim: int | None) -> Any:
 linear("sum", _sum, transpose=_spread, samples=_DIMS, nodes={"dim": 1})
 linear("mean", _mean, samples=_DIMS, nodes={"dim": 1},
        transpose=lambda F, g, x_shape, dim, keepdim: _spread(
-           F, g / max(count(x_shape, dim), 1), x_shape, dim, keepdim))  # fmt: skip
+           F, g / max(count(x_shape, dim), 1), x_shape, dim, keepdim))
 linear("sum_to_size", lambda xp, x, *, size: xp.sum_to_size(x, tuple(size)), order=("x", "*size"),
        transpose=lambda F, g, x_shape: F.expand(g, size=x_shape),
-       samples=[on((2, 3, 4), size=(3, 1))])  # fmt: skip
+       samples=[on((2, 3, 4), size=(3, 1))])
 reducing("prod", _prod, lambda F, x, dim: F.conj(_others(F, x, dim)), nodes={"dim": 1},
-         samples=[on((2, 3)), *ONE_DIM, on((0,))])  # fmt: skip
+         samples=[on((2, 3)), *ONE_DIM, on((0,))])
 
 
 # extremes ---------------------------------------------------------------------------------------
@@ -150,11 +153,11 @@ def picking(name: str, forward: Rule, **row: Any) -> OpDef:
         return F.reshape(found, shape=tuple(indices.shape))
 
     return own(name, forward, outputs=("values", "indices"), complex=False, kinks="ties",
-               vjp_x=vjp, jvp=jvp, **row)  # fmt: skip
+               vjp_x=vjp, jvp=jvp, **row)
 
 
 def _either(F: Any, x: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None,
-            which: str) -> Any:  # fmt: skip
+            which: str) -> Any:
     """Of all elements; along ``dim``, with the indices; or elementwise of two tensors."""
     other = dim if hasattr(dim, "shape") else other
     if other is not None:
@@ -168,16 +171,15 @@ for _name in ("max", "min"):
     _node, _of_all = f"{_name.title()}Backward", partial(_extreme, which=_name)
     reducing(f"a{_name}", _of_all, ties, complex=False, kinks="ties", samples=_DIMS[:4])
     reducing(f"_{_name}_of_all", _of_all, ties, complex=False, kinks="ties",
-             node=_node + "1", samples=_DIMS[:1])  # fmt: skip
+             node=_node + "1", samples=_DIMS[:1])
     picking(f"_{_name}_along", partial(_extreme_along, which=_name), node=_node + "0",
-            samples=ONE_DIM)  # fmt: skip
+            samples=ONE_DIM)
     composite(_name, partial(_either, which=_name), complex=False, samples=[*_DIMS[:1], *ONE_DIM])
 
 
 # variance ---------------------------------------------------------------------------------------
 def _spreading(F: Any, x: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False,
-               *, correction: float | None = None, name: str, mean: bool = False
-               ) -> Any:  # fmt: skip
+               *, correction: float | None = None, name: str, mean: bool = False) -> Any:
     """PyTorch's older signatures, var(x, False) and unbiased=, say the correction too; also the
     mean, where that is asked for.
     """
@@ -212,19 +214,18 @@ def _std_slope(F: Any, x: Any, y: Any, dim: Dims, correction: float) -> Any:
 
 reducing("_var", _var, _var_slope, real=True)
 reducing("_std", lambda xp, x, *, dim, correction, keepdim: xp.sqrt(
-             _var(xp, x, dim=dim, correction=correction, keepdim=keepdim)),
-         _std_slope, real=True)  # fmt: skip
+             _var(xp, x, dim=dim, correction=correction, keepdim=keepdim)), _std_slope, real=True)
 for _name in ("var", "std"):
     composite(_name, partial(_spreading, name="_" + _name, mean=False), samples=[
         *_DIMS[:3], on((2, 3), dim=1, unbiased=False), on((4,), dim=0, correction=2)],
-        order=("x", "dim", "unbiased", "keepdim"))  # fmt: skip
+        order=("x", "dim", "unbiased", "keepdim"))
     composite(f"{_name}_mean", partial(_spreading, name="_" + _name, mean=True), methods=(),
-              samples=ONE_DIM)  # fmt: skip
+              samples=ONE_DIM)
 
 
 # norms ------------------------------------------------------------------------------------------
 def _vector_norm(xp: Any, x: Any, *, ord: float = 2, dim: Dims = None, keepdim: bool = False,
-                 dtype: dtype | None = None) -> Any:  # fmt: skip
+                 dtype: dtype | None = None) -> Any:
     size = xp.abs(cast(xp, x, dtype))
     where = axes(dim, x.ndim)
     if ord in (inf, -inf):
@@ -258,7 +259,7 @@ def _norm_slope(F: Any, x: Any, y: Any, ord: float, dim: Dims) -> Any:
 
 
 def _norm(F: Any, x: Any, p: float | str | None = "fro", dim: Dims = None, keepdim: bool = False,
-          dtype: dtype | None = None) -> Any:  # fmt: skip
+          dtype: dtype | None = None) -> Any:
     """The p-norm of the elements as one vector; "fro" is the 2-norm."""
     if p == "nuc":
         return F.linalg_matrix_norm(x, ord="nuc", dim=dim or (-2, -1), keepdim=keepdim, dtype=dtype)
@@ -269,8 +270,7 @@ def _norm(F: Any, x: Any, p: float | str | None = "fro", dim: Dims = None, keepd
 
 
 reducing("linalg.vector_norm", _vector_norm, _norm_slope, real=True, kinks={"x": (0.0,)},
-         samples=[*_DIMS[:4], *(on((2, 3), ord=p, dim=1) for p in (0, 1, inf, -inf, 3, 0.5))],
-         )  # fmt: skip
+         samples=[*_DIMS[:4], *(on((2, 3), ord=p, dim=1) for p in (0, 1, inf, -inf, 3, 0.5))],)
 composite("norm", _norm, samples=[on((2, 3)), on((2, 3), p=3, dim=1)])
 
 
@@ -303,4 +303,4 @@ def _weights(F: Any, x: Any, y: Any, dim: Dims) -> Any:  # noqa: ARG001
 
 nondiff("_top", _top)
 reducing("logsumexp", _logsumexp, _weights, aliases=("special.logsumexp",),
-         samples=[*_DIMS[1:3], *ONE_DIM])  # fmt: skip
+         samples=[*_DIMS[1:3], *ONE_DIM])

@@ -15,6 +15,9 @@ from reference_engine.backends.dtypes import int64
 from reference_engine.ops.convolution import pad_ends, tuple_of
 from reference_engine.ops.opdef import composite, linear, on, own
 
+# rows are laid out by hand
+# fmt: off
+
 #: for each neighbour that outputs have along a dimension: its places in the input, its weights
 Taps: TypeAlias = "tuple[tuple[tuple[int, ...], tuple[float, ...]], ...]"
 
@@ -52,12 +55,12 @@ def _mirrored(n: int, before: int, after: int, mode: str) -> list[int]:
     cut = slice(max(-before, 0), n + min(after, 0))
     places = np.arange(n)[cut] if mode == "circular" else np.arange(n)
     wide: list[int] = np.pad(
-        places, (max(before, 0), max(after, 0)), mode=_NUMPYS[mode]).tolist()  # fmt: skip
+        places, (max(before, 0), max(after, 0)), mode=_NUMPYS[mode]).tolist()
     return wide if mode == "circular" else wide[cut.start : len(wide) + min(after, 0)]
 
 
 def _pad(F: Any, x: Any, pad: Sequence[int], mode: str = "constant", value: float | None = None
-         ) -> Any:  # fmt: skip
+         ) -> Any:
     if mode == "constant":
         return F.constant_pad_nd(x, pad=tuple(pad), value=0 if value is None else value)
     if mode not in _NUMPYS:
@@ -67,17 +70,16 @@ def _pad(F: Any, x: Any, pad: Sequence[int], mode: str = "constant", value: floa
     before, after = _ends(pad)
     sizes = zip(x.shape[x.ndim - len(before) :], before, after, strict=True)
     return F._resample(x, taps=tuple(taps_of([[(i, 1.0)] for i in _mirrored(*each, mode)])
-                                     for each in sizes))  # fmt: skip
+                                     for each in sizes))
 
 
 own("constant_pad_nd", _constant_pad,
     vjp_x=lambda F, g, pad: F.constant_pad_nd(g, pad=tuple(-n for n in pad)),
     jvp=lambda F, t_x, pad: F.constant_pad_nd(t_x, pad=pad),
-    samples=[on((2, 3), pad=(1, 2)), on((2, 3), pad=(-1, 1, 2, 0), value=1.5)])  # fmt: skip
+    samples=[on((2, 3), pad=(1, 2)), on((2, 3), pad=(-1, 1, 2, 0), value=1.5)])
 composite("nn.functional.pad", _pad, samples=[
     on((2, 3), pad=(1, 1)), on((2, 3, 4), pad=(2, 1), mode="reflect"),
-    on((2, 3, 4), pad=(2, 1), mode="replicate"),
-    on((2, 3, 4), pad=(2, 1), mode="circular")])  # fmt: skip
+    on((2, 3, 4), pad=(2, 1), mode="replicate"), on((2, 3, 4), pad=(2, 1), mode="circular")])
 
 
 # weighted sums of neighbours ----------------------------------------------------------------------
@@ -110,7 +112,7 @@ def _resample(xp: Any, x: Any, *, taps: tuple[Taps, ...], counts: Any = None) ->
 
 
 def _unsample(xp: Any, g: Any, *, size: Sequence[int], taps: tuple[Taps, ...],
-              counts: Any = None) -> Any:  # fmt: skip
+              counts: Any = None) -> Any:
     g = g if counts is None else g / xp.asarray(counts, xp.dtype_of(g), g.device)
     lead = g.ndim - len(taps)
     for dim in reversed(range(lead, g.ndim)):
@@ -126,12 +128,12 @@ def _unsample(xp: Any, g: Any, *, size: Sequence[int], taps: tuple[Taps, ...],
 def resampling_row(name: str, node: str) -> None:
     """A row of weighted sums of neighbours under a name of its own."""
     linear(name, _resample, node=node, transpose=lambda F, g, x_shape, taps, counts: F._unsample(
-        g, size=tuple(x_shape), taps=taps, counts=counts))  # fmt: skip
+        g, size=tuple(x_shape), taps=taps, counts=counts))
 
 
 resampling_row("_resample", "PadBackward0")
 linear("_unsample", _unsample, transpose=lambda F, g, taps, counts: F._resample(
-    g, taps=taps, counts=counts))  # fmt: skip
+    g, taps=taps, counts=counts))
 
 
 # interpolation ------------------------------------------------------------------------------------
@@ -156,7 +158,7 @@ def _taps(n: int, out: int, mode: str, align_corners: bool, scale: float | None)
     cubic = mode == "bicubic"
     at = at if cubic else [min(max(p, 0.0), n - 1.0) for p in at]
     return taps_of([[(min(max(floor(p) + k, 0), n - 1), kernel(abs(p - floor(p) - k), cubic))
-                     for k in (range(-1, 3) if cubic else range(2))] for p in at])  # fmt: skip
+                     for k in (range(-1, 3) if cubic else range(2))] for p in at])
 
 
 def even_ends(n: int, out: int) -> list[tuple[int, int]]:
@@ -187,12 +189,12 @@ def _triangles(n: int, out: int, align: bool, scale: float | None) -> Taps:
 
 
 _MODES = {"nearest": (1, 2, 3), "nearest-exact": (1, 2, 3), "linear": (1,), "bilinear": (2,),
-          "trilinear": (3,), "area": (1, 2, 3), "bicubic": (2,)}  # fmt: skip
+          "trilinear": (3,), "area": (1, 2, 3), "bicubic": (2,)}
 
 
 def _interpolate(F: Any, x: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
                  align_corners: bool | None = None, recompute_scale_factor: bool | None = None
-                 ) -> Any:  # fmt: skip
+                 ) -> Any:
     """(N, C, *in) to ``size``, or to the input's sizes times ``scale_factor``."""
     n = x.ndim - 2
     if n not in _MODES.get(mode, ()):
@@ -208,12 +210,12 @@ def _interpolate(F: Any, x: Any, size: Any = None, scale_factor: Any = None, mod
         size = tuple(int(m * (s or 0)) for m, s in zip(x.shape[2:], scales, strict=True))
         scales = (None,) * n if recompute_scale_factor else scales
     taps = tuple(_taps(m, o, mode, bool(align_corners), s) for m, o, s in zip(
-        x.shape[2:], tuple_of(size, n), scales, strict=True))  # fmt: skip
+        x.shape[2:], tuple_of(size, n), scales, strict=True))
     return getattr(F, f"_upsample_{mode.replace('-', '_')}{n}d")(x, taps=taps)
 
 
 def _antialiased(F: Any, x: Any, output_size: Any, align_corners: bool, scale_factors: Any = None,
-                 scales_h: Any = None, scales_w: Any = None) -> Any:  # fmt: skip
+                 scales_h: Any = None, scales_w: Any = None) -> Any:
     scales, size = (scales_h, scales_w) if scale_factors is None else scale_factors, x.shape[2:]
     if output_size is None:
         output_size = [int(n * s) for n, s in zip(size, scales, strict=True)]
@@ -245,11 +247,10 @@ composite("nn.functional.interpolate", _interpolate, **_REAL, samples=[
     on((1, 2, 3, 4), scale_factor=2, mode="bilinear", align_corners=False),
     on((1, 2, 3, 4), size=(5, 7), mode="bilinear", align_corners=True),
     on((1, 2, 3), scale_factor=1.7, mode="linear"), on((1, 2, 3), size=5, mode="nearest-exact"),
-    on((1, 1, 2, 3, 2), size=(3, 2, 4), mode="trilinear")])  # fmt: skip
+    on((1, 1, 2, 3, 2), size=(3, 2, 4), mode="trilinear")])
 composite("nn.functional.upsample_nearest", lambda F, x, size=None, scale_factor=None:
-          F.interpolate(x, size, scale_factor, mode="nearest"), **_REAL)  # fmt: skip
+          F.interpolate(x, size, scale_factor, mode="nearest"), **_REAL)
 composite("nn.functional.upsample_bilinear", lambda F, x, size=None, scale_factor=None:
-          F.interpolate(x, size, scale_factor, mode="bilinear", align_corners=True),
-          **_REAL)  # fmt: skip
+          F.interpolate(x, size, scale_factor, mode="bilinear", align_corners=True), **_REAL)
 for _n in (1, 2, 3):
     composite(f"nn.functional.adaptive_avg_pool{_n}d", partial(_adaptive, n=_n), **_REAL)

@@ -11,6 +11,9 @@ from reference_engine.ops.dims import at, axis
 from reference_engine.ops.opdef import composite, linear, on, own
 from reference_engine.ops.reduction import cast, picking
 
+# rows are laid out by hand
+# fmt: off
+
 _DIM = [on((2, 3), dim=1), on((2, 3, 2), dim=-2), on((), dim=0), on((0, 2), dim=0)]
 
 
@@ -59,10 +62,10 @@ def _cumprod_vjp(F: Any, g: Any, x: Any, dim: int) -> Any:
 
 linear("cumsum", partial(_along, verb="cumulative_sum"), inplace=True, samples=_DIM,
        transpose=lambda F, g, dim: back_to_front(
-           F, F.cumsum(back_to_front(F, g, dim), dim=dim), dim))  # fmt: skip
+           F, F.cumsum(back_to_front(F, g, dim), dim=dim), dim))
 own("cumprod", partial(_along, verb="cumulative_prod"), inplace=True, samples=_DIM,
     vjp_x=_cumprod_vjp, jvp=lambda F, x, y, t_x, dim: recurrence(
-        F, t_x * shifted(F, y, dim, F.ones_like), x, dim))  # fmt: skip
+        F, t_x * shifted(F, y, dim, F.ones_like), x, dim))
 
 
 # softmax ----------------------------------------------------------------------------------------
@@ -92,11 +95,11 @@ def _softmax_slope(F: Any, v: Any, y: Any, dim: int) -> Any:
 
 own("softmax", _softmax, vjp_x=lambda F, g, y, dim: _softmax_slope(F, g, y, dim),
     jvp=lambda F, y, t_x, dim: _softmax_slope(F, t_x, y, dim), complex=False, samples=_DIM[:3],
-    aliases=("nn.functional.softmax", "special.softmax"))  # fmt: skip
+    aliases=("nn.functional.softmax", "special.softmax"))
 own("log_softmax", _log_softmax, complex=False, samples=_DIM[:3],
     vjp_x=lambda F, g, y, dim: g - F.exp(y) * F.sum(g, dim=dim, keepdim=True),
     jvp=lambda F, y, t_x, dim: t_x - F.sum(F.exp(y) * t_x, dim=dim, keepdim=True),
-    aliases=("nn.functional.log_softmax", "special.log_softmax"))  # fmt: skip
+    aliases=("nn.functional.log_softmax", "special.log_softmax"))
 
 
 # order ------------------------------------------------------------------------------------------
@@ -130,8 +133,8 @@ def _topk(
 
 
 picking("sort", _sort, nodes={"stable": 1}, samples=[
-    on((2, 3)), on((3, 2), dim=0, descending=True), on(())])  # fmt: skip
+    on((2, 3)), on((3, 2), dim=0, descending=True), on(())])
 picking("topk", _topk, samples=[on((2, 4), k=2), on((4, 2), k=3, dim=0, largest=False)])
 composite("argsort", lambda F, x, dim=-1, descending=False: F.sort(
-    x, dim=dim, descending=descending)[1], complex=False)  # fmt: skip
+    x, dim=dim, descending=descending)[1], complex=False)
 composite("msort", lambda F, x: F.sort(x, dim=0)[0], complex=False)

@@ -12,17 +12,19 @@ from reference_engine.ops.copies import with_part
 from reference_engine.ops.dims import axis, broadcast_shapes
 from reference_engine.ops.opdef import composite, linear, on
 
+# rows are laid out by hand
+# fmt: off
+
 _INDEX = {"index": "index:dim"}
 #: a reduction's row, and what changes nothing when it is reduced with others
 _REDUCTIONS = {
     "sum": ("sum", 0.0), "mean": ("sum", 0.0), "prod": ("prod", 1.0), "max": ("amax", -inf),
-    "min": ("amin", inf), "amax": ("amax", -inf), "amin": ("amin", inf),
-}  # fmt: skip
+    "min": ("amin", inf), "amax": ("amax", -inf), "amin": ("amin", inf),}
 
 
 # reductions ---------------------------------------------------------------------------------------
 def _scatter_reduce(F: Any, x: Any, index: Any, src: Any, *, dim: int, reduce: str,
-                    include_self: bool = True) -> Any:  # fmt: skip
+                    include_self: bool = True) -> Any:
     """Each element of x with those of ``src`` that meet at its place."""
     if not prod(index.shape):
         return F.clone(x)
@@ -62,7 +64,7 @@ def _met(F: Any, where: int, x: Any, index: Any, src: Any, reduce: str, include_
 
 
 def _reduced(F: Any, x: Any, index: Any, src: Any = None, *, dim: int, reduce: str,
-             value: Any = None) -> Any:  # fmt: skip
+             value: Any = None) -> Any:
     """What scatter does with ``reduce``; PyTorch, which prefers scatter_reduce, has no gradient."""
     verb = {"add": "sum", "multiply": "prod"}.get(reduce)
     if verb is None:
@@ -74,7 +76,7 @@ def _reduced(F: Any, x: Any, index: Any, src: Any = None, *, dim: int, reduce: s
 
 
 def _index_reduce(F: Any, x: Any, index: Any, source: Any, *, dim: int, reduce: str,
-                  include_self: bool = True) -> Any:  # fmt: skip
+                  include_self: bool = True) -> Any:
     shape = [1] * x.ndim
     if shape:
         shape[dim] = -1
@@ -85,7 +87,7 @@ def _index_reduce(F: Any, x: Any, index: Any, source: Any, *, dim: int, reduce: 
 
 def _segment_reduce(F: Any, data: Any, reduce: str, *, lengths: Any = None, indices: Any = None,
                     offsets: Any = None, axis: int = 0, unsafe: bool = False,
-                    initial: float | None = None) -> Any:  # fmt: skip
+                    initial: float | None = None) -> Any:
     """Runs of ``data`` along ``axis``, each with ``initial``; lengths may differ by row."""
     del indices, unsafe
     verb, identity = _REDUCTIONS[reduce]
@@ -99,7 +101,7 @@ def _segment_reduce(F: Any, data: Any, reduce: str, *, lengths: Any = None, indi
     index = F._numbers_of(data, values=runs.reshape(*sizes.shape[:-1], n, *after))
     base = F.zeros_of(data, size=(*data.shape[:axis], k + 1, *data.shape[axis + 1 :]))
     made = F.scatter_reduce(base + (identity if initial is None else initial), dim=axis, src=data,
-                            index=F.expand(index, size=tuple(data.shape)), reduce=verb)  # fmt: skip
+                            index=F.expand(index, size=tuple(data.shape)), reduce=verb)
     made = F.narrow(made, axis, 0, k)
     if reduce != "mean":
         return made
@@ -109,10 +111,10 @@ def _segment_reduce(F: Any, data: Any, reduce: str, *, lengths: Any = None, indi
 
 composite("scatter_reduce", _scatter_reduce, order=("x", "dim", "index", "src", "reduce"),
           inplace=True, kinks="ties", complex=False, fill=_INDEX, samples=[
-    on((3, 2), (4, 2), (4, 2), dim=0, reduce=r) for r in ("sum", "mean", "amax")])  # fmt: skip
+    on((3, 2), (4, 2), (4, 2), dim=0, reduce=r) for r in ("sum", "mean", "amax")])
 composite("_scatter_reduced", _reduced, inplace=True, methods=())
 composite("index_reduce", _index_reduce, inplace=True, kinks="ties", complex=False, fill=_INDEX,
-          order=("x", "dim", "index", "source", "reduce"))  # fmt: skip
+          order=("x", "dim", "index", "source", "reduce"))
 composite("_segment_reduce", _segment_reduce, complex=False, methods=())
 
 
@@ -124,7 +126,7 @@ def _take_along_dim(F: Any, x: Any, indices: Any, dim: int | None = None) -> Any
     shape = broadcast_shapes(*((*v.shape[:where], 1, *v.shape[where + 1 :]) for v in (x, indices)))
     indices = F.where(indices < 0, indices + x.shape[where], indices)
     x, indices = (F.expand(v, size=(*shape[:where], v.shape[where], *shape[where + 1 :]))
-                  for v in (x, indices))  # fmt: skip
+                  for v in (x, indices))
     return F.gather(x, dim=dim, index=indices)
 
 
@@ -141,17 +143,17 @@ def _masked_scatter(F: Any, x: Any, mask: Any, source: Any) -> Any:
 def _held(F: Any, x: Any, indices: Any) -> tuple[Any, ...]:
     """Indices brought into range, for a mask to hide; None takes a whole dimension."""
     return tuple(slice(None) if i is None else F.clamp(i, -n, n - 1) for i, n in zip(
-        indices, x.shape, strict=False))  # fmt: skip
+        indices, x.shape, strict=False))
 
 
 composite("take_along_dim", _take_along_dim, fill={"indices": "index:dim"},
-          samples=[on((3, 2), (2, 2), dim=0)])  # fmt: skip
+          samples=[on((3, 2), (2, 2), dim=0)])
 composite("masked_scatter", _masked_scatter, inplace=True, fill={"mask": "bool"},
-          samples=[on((2, 3), (2, 3), (6,))])  # fmt: skip
+          samples=[on((2, 3), (2, 3), (6,))])
 composite("_unsafe_masked_index", lambda F, x, mask, indices, fill: F.where(
-    mask, x[_held(F, x, indices)], fill))  # fmt: skip
+    mask, x[_held(F, x, indices)], fill))
 composite("_unsafe_masked_index_put_accumulate", lambda F, x, mask, indices, values: F.index_put(
-    x, _held(F, x, indices), F.where(mask, values, 0), True))  # fmt: skip
+    x, _held(F, x, indices), F.where(mask, values, 0), True))
 
 
 # memory by strides --------------------------------------------------------------------------------
@@ -162,7 +164,7 @@ def _as_strided(F: Any, x: Any, size: Any, stride: Any, storage_offset: int | No
     own = x.storage_offset()
     first = own if storage_offset is None else storage_offset
     return F._as_strided(x, size=tuple(size), stride=tuple(stride), first=first,
-                         lies=(tuple(x.stride()), own))  # fmt: skip
+                         lies=(tuple(x.stride()), own))
 
 
 def _addresses(size: Any, stride: Any, first: int) -> Any:
@@ -184,9 +186,9 @@ def _unstrided(F: Any, g: Any, x_shape: Any, size: Any, stride: Any, first: int,
 
 
 linear("_as_strided", lambda xp, x, *, size, stride, first, lies: xp.as_strided(
-           x, size, stride, first), view=True, transpose=_unstrided)  # fmt: skip
+           x, size, stride, first), view=True, transpose=_unstrided)
 composite("as_strided", _as_strided, samples=[on((3, 3), size=(2, 2), stride=(1, 2))])
 composite("as_strided_copy", lambda F, x, size, stride, storage_offset=None: F.clone(
-    _as_strided(F, x, size, stride, storage_offset)), methods=())  # fmt: skip
+    _as_strided(F, x, size, stride, storage_offset)), methods=())
 composite("as_strided_scatter", partial(with_part, view="as_strided"), order=(
-    "x", "src", "size", "stride", "storage_offset"), methods=("as_strided_scatter",))  # fmt: skip
+    "x", "src", "size", "stride", "storage_offset"), methods=("as_strided_scatter",))

@@ -10,6 +10,9 @@ from reference_engine.ops.accepted import check
 from reference_engine.ops.losses import reduce
 from reference_engine.ops.opdef import composite, linear, on
 
+# rows are laid out by hand
+# fmt: off
+
 _REAL: dict[str, Any] = {"complex": False, "methods": ()}
 
 
@@ -26,14 +29,13 @@ def _embedding_vjp(F: Any, g: Any, x: Any, weight_shape: Any, padding_idx: int |
 linear("nn.functional.embedding", lambda xp, x, weight, *, padding_idx=None: xp.reshape(xp.take(
            weight, xp.reshape(x, (-1,)), axis=0), (*x.shape, weight.shape[1])),
        transpose_weight=_embedding_vjp, complex=False, fill={"x": "below:4"},
-       samples=[on((2, 3), (4, 2)), on((3,), (4, 2), padding_idx=1)])  # fmt: skip
+       samples=[on((2, 3), (4, 2)), on((3,), (4, 2), padding_idx=1)])
 
 
 def _embedding_bag(F: Any, x: Any, weight: Any, offsets: Any = None, max_norm: float | None = None,
                    norm_type: float = 2, scale_grad_by_freq: bool = False, mode: str = "mean",
                    sparse: bool = False, per_sample_weights: Any = None,
-                   include_last_offset: bool = False, padding_idx: int | None = None
-                   ) -> Any:  # fmt: skip
+                   include_last_offset: bool = False, padding_idx: int | None = None) -> Any:
     """The sum, mean or maximum of each bag of rows; bags are x's rows, or start at ``offsets``."""
     del sparse
     check("nn.functional.embedding_bag", Category.FLOATING, (weight,))
@@ -55,7 +57,7 @@ def _embedding_bag(F: Any, x: Any, weight: Any, offsets: Any = None, max_norm: f
         rows = rows * F.reshape(per_sample_weights, shape=(-1, 1))
     bags = F._numbers_of(x, values=range(count))[:, None]
     among = bags == bag if padding_idx is None else F.logical_and(
-        bags == bag, x != padding_idx % weight.shape[0])  # fmt: skip
+        bags == bag, x != padding_idx % weight.shape[0])
     among = among[..., None]
     if mode == "max" and x.shape[0]:
         most = F._max_along(F.where(among, rows, -inf), dim=1)[0]
@@ -70,11 +72,11 @@ composite("nn.functional.embedding_bag", _embedding_bag, **_REAL)
 # attention ----------------------------------------------------------------------------------------
 def _attention(F: Any, query: Any, key: Any, value: Any, attn_mask: Any = None,
                dropout_p: float = 0.0, is_causal: bool = False, scale: float | None = None,
-               enable_gqa: bool = False) -> Any:  # fmt: skip
+               enable_gqa: bool = False) -> Any:
     """Softmax of the scaled products; a bool mask says what takes part."""
     if enable_gqa:
         key, value = (F.repeat_interleave(v, query.shape[-3] // v.shape[-3], dim=-3)
-                      for v in (key, value))  # fmt: skip
+                      for v in (key, value))
     scores = F.matmul(query, F.mT(key)) * (query.shape[-1] ** -0.5 if scale is None else scale)
     if is_causal:
         attn_mask = F.tril(F.ones_like(scores.detach())) != 0
@@ -91,7 +93,7 @@ def _attend(F: Any, query: Any, key: Any, value: Any, embed_dim_to_check: int, n
             use_separate_proj_weight: bool = False, q_proj_weight: Any = None,
             k_proj_weight: Any = None, v_proj_weight: Any = None, static_k: Any = None,
             static_v: Any = None, average_attn_weights: bool = True, is_causal: bool = False
-            ) -> Any:  # fmt: skip
+            ) -> Any:
     """Vaswani et al. 2017, https://arxiv.org/abs/1706.03762; query (L, N, E), key and value
     (S, N, E).
     """
@@ -108,7 +110,7 @@ def _attend(F: Any, query: Any, key: Any, value: Any, embed_dim_to_check: int, n
     q, *pair = (F.linear(*each) for each in zip(given, weights, biases, strict=True))
     if bias_k is not None:
         pair = [F.cat(v, F.repeat(b, repeats=(1, n, 1)), dim=0) for v, b in zip(
-            pair, (bias_k, bias_v), strict=True)]  # fmt: skip
+            pair, (bias_k, bias_v), strict=True)]
     q, k, v = (F.transpose(F.reshape(x, shape=(-1, n * h, d)), dim0=0, dim1=1) for x in (q, *pair))
     k, v = k if static_k is None else static_k, v if static_v is None else static_v
     extra = int(bias_k is not None)
@@ -140,8 +142,7 @@ composite("nn.functional.scaled_dot_product_attention", _attention, **_REAL)
 
 # alignments ---------------------------------------------------------------------------------------
 def _ctc_loss(F: Any, log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any, *,
-              blank: int = 0, reduction: str = "mean", zero_infinity: bool = False
-              ) -> Any:  # fmt: skip
+              blank: int = 0, reduction: str = "mean", zero_infinity: bool = False) -> Any:
     """Minus the log-likelihood of labels in log_probs (T, N, C) (Graves et al. 2006,
     https://doi.org/10.1145/1143844.1143891), by the forward recursion.
     """
@@ -167,8 +168,7 @@ def _lengths(v: Any) -> list[int]:
     return [int(n) for n in (v if isinstance(v, (tuple, list)) else [v])]
 
 
-def _likelihood(F: Any, logs: Any, rows: Any, outs: list[int], steps: list[int],
-                blank: int) -> Any:  # fmt: skip
+def _likelihood(F: Any, logs: Any, rows: Any, outs: list[int], steps: list[int], blank: int) -> Any:
     """The log-probability of all alignments of each row of labels, ``outs`` of them, with as many
     of ``logs`` as ``steps`` says.
     """

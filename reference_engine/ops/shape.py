@@ -13,6 +13,9 @@ from reference_engine.backends.numpy_backend import NUMPY
 from reference_engine.ops.dims import at, axes, axis, broadcast_shapes
 from reference_engine.ops.opdef import Sample, composite, linear, on
 
+# rows are laid out by hand
+# fmt: off
+
 _MATRIX = [on((2, 3))]
 
 
@@ -62,8 +65,7 @@ def _back(F: Any, g: Any, x_shape: Sequence[int]) -> Any:
 
 
 linear("view", lambda xp, x, *, shape: xp.view(x, _resolved(shape, tuple(x.shape))), view=True,
-       transpose=_back, order=("x", "*shape"), samples=_cube({"shape": (6, 4)}, {"shape": (-1,)})
-       )  # fmt: skip
+       transpose=_back, order=("x", "*shape"), samples=_cube({"shape": (6, 4)}, {"shape": (-1,)}))
 # the copy that reshape makes is nobody's view
 linear("_unsafe_view", lambda xp, x, *, shape: xp.view(x, shape), transpose=_back)
 composite("reshape", _reshape, order=("x", "*shape"), samples=_cube({"shape": (4, -1)}))
@@ -97,7 +99,7 @@ def _swap(xp: Any, x: Any, *, dim0: int, dim1: int) -> Any:
 
 def _movedim(F: Any, x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
     sources, ends = ([axis(d, x.ndim) for d in ((dims,) if isinstance(dims, int) else dims)]
-                     for dims in (source, destination))  # fmt: skip
+                     for dims in (source, destination))
     order = [d for d in range(x.ndim) if d not in sources]
     for end, d in sorted(zip(ends, sources, strict=True)):
         order.insert(end, d)
@@ -111,14 +113,12 @@ def _t(xp: Any, x: Any) -> Any:
 
 
 linear("permute", _permute, transpose=lambda F, g, dims: F.permute(g, dims=_inverse(dims)),
-       view=True, order=("x", "*dims"), samples=_cube({"dims": (2, 0, 1)}, {"dims": (-1, 0, 1)})
-       )  # fmt: skip
+       view=True, order=("x", "*dims"), samples=_cube({"dims": (2, 0, 1)}, {"dims": (-1, 0, 1)}))
 linear("transpose", _swap, transpose=lambda F, g, dim0, dim1: F.transpose(g, dim0=dim0, dim1=dim1),
-       view=True, aliases=("swapaxes", "swapdims"), samples=_cube({"dim0": 0, "dim1": -1})
-       )  # fmt: skip
+       view=True, aliases=("swapaxes", "swapdims"), samples=_cube({"dim0": 0, "dim1": -1}))
 linear("t", _t, transpose=lambda F, g: F.t(g), view=True, samples=[*_MATRIX, on((3,))])
 composite("movedim", _movedim, aliases=("moveaxis",),
-          samples=_cube({"source": 0, "destination": -1}))  # fmt: skip
+          samples=_cube({"source": 0, "destination": -1}))
 composite("T", lambda F, x: F.permute(x, dims=tuple(reversed(range(x.ndim)))), methods=())
 composite("mT", lambda F, x: F.transpose(x, dim0=-2, dim1=-1), methods=(), samples=_MATRIX)
 composite("H", lambda F, x: F.conj(F.t(x)), methods=(), samples=_MATRIX)
@@ -142,17 +142,17 @@ def _expand(xp: Any, x: Any, *, size: Sequence[int]) -> Any:
 
 
 linear("unsqueeze", lambda xp, x, *, dim: x[at(x.ndim + 1, dim, None)], view=True,
-       transpose=_back, samples=_cube({"dim": 0}, {"dim": -1}, {"dim": 1}))  # fmt: skip
+       transpose=_back, samples=_cube({"dim": 0}, {"dim": -1}, {"dim": 1}))
 linear("squeeze", _squeeze, transpose=_back, view=True,
        nodes={"dim": lambda dim: 1 if isinstance(dim, int) else 2},
-       samples=[on((1, 3, 1)), *(on((1, 3, 1), dim=d) for d in (0, (0, -1), 1))])  # fmt: skip
+       samples=[on((1, 3, 1)), *(on((1, 3, 1), dim=d) for d in (0, (0, -1), 1))])
 # a cotangent of the expanded shape is summed where it meets the input's shape
 linear("expand", _expand, transpose=lambda F, g: g, view=True, order=("x", "*size"),
-       samples=[on((3, 1), size=(2, 3, 4)), on((3, 1), size=(5, -1, 4))])  # fmt: skip
+       samples=[on((3, 1), size=(2, 3, 4)), on((3, 1), size=(5, -1, 4))])
 composite("broadcast_to", lambda F, x, size: F.expand(x, size=tuple(size)))
 composite("expand_as", lambda F, x, other: F.expand(x, size=tuple(other.shape)))
 composite("broadcast_tensors", lambda F, *xs: tuple(F.expand(x, size=shape) for shape in (
-    broadcast_shapes(*(tuple(x.shape) for x in xs)),) for x in xs), methods=())  # fmt: skip
+    broadcast_shapes(*(tuple(x.shape) for x in xs)),) for x in xs), methods=())
 
 
 # parts --------------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ def _select(_xp: Any, x: Any, *, dim: int, index: int) -> Any:
 
 
 def _slice(_xp: Any, x: Any, *, dim: int = 0, start: int | None = None, end: int | None = None,
-           step: int = 1) -> Any:  # fmt: skip
+           step: int = 1) -> Any:
     if step < 1:
         raise ValueError(f"a slice needs a step of at least 1, got {step}; use flip")
     return x[at(x.ndim, dim, slice(start, end, step))]
@@ -206,17 +206,17 @@ def _refold(F: Any, g: Any, x_shape: Any, dimension: int, size: int, step: int) 
 
 linear("_place", _place, transpose=lambda F, g, index: F._pick(g, index=index))
 linear("_pick", lambda xp, x, *, index: x[index], view=True,
-       transpose=lambda F, g, x_shape, index: F._place(g, size=x_shape, index=index))  # fmt: skip
+       transpose=lambda F, g, x_shape, index: F._place(g, size=x_shape, index=index))
 linear("select", _select, view=True,
        transpose=lambda F, g, x_shape, dim, index: F._place(
            g, size=x_shape, index=at(len(x_shape), dim, index)),
-       samples=_cube({"dim": 1, "index": 2}, {"dim": -1, "index": -1}))  # fmt: skip
+       samples=_cube({"dim": 1, "index": 2}, {"dim": -1, "index": -1}))
 linear("slice", _slice, view=True, methods=(), samples=_cube({"dim": 2, "start": 1, "step": 2}),
        transpose=lambda F, g, x_shape, dim, start, end, step: F._place(
-           g, size=x_shape, index=at(len(x_shape), dim, slice(start, end, step))))  # fmt: skip
+           g, size=x_shape, index=at(len(x_shape), dim, slice(start, end, step))))
 composite("narrow", _narrow, samples=_cube({"dim": 1, "start": 1, "length": 2}))
 linear("unfold", _unfold, transpose=_refold, view=True, methods=("unfold",), samples=_cube(
-    {"dimension": 2, "size": 2, "step": 1}, {"dimension": 1, "size": 2, "step": 3}))  # fmt: skip
+    {"dimension": 2, "size": 2, "step": 1}, {"dimension": 1, "size": 2, "step": 3}))
 
 
 # several parts ------------------------------------------------------------------------------------
@@ -251,14 +251,13 @@ def _chunk(F: Any, x: Any, chunks: int, dim: int = 0) -> Any:
 
 
 linear("unbind", _unbind, outputs=("*ys",), view=True, samples=_cube({}, {"dim": -1}),
-       transpose=lambda F, g, dim: F.stack(*g, dim=dim))  # fmt: skip
+       transpose=lambda F, g, dim: F.stack(*g, dim=dim))
 for _name, _node in (("split_with_sizes", "SplitWithSizes"), ("_split_equal", "Split")):
     linear(_name, _split_sizes, outputs=("*ys",), view=True, node=_node + "Backward0",
            transpose=lambda F, g, dim: F.cat(*g, dim=dim),
-           samples=_cube({"split_sizes": (1, 2), "dim": 1}))  # fmt: skip
+           samples=_cube({"split_sizes": (1, 2), "dim": 1}))
 composite("split", _split, samples=_cube(
-    {"split_size_or_sections": 2, "dim": 2}, {"split_size_or_sections": (1, 3), "dim": 2})
-    )  # fmt: skip
+    {"split_size_or_sections": 2, "dim": 2}, {"split_size_or_sections": (1, 3), "dim": 2}))
 composite("chunk", _chunk, samples=_cube({"chunks": 2, "dim": 1}))
 
 
@@ -300,8 +299,8 @@ linear("diagonal", lambda xp, x, *, offset=0, dim1=0, dim2=1: xp.matrix_diagonal
            xp.permute_dims(x, _ends(x.ndim, dim1, dim2)), offset), view=True,
        samples=_cube({}, {"offset": 1, "dim1": -1, "dim2": 0}),
        transpose=lambda F, g, x_shape, offset, dim1, dim2: F._undiagonal(
-           g, size=x_shape, offset=offset, dim1=dim1, dim2=dim2))  # fmt: skip
+           g, size=x_shape, offset=offset, dim1=dim1, dim2=dim2))
 linear("_undiagonal", _undiagonal, transpose=lambda F, g, offset, dim1, dim2: F.diagonal(
-    g, offset=offset, dim1=dim1, dim2=dim2))  # fmt: skip
+    g, offset=offset, dim1=dim1, dim2=dim2))
 composite("diag_embed", _diag_embed, samples=[on((2, 3)), on((2, 3), offset=-1)])
 composite("diag", _diag, samples=[on((3,)), on((2, 3), diagonal=1)])

@@ -14,6 +14,9 @@ from reference_engine.ops.complexes import holds_complex
 from reference_engine.ops.numpy_functions import ERF_SLOPE, of_scipy
 from reference_engine.ops.opdef import composite, elementwise, floating, on, own
 
+# rows are laid out by hand
+# fmt: off
+
 _REAL: dict[str, Any] = {"complex": False}
 _POSITIVE = {"domain": {"x": (0.0, inf)}, **_REAL}
 
@@ -21,8 +24,7 @@ for _name, _scipy in (
     ("digamma", "psi"), ("lgamma", "gammaln"), ("i0", "i0"), ("special_i0e", "i0e"),
     ("special_i1", "i1"), ("special_i1e", "i1e"), ("special_entr", "entr"),
     ("special_erfcx", "erfcx"), ("special_ndtri", "ndtri"),
-    ("special_log_ndtr", "log_ndtr"), ("polygamma", "polygamma"), ("special_zeta", "zeta"),
-):  # fmt: skip
+    ("special_log_ndtr", "log_ndtr"), ("polygamma", "polygamma"), ("special_zeta", "zeta"),):
     NUMPY.define(_name, of_scipy(_scipy))
 NUMPY.define("copysign", np.copysign)
 
@@ -47,12 +49,12 @@ def _mvlgamma(F: Any, x: Any, p: int) -> Any:
 
 floating("lgamma", dx=lambda F, x: F.digamma(x), aliases=("special.gammaln",), **_POSITIVE)
 floating("digamma", dx=lambda F, x: F._polygamma(x, n=1), **_POSITIVE,
-         aliases=("special.digamma", "special.psi"))  # fmt: skip
+         aliases=("special.digamma", "special.psi"))
 floating("_polygamma", _polygamma, dx=lambda F, x, n: F._polygamma(x, n=n + 1), inplace=False,
-         node="PolygammaBackward0", samples=[on((2, 3), n=2)], **_POSITIVE)  # fmt: skip
+         node="PolygammaBackward0", samples=[on((2, 3), n=2)], **_POSITIVE)
 # the n-th derivative of digamma; the method takes n second, the function first
 composite("polygamma", lambda F, n, x: F._polygamma(n, n=x) if hasattr(n, "shape")
-          else F._polygamma(x, n=n), aliases=("special.polygamma",))  # fmt: skip
+          else F._polygamma(x, n=n), aliases=("special.polygamma",))
 composite("mvlgamma", _mvlgamma, aliases=("special.multigammaln",), methods=("mvlgamma",), **_REAL)
 
 
@@ -74,7 +76,7 @@ _row("ndtri", lambda F, y: F.exp(y * y * 0.5) * sqrt(2 * pi), domain={"x": (0.0,
 _row("log_ndtr", lambda F, x: sqrt(2 / pi) / F.special_erfcx(x * -sqrt(0.5)))
 # torch's own ndtr cancels for negative x
 floating("special.ndtr", lambda xp, x: xp.erfc(x * -sqrt(0.5)) * 0.5, inplace=False, **_REAL,
-         dx=lambda F, x: F.exp(x * x * -0.5) * (1 / sqrt(2 * pi)))  # fmt: skip
+         dx=lambda F, x: F.exp(x * x * -0.5) * (1 / sqrt(2 * pi)))
 
 
 # others -------------------------------------------------------------------------------------------
@@ -102,13 +104,13 @@ def _logit_slope(F: Any, x: Any, eps: float | None) -> Any:
 
 
 def _nan_to_num(xp: Any, x: Any, *, nan: float | None = None, posinf: float | None = None,
-                neginf: float | None = None) -> Any:  # fmt: skip
+                neginf: float | None = None) -> Any:
     if xp.isdtype(x.dtype, ("bool", "integral")):
         return xp.copy(x)
     most = float(xp.finfo(x.dtype).max)
     if holds_complex(x):
         return xp.complex(*(_nan_to_num(xp, v, nan=nan, posinf=posinf, neginf=neginf)
-                            for v in (xp.real(x), xp.imag(x))))  # fmt: skip
+                            for v in (xp.real(x), xp.imag(x))))
     x = xp.where(xp.isnan(x), 0.0 if nan is None else nan, x)
     x = xp.where(x == inf, most if posinf is None else posinf, x)
     return xp.where(x == -inf, -most if neginf is None else neginf, x)
@@ -127,20 +129,17 @@ def _two_to(F: Any, exponent: Any, like: Any) -> Any:
 
 floating("sinc", _sinc, dx=_sinc_slope, aliases=("special.sinc",))
 floating("logit", _logit, dx=_logit_slope, aliases=("special.logit",), domain={"x": (0.0, 1.0)},
-         samples=[on((2, 3)), on((2, 3), eps=0.1)], **_REAL)  # fmt: skip
+         samples=[on((2, 3)), on((2, 3), eps=0.1)], **_REAL)
 floating("special.xlog1py", lambda xp, x, other: xp.where(
              xp.isnan(other), nan, x * xp.log1p(xp.where(x == 0, xp.zeros_like(x), other))),
          dx=lambda F, v, x, other: F.where(
              (x == 0) & (other <= -1), 0, F.special_xlog1py(v, other)),
          dother=lambda F, v, x, other: v * x / (other + 1), inplace=False, **_REAL,
-         domain={"other": (-1.0, inf)}, samples=[on((2, 3), (2, 3)), on((3,), (2, 1))]
-         )  # fmt: skip
-elementwise("nan_to_num", _nan_to_num, dx=_finite, promotion="keep", **_REAL,
-            samples=[on((2, 3))])  # fmt: skip
+         domain={"other": (-1.0, inf)}, samples=[on((2, 3), (2, 3)), on((3,), (2, 1))])
+elementwise("nan_to_num", _nan_to_num, dx=_finite, promotion="keep", **_REAL, samples=[on((2, 3))])
 own("frexp", lambda xp, x: tuple(xp.frexp(x)), outputs=("mantissa", "exponent"), **_REAL,
     vjp_x=lambda F, g_mantissa, exponent: g_mantissa * _two_to(F, -exponent, g_mantissa),
-    jvp=lambda F, exponent, t_x: t_x * _two_to(F, -exponent, t_x),
-    samples=[on((2, 3))])  # fmt: skip
+    jvp=lambda F, exponent, t_x: t_x * _two_to(F, -exponent, t_x), samples=[on((2, 3))])
 
 
 # of two numbers -----------------------------------------------------------------------------------
@@ -158,15 +157,15 @@ def _better_row(name: str, least: bool) -> None:
 
     elementwise(name, dx=lambda F, v, x, other: F.where(better(F, x, other), v, 0), kinks="ties",
                 dother=lambda F, v, x, other: F.where(better(F, x, other), 0, v), inplace=False,
-                samples=[on((3,), (2, 1))], **_REAL)  # fmt: skip
+                samples=[on((3,), (2, 1))], **_REAL)
 
 
 elementwise("_copysign", "copysign", dx=lambda F, x, y: F.sgn(x) * F.sgn(y), dother=0,
-            node="CopysignBackward0", kinks={"x": (0.0,)}, promotion="float", **_REAL)  # fmt: skip
+            node="CopysignBackward0", kinks={"x": (0.0,)}, promotion="float", **_REAL)
 composite("copysign", lambda F, x, other: F._copysign(x, other), **_REAL)
 # an integer's power is of x's dtype, as in PyTorch
 composite("ldexp", lambda F, x, other: x * (
-    F.pow(2.0, other) if other.dtype.differentiable else _two_to(F, other, x)))  # fmt: skip
+    F.pow(2.0, other) if other.dtype.differentiable else _two_to(F, other, x)))
 composite("float_power", lambda F, x, exponent: F.pow(_double(x), _double(exponent)))
 _better_row("fmax", least=False)
 _better_row("fmin", least=True)

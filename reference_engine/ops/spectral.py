@@ -9,6 +9,9 @@ from reference_engine.ops.complexes import holds_complex
 from reference_engine.ops.dims import axis
 from reference_engine.ops.opdef import composite, linear, on
 
+# rows are laid out by hand
+# fmt: off
+
 #: the transform in the other direction with the same factor: what the adjoint needs
 _SWAPPED = {"backward": "forward", "forward": "backward", "ortho": "ortho"}
 
@@ -21,7 +24,7 @@ def _c2c(xp: Any, x: Any, *, dims: tuple[int, ...], norm: str, inverse: bool) ->
 
 linear("_fft_c2c", _c2c, node="FftC2CBackward0", promotion="float", fill={"x": "complex"},
        transpose=lambda F, g, dims, norm, inverse: F._fft_c2c(
-           g, dims=dims, norm=_SWAPPED[norm], inverse=not inverse))  # fmt: skip
+           g, dims=dims, norm=_SWAPPED[norm], inverse=not inverse))
 
 
 def _resized(F: Any, x: Any, dim: int, n: int | None) -> Any:
@@ -46,7 +49,7 @@ def _dims_of(x: Any, s: Any, dim: Any) -> tuple[tuple[int, ...], tuple[int | Non
 
 
 def _transform(F: Any, x: Any, s: Any = None, dim: Any = None, norm: str | None = None, *, kind: str
-               ) -> Any:  # fmt: skip
+               ) -> Any:
     """The transform of a kind: in PyTorch's name without "fft", ``i`` is the inverse, ``r`` that of
     a real signal, ``h`` that of half a spectrum, whose other half is its mirror image.
     """
@@ -81,11 +84,11 @@ def _rows(kind: str) -> None:
     name, row = f"fft.{kind}fft", {"complex": kind not in ("r", "ih")}
     composite(name, lambda F, x, n=None, dim=-1, norm=None: _transform(
         F, x, None if n is None else (n,), (dim,), norm, kind=kind), **row, samples=[on((5,)), on(
-            (3, 4), n=5, dim=0, norm="ortho"), on((2, 4), n=3, norm="forward")])  # fmt: skip
+            (3, 4), n=5, dim=0, norm="ortho"), on((2, 4), n=3, norm="forward")])
     composite(f"{name}2", lambda F, x, s=None, dim=(-2, -1), norm=None: _transform(
-        F, x, s, dim, norm, kind=kind), samples=[on((3, 4))], **row)  # fmt: skip
+        F, x, s, dim, norm, kind=kind), samples=[on((3, 4))], **row)
     composite(f"{name}n", partial(_transform, kind=kind), **row,
-              samples=[on((3, 4)), on((2, 3, 4), s=(5, 3), dim=(0, 2))])  # fmt: skip
+              samples=[on((3, 4)), on((2, 3, 4), s=(5, 3), dim=(0, 2))])
 
 
 for _kind in ("", "i", "r", "ih", "h", "ir"):
@@ -108,13 +111,13 @@ def _window(F: Any, x: Any, window: Any, win_length: int | None, n_fft: int) -> 
     ones = F.zeros_of(F.real(x.detach()), size=(length,)) + 1
     before = (n_fft - length) // 2
     return F.constant_pad_nd(ones if window is None else window,
-                             pad=(before, n_fft - length - before))  # fmt: skip
+                             pad=(before, n_fft - length - before))
 
 
 def _stft(F: Any, x: Any, n_fft: int, hop_length: int | None = None, win_length: int | None = None,
           window: Any = None, center: bool = True, pad_mode: str = "reflect",
           normalized: bool = False, onesided: bool | None = None,
-          return_complex: bool | None = None) -> Any:  # fmt: skip
+          return_complex: bool | None = None) -> Any:
     """The spectra of windows ``hop_length`` apart: (…, frequencies, windows)."""
     if center:
         lead = F.reshape(x, shape=(1, -1, x.shape[-1]))
@@ -132,7 +135,7 @@ def _stft(F: Any, x: Any, n_fft: int, hop_length: int | None = None, win_length:
 def _istft(F: Any, x: Any, n_fft: int, hop_length: int | None = None, win_length: int | None = None,
            window: Any = None, center: bool = True, normalized: bool = False,
            onesided: bool | None = None, length: int | None = None, return_complex: bool = False
-           ) -> Any:  # fmt: skip
+           ) -> Any:
     """The signal whose windows, added up where they lie, have these spectra; each element over the
     sum of the squares of the windows there.
     """
@@ -145,7 +148,7 @@ def _istft(F: Any, x: Any, n_fft: int, hop_length: int | None = None, win_length
     squares = F.expand(shape * shape, size=(1, count, n_fft))
     signal, weight = (F.fold(F.mT(F.reshape(v, shape=(-1, count, n_fft))), output_size=(1, total),
                              kernel_size=(1, n_fft), stride=(1, steps))[:, 0, 0]
-                      for v in (frames, squares))  # fmt: skip
+                      for v in (frames, squares))
     first = n_fft // 2 if center else 0
     last = total - first if length is None else min(first + length, total)
     made = signal[..., first:last] / weight[..., first:last]

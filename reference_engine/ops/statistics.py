@@ -14,16 +14,19 @@ from reference_engine.ops.opdef import composite, nondiff, on, own
 from reference_engine.ops.reduction import ONE_DIM, is_complex, picked, picking, reducing, ties
 from reference_engine.ops.scan import argsort, back_to_front, recurrence, shifted
 
+# rows are laid out by hand
+# fmt: off
+
 # without nan --------------------------------------------------------------------------------------
 _REAL: dict[str, Any] = {"complex": False, "samples": ONE_DIM}
 composite("nansum", lambda F, x, dim=None, keepdim=False, *, dtype=None: F.sum(
-    F.where(F.isnan(x), 0, x), dim=dim, keepdim=keepdim, dtype=dtype), **_REAL)  # fmt: skip
+    F.where(F.isnan(x), 0, x), dim=dim, keepdim=keepdim, dtype=dtype), **_REAL)
 composite("nanmean", lambda F, x, dim=None, keepdim=False, *, dtype=None: F.nansum(
     x, dim=dim, keepdim=keepdim, dtype=dtype) / F.sum(
-        F.logical_not(F.isnan(x)), dim=dim, keepdim=keepdim), **_REAL)  # fmt: skip
+        F.logical_not(F.isnan(x)), dim=dim, keepdim=keepdim), **_REAL)
 composite("aminmax", lambda F, x, *, dim=None, keepdim=False: tuple(
     extreme(x, dim=() if dim is None else dim, keepdim=keepdim) for extreme in (F.amin, F.amax)),
-    **_REAL)  # fmt: skip
+    **_REAL)
 
 
 # by rank ------------------------------------------------------------------------------------------
@@ -33,7 +36,7 @@ def _placed(xp: Any, x: Any, dim: int, keepdim: bool, place: Any) -> Any:
     """
     order = argsort(xp, x, dim, False)
     return picked(xp, x, dim, keepdim, lambda where: xp.take_along_axis(
-        order, place(order, where), axis=where))  # fmt: skip
+        order, place(order, where), axis=where))
 
 
 def _rank(xp: Any, x: Any, where: int, rank: int | str) -> Any:
@@ -66,7 +69,7 @@ def _median(F: Any, x: Any, dim: int | None = None, keepdim: bool = False, *, ra
 
 
 def _quantile(F: Any, x: Any, q: Any, dim: int | None = None, keepdim: bool = False, *,
-              interpolation: str = "linear", skip_nan: bool) -> Any:  # fmt: skip
+              interpolation: str = "linear", skip_nan: bool) -> Any:
     """Between the two elements whose ranks enclose q·(n − 1)."""
     ndim, where = x.ndim, 0 if dim is None else axis(dim, x.ndim)
     x = F.reshape(x, shape=(-1,)) if dim is None or not ndim else F.movedim(x, where, -1)
@@ -82,7 +85,7 @@ def _quantile(F: Any, x: Any, q: Any, dim: int | None = None, keepdim: bool = Fa
     shape = (q.numel(), *x.shape)
     ordered = F.expand(F.sort(x, dim=-1)[0], size=shape)
     low, high = (F.gather(ordered, dim=-1, index=F.expand(
-        v, size=(*shape[:-1], 1)).long()) for v in (below, above))  # fmt: skip
+        v, size=(*shape[:-1], 1)).long()) for v in (below, above))
     made = F.lerp(low, high, weight)
     if not skip_nan:
         made = F.where(F.any(missing, dim=-1, keepdim=True), nan, made)
@@ -93,19 +96,17 @@ def _quantile(F: Any, x: Any, q: Any, dim: int | None = None, keepdim: bool = Fa
 
 
 picking("_ranked", lambda xp, x, *, rank, dim, keepdim: _placed(
-    xp, x, dim, keepdim, lambda order, where: _rank(xp, x, where, rank)), node="MedianBackward1"
-    )  # fmt: skip
+    xp, x, dim, keepdim, lambda order, where: _rank(xp, x, where, rank)), node="MedianBackward1")
 picking("mode", lambda xp, x, *, dim=-1, keepdim=False: _placed(
-    xp, x, dim, keepdim, lambda order, where: _commonest(xp, x, order, where)), samples=ONE_DIM
-    )  # fmt: skip
+    xp, x, dim, keepdim, lambda order, where: _commonest(xp, x, order, where)), samples=ONE_DIM)
 reducing("_median_of_all", lambda xp, x, *, rank, dim=None, keepdim=False: _placed(
     xp, xp.reshape(x, (-1,)), 0, False, lambda order, where: _rank(
         xp, xp.reshape(x, (-1,)), where, rank))[0] if 0 not in x.shape else xp.sum(x) / 0,
-    ties, complex=False, kinks="ties", node="MedianBackward0")  # fmt: skip
+    ties, complex=False, kinks="ties", node="MedianBackward0")
 for _name in ("median", "nanmedian"):
     composite(_name, partial(_median, rank=_name), **_REAL)
 composite("kthvalue", lambda F, x, k, dim=-1, keepdim=False: F._ranked(
-    x, rank=k, dim=dim, keepdim=keepdim), complex=False, samples=[on((2, 3), k=2)])  # fmt: skip
+    x, rank=k, dim=dim, keepdim=keepdim), complex=False, samples=[on((2, 3), k=2)])
 composite("quantile", partial(_quantile, skip_nan=False), complex=False)
 composite("nanquantile", partial(_quantile, skip_nan=True), complex=False)
 
@@ -124,7 +125,7 @@ def _running(accumulate: Any, x: Any, dim: int) -> Any:
 for _name, _extreme in (("cummax", np.maximum), ("cummin", np.minimum)):
     NUMPY.define(_name, partial(_running, _extreme.accumulate))
     picking(_name, partial(lambda xp, x, *, dim, verb: tuple(
-        getattr(xp, verb)(x, axis(dim, x.ndim))), verb=_name))  # fmt: skip
+        getattr(xp, verb)(x, axis(dim, x.ndim))), verb=_name))
 
 
 def _numpy_logcumsumexp(x: Any, dim: int) -> Any:
@@ -176,4 +177,4 @@ def _logcumsumexp_jvp(F: Any, x: Any, t_x: Any, dim: int) -> Any:
 
 NUMPY.define("logcumsumexp", _numpy_logcumsumexp)
 own("logcumsumexp", lambda xp, x, *, dim: xp.logcumsumexp(x, axis(dim, x.ndim)),
-    samples=[on((2, 3), dim=1)], vjp_x=_logcumsumexp_vjp, jvp=_logcumsumexp_jvp)  # fmt: skip
+    samples=[on((2, 3), dim=1)], vjp_x=_logcumsumexp_vjp, jvp=_logcumsumexp_jvp)

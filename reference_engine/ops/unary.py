@@ -10,6 +10,9 @@ from typing import Any
 from reference_engine.ops.numpy_functions import ERF_SLOPE, LOG_2, LOG_10
 from reference_engine.ops.opdef import elementwise, floating
 
+# rows are laid out by hand
+# fmt: off
+
 _POSITIVE = {"x": (0.0, inf)}
 _UNIT = {"x": (-1.0, 1.0)}
 _NONZERO: dict[str, Any] = {"kinks": {"x": (0.0,)}}
@@ -44,15 +47,15 @@ floating("atan", dx=lambda F, x: 1 / (x * x + 1), aliases=("arctan",))
 floating("asinh", dx=lambda F, x: F.rsqrt(x * x + 1), aliases=("arcsinh",))
 # √(x − 1) √(x + 1), not √(x² − 1): the branch that complex acosh takes
 floating("acosh", dx=lambda F, x: F.rsqrt(x - 1) * F.rsqrt(x + 1), domain={"x": (1.0, inf)},
-         aliases=("arccosh",))  # fmt: skip
+         aliases=("arccosh",))
 floating("atanh", dx=lambda F, x: 1 / ((1 - x) * (1 + x)), domain=_UNIT, aliases=("arctanh",))
 
 # saturating
 floating("sigmoid", dx=lambda F, y: y * (1 - y), aliases=("special.expit", "nn.functional.sigmoid"))
 floating("erf", dx=lambda F, x: F.exp(-(x * x)) * ERF_SLOPE, complex=False,
-         aliases=("special.erf",))  # fmt: skip
+         aliases=("special.erf",))
 floating("erfc", dx=lambda F, x: F.exp(-(x * x)) * -ERF_SLOPE, complex=False,
-         aliases=("special.erfc",))  # fmt: skip
+         aliases=("special.erfc",))
 floating("erfinv", dx=lambda F, y: F.exp(y * y) / ERF_SLOPE, complex=False, domain=_UNIT)
 
 

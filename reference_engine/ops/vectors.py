@@ -7,9 +7,11 @@ from typing import Any
 from reference_engine.ops.dims import axis
 from reference_engine.ops.opdef import composite, on
 
+# rows are laid out by hand
+# fmt: off
 
-def _cov(F: Any, x: Any, *, correction: int = 1, fweights: Any = None,
-         aweights: Any = None) -> Any:  # fmt: skip
+
+def _cov(F: Any, x: Any, *, correction: int = 1, fweights: Any = None, aweights: Any = None) -> Any:
     x = F.reshape(x, (1, -1)) if x.ndim < 2 else x
     x = x if x.dtype.differentiable else x / 1
     w = fweights if aweights is None else aweights if fweights is None else fweights * aweights
@@ -40,6 +42,5 @@ composite("cov", _cov, samples=[on((2, 4))])
 composite("corrcoef", _corrcoef, samples=[on((2, 4))])
 composite("dist", lambda F, x, other, p=2: F.linalg_vector_norm(x - other, ord=p))
 composite("cdist", lambda F, x1, x2, p=2.0, compute_mode=None: F.linalg_vector_norm(
-    x1[..., :, None, :] - x2[..., None, :, :], ord=p, dim=-1), methods=(), complex=False
-    )  # fmt: skip
+    x1[..., :, None, :] - x2[..., None, :, :], ord=p, dim=-1), methods=(), complex=False)
 composite("renorm", _renorm, samples=[on((2, 3), p=2, dim=0, maxnorm=0.5)])
