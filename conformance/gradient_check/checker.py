@@ -34,7 +34,7 @@ from conformance.gradient_check.result import (
 )
 from conformance.gradient_check.second_order import gradient_of
 from conformance.gradient_check.targets import Spent, Target
-from conformance.gradient_check.uneven import usual_noise, without_uneven
+from conformance.gradient_check.uneven import presumed_noise, without_uneven
 
 Mode = Literal["directional", "full"]
 BUDGET = 1 << 28
@@ -267,7 +267,7 @@ class Check:
         found.evaluations = self.target.calls
         context = Context(base, line, weights, whole)
         if line.long and not (found.comparison.agrees and found.comparison.resolved):
-            noise = usual_noise(base)
+            noise = presumed_noise(base)
             found.comparison = without_uneven(base, line, weights, noise, found.comparison)
             found.evaluations = self.target.calls
         if found.comparison.agrees and found.comparison.resolved:

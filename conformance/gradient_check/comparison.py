@@ -15,6 +15,9 @@ from conformance.observation import Array
 ROUNDING = 16.0
 """Units of roundoff, of the sum of the magnitudes, granted to a gradient until it is measured."""
 
+CONVINCING = 0.01
+"""Largest limit, as a fraction of the scale, at which agreement is called a pass."""
+
 STEPPED = 2
 """Windows that a long line leaves to the last."""
 

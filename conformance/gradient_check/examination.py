@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from conformance.gradient_check.base_point import BasePoint
-from conformance.gradient_check.comparison import Comparison, compare
+from conformance.gradient_check.comparison import CONVINCING, Comparison, compare
 from conformance.gradient_check.directions import DIGITS
 from conformance.gradient_check.kinks import MARGIN, REASONS, Shape, classified, hull, interval
 from conformance.gradient_check.line import Line, Slopes
 from conformance.gradient_check.locate import kinked_elements, located, one_sided
 from conformance.gradient_check.randomness import Noise, measured
 from conformance.gradient_check.result import Departure
-from conformance.gradient_check.uneven import CONVINCING, uneven, without_uneven
+from conformance.gradient_check.uneven import uneven, without_uneven
 from conformance.observation import Array
 
 KINKS_JUDGED = 32

@@ -5,19 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from conformance.gradient_check.base_point import BasePoint
-from conformance.gradient_check.comparison import Comparison, compare
+from conformance.gradient_check.comparison import CONVINCING, Comparison, compare
 from conformance.gradient_check.line import SETTLED_NOISE, Line
 from conformance.gradient_check.numerics import extrapolated
 from conformance.gradient_check.randomness import Noise
 from conformance.observation import Array
 
-CONVINCING = 0.01
-"""Largest limit, as a fraction of the scale, at which agreement is called a pass."""
 FEW = 1024
 """Outputs that may be judged with steps of their own."""
 
 
-def usual_noise(base: BasePoint) -> Noise:
+def presumed_noise(base: BasePoint) -> Noise:
     """Return the noise of outputs that are good to a roundoff of themselves or of their like."""
     outputs = np.where(base.finite, np.abs(base.outputs), 0.0)
     return Noise(2 * base.unit * (outputs + float(np.sqrt(np.mean(outputs**2)))))

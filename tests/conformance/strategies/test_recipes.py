@@ -70,6 +70,14 @@ def test_what_programs_promise_holds_on_pytorch(name: str) -> None:
             assert broken(step, event, name) is None, (broken(step, event, name), program)
 
 
+def test_nothing_is_written_into_the_memory_that_it_is_a_view_of() -> None:
+    """PyTorch refuses such a write, so a clause that says when backward owes an error has none."""
+    for program in programs("data.inplace", 600):
+        events = execute(TORCH, program).events
+        for step, event in zip(program.walk(), events, strict=True):
+            assert step.verb != "apply_" or event.refusal is None, (event.refusal, program)
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_programs_need_no_more_than_the_recipe_says(name: str) -> None:
     recipe = named(name)
