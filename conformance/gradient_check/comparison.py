@@ -21,6 +21,10 @@ CONVINCING = 0.01
 STEPPED = 2
 """Windows that a long line leaves to the last."""
 
+COINCIDENCE = 2.0**-36
+"""Fraction of the scale, beside rounding, within which a gradient and the limit of two differences
+are not close by chance."""
+
 
 class Comparison(NamedTuple):
     """⟨gradient, direction⟩ and the slope of the function along the direction.
@@ -81,6 +85,11 @@ def compare(
     best: Comparison | None = None
     if magnitudes == 0.0 and not line.changes(line.windows()[0]).any():
         return Comparison(0.0, Slope(0.0, 0.0), 0.0, 0.0, wanted, line.windows()[0], True)
+    if not line.skipped:
+        best = _at_sight(line, weights, analytic, magnitudes, expected, rounding)
+        if best.agrees and best.resolved:
+            return best
+        best = None
     for first, depth in _plans(line, expected, magnitudes):
         slope = line.slope(weights, first, expected, depth)
         numeric = _magnitude(line, weights, first, depth)
@@ -98,16 +107,43 @@ def compare(
     return best
 
 
-def _plans(line: Line, noise: float, magnitudes: float) -> Iterator[tuple[int, int]]:
-    """Yield first levels and depths: larger steps after the first where noise is in the way.
+def _at_sight(
+    line: Line, weights: Array, analytic: float, magnitudes: float, noise: float, rounding: float
+) -> Comparison:
+    """Compare with the limit of the two smaller steps of the first window.
 
-    A long line starts with smaller ones where noise permits: wide steps cross a kink of one of so
+    Two differences do not tell how far their limit is off; what it lacks beside rounding goes as
+    the square of the distance between them. A gradient as close to it as that is right, as nothing
+    else would be where two steps happen to point.
+    """
+    wanted = line.unit**0.4
+    first = _ordered(line, noise, wanted * magnitudes)[0]
+    far, near = (line.difference(first + number, weights) for number in (1, 2))
+    apart = abs(near - far)
+    lacking = COINCIDENCE * magnitudes
+    if apart < magnitudes:
+        lacking = min(lacking, apart * apart / magnitudes)
+    error = lacking + 3 * noise * 2.0 ** (first + 1)
+    slope = Slope(near + (near - far) / 3, error)
+    return Comparison(analytic, slope, error + 2 * rounding, magnitudes, wanted, first, True)
+
+
+def _ordered(line: Line, noise: float, wanted: float) -> list[int]:
+    """Return the first levels of the windows to try.
+
+    A long line starts with smaller steps where noise permits: wide ones cross a kink of one of so
     many numbers.
     """
     windows = line.windows()
+    if line.long and len(windows) > STEPPED and noise * 2.0 ** windows[STEPPED] <= wanted:
+        return windows[STEPPED:] + windows[:STEPPED]
+    return windows
+
+
+def _plans(line: Line, noise: float, magnitudes: float) -> Iterator[tuple[int, int]]:
+    """Yield first levels and depths: larger steps after the first where noise is in the way."""
     wanted = line.unit**0.4 * magnitudes
-    if len(windows) > STEPPED and line.long and noise * 2.0 ** windows[STEPPED] <= wanted:
-        windows = windows[STEPPED:] + windows[:STEPPED]
+    windows = _ordered(line, noise, wanted)
     wide = (1, 6) if line.unit < 2.0**-30 else (0, 4)
     yield windows[0], DEPTH
     if not line.skipped and noise * 2.0 ** windows[0] > wanted:

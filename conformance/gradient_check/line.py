@@ -129,7 +129,7 @@ class Line:
         Steps that are multiples of a period, or many stairs wide, show a straight line.
         """
         level = round(-0.55 * math.log2(self.unit))
-        near = self._difference(level, weights) * 2.0 ** (level - 1)
+        near = self.difference(level, weights)
         up, down = self.sample(level)
         with np.errstate(all="ignore"):
             size = float(np.nansum(np.abs(weights) * np.abs(up - down))) * 2.0 ** (level - 1)
@@ -141,7 +141,7 @@ class Line:
             if not apart > slack:
                 break
             if skipped == 0:  # noise that was not measured differs from step to step
-                other = self._difference(level - 1, weights) * 2.0 ** (level - 2)
+                other = self.difference(level - 1, weights)
                 slack += 8 * abs(near - other)
                 if not apart > slack:
                     break
@@ -174,13 +174,14 @@ class Line:
             self._changes[first, depth] = found
         return found
 
-    def _difference(self, level: int, weights: Array) -> float:
+    def difference(self, level: int, weights: Array) -> float:
+        """Return the central difference of Σ weights·outputs at a level."""
         up, down = self.sample(level)
         change = up - down
-        total = float(weights @ change)
+        total = float(weights.dot(change))
         if total != total:
             total = float(weights @ np.where(weights == 0, 0.0, change))
-        return total
+        return total * 2.0 ** (level - 1)
 
     def usual_noise(self, weights: Array) -> float:
         """Return the rounding noise of Σ weights·outputs if each output is good to a roundoff."""
