@@ -232,4 +232,26 @@ for result, expected in ((ops.var(x, ddof=1), 0.5), (ops.std(x, ddof=1), np.sqrt
         documented="mindspore.ops.var: ddof is an integer or a boolean, the divisor is N - ddof.",
         operations=("var", "std"),
     ),
+    Defect(
+        "mindspore-12",
+        "mindspore",
+        "2.10.0",
+        ("HIGH-8", "MOD-8", "COT-2"),
+        "silently-wrong",
+        "Where the first softmax to be differentiated has a single element along its axis, every"
+        " later gradient of a softmax of that rank and axis is wrong, for the rest of the process:"
+        " that of its sum is y * (1 - y) and not 0.",
+        _HEAD
+        + """
+def gradient(*values):
+    x = ms.Tensor(np.array(values, dtype="float32"))
+    return ms.grad(lambda x: ops.sum(ops.softmax(x, -1)))(x).asnumpy()
+
+gradient(1.0)  # right, and so is what follows where this line is left out
+for values in ((1.0, 2.0), (1.0, 2.0, 3.0)):
+    np.testing.assert_allclose(gradient(*values), 0.0, atol=1e-6)  # the sum is 1 for every x
+""",
+        documented="mindspore.ops.softmax: of shape (N, *), along any axis, float16 or float32.",
+        operations=("softmax",),
+    ),
 )
