@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
-from conformance.compare.tolerance import MULTIPLE, limits
+from conformance.compare.tolerance import MULTIPLE, unit_roundoff
 from conformance.observation import Array, Event
 
 
@@ -55,6 +56,22 @@ def _close(mine: Array, theirs: Array) -> bool:
         return True
     if mine.dtype.kind not in "fc":
         return False
-    granted = MULTIPLE * math.sqrt(theirs.size) * limits(mine.dtype.name)[0]
-    apart = np.abs(mine - theirs)  # not finite: not close, and the judge looks closer
-    return bool((apart <= granted * np.abs(theirs)).all())
+    granted = MULTIPLE * math.sqrt(theirs.size) * _unit_roundoff(mine.dtype)
+    # what is not finite is not close: the judge looks closer
+    if theirs.size <= _FEW and theirs.dtype == _FLOAT64:  # in half the time of what follows
+        for a, b in zip(mine.ravel().tolist(), theirs.ravel().tolist(), strict=True):
+            if not abs(a - b) <= granted * abs(b) < math.inf:
+                return False
+        return True
+    apart, bound = np.abs(mine - theirs), granted * np.abs(theirs)
+    return bool(((apart <= bound) & (bound < math.inf)).all())
+
+
+_FEW = 16
+"""Elements up to which Python compares faster than NumPy."""
+_FLOAT64 = np.dtype(np.float64)
+
+
+@cache
+def _unit_roundoff(dtype: np.dtype[np.generic]) -> float:
+    return unit_roundoff(dtype.name)

@@ -72,6 +72,11 @@ def _smooth(operation: Operation) -> bool:
     return operation.family in ("unary", "binary") and not operation.kinks
 
 
+_PLAIN = 208
+"""From this byte on, a dual tensor may meet a plain one: PyTorch computes that at twenty times the
+price of anything else in a level, and at that of a whole program of ten steps."""
+
+
 def tangent(composer: Composer, slot: bytes) -> None:
     """Open a level of forward mode, push one tensor through an operation or two, and leave it."""
     rows = _pointwise(composer.facts)
@@ -89,8 +94,9 @@ def tangent(composer: Composer, slot: bytes) -> None:
     params = (("tangent", weights(source.shape, slot[2] % 8)),)
     composer.write(Step("make_dual", (name,), (source.name,), None, params))
     dual = composer.made(name, source, source.bounds)
-    for part in (slot[3], slot[4])[: 1 + slot[5] % 2]:
-        draw = Draw(part, slot[5], slot[2], slot[5])
+    for number, part in enumerate((slot[3], slot[4])[: 1 + slot[5] % 2]):
+        second = part if slot[5] >= _PLAIN else 4 * number + part % 3  # the dual, or of the level
+        draw = Draw(second, slot[5], slot[2], slot[5])
         composer.apply(rows, part, len(composer.variables) - 1, draw)
     last = composer.variables[-1]
     if last is not dual and not _is_fresh(last):
