@@ -10,12 +10,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from functools import partial
-from itertools import pairwise
+from functools import partial, reduce
 from os.path import dirname
 from traceback import extract_stack
 from typing import Any, TypeAlias
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from reference_engine.backends.base import rng_states, set_rng_states
 from reference_engine.backward import backward
@@ -27,6 +26,9 @@ from reference_engine.tensor import Tensor, from_raw
 Run: TypeAlias = "Callable[..., Any]"
 Contexts: TypeAlias = "tuple[AbstractContextManager[Any], AbstractContextManager[Any]]"
 
+
+#: of each value that a run saved what it is and, in debug, where
+Notes = list[tuple[Any, str]]
 
 _HERE = dirname(__file__)
 
@@ -142,12 +144,12 @@ def _leaf(x: Tensor) -> Tensor:
 
 
 class _Holder:
-    """Stands for one value that a checkpointed run saved."""
+    """Stands for one value that a checkpointed run saved, by its number."""
 
-    __slots__ = ("__weakref__", "about")
+    __slots__ = ("__weakref__", "number")
 
-    def __init__(self, about: tuple[Any, ...]) -> None:
-        self.about = about
+    def __init__(self, number: int) -> None:
+        self.number = number
 
 
 class _Frame:
@@ -158,73 +160,72 @@ class _Frame:
         debug: bool,
     ) -> None:  # fmt: skip
         self._run, self._context = run, context
-        self._checks, self._stops_early = checks, early_stop
-        self._holders: list[ref[_Holder]] = []
-        #: with ``debug``, a line for each value that the first run and the latest saved
-        self._lines: tuple[list[str], list[str]] | None = ([], []) if debug else None
+        self._checks, self._stops_early, self._debug = checks, early_stop, debug
+        #: those whose values are still wanted, by number
+        self._holders: WeakValueDictionary[int, _Holder] = WeakValueDictionary()
+        self._first = Notes()
         #: backward run -> what it has found and not used yet
-        self._found: WeakKeyDictionary[Any, dict[_Holder, Tensor]] = WeakKeyDictionary()
+        self._found: WeakKeyDictionary[Any, dict[int, Tensor]] = WeakKeyDictionary()
 
-    def _about(self, x: Tensor, again: bool) -> tuple[Any, ...]:
-        about = (list(x.shape), x.dtype, str(x.device))
-        if self._lines is not None:
-            frames = [f for f in extract_stack() if not f.filename.startswith(_HERE)]
-            self._lines[again].append(f"{about}, at {frames[-1].filename}:{frames[-1].lineno}")
-        return about
+    def _note(self, x: Tensor, saved: Notes) -> int:
+        """Takes down a value that a run saves; returns its number."""
+        where = ""
+        if self._debug:
+            frame = [f for f in extract_stack() if not f.filename.startswith(_HERE)][-1]
+            where = f", at {frame.filename}:{frame.lineno}"
+        saved.append(((list(x.shape), x.dtype, str(x.device)), where))
+        return len(saved) - 1
 
-    def _error(self, difference: str) -> CheckpointError:
+    def _error(self, difference: str, again: Notes) -> CheckpointError:
         text = f"{difference}; a checkpoint must do the same when it runs again"
-        for run, lines in zip(("at first", "again"), self._lines or (), strict=False):
-            text += "\n".join([f"\nsaved {run}:", *lines])
+        for run, saved in {"at first": self._first, "again": again}.items() if self._debug else ():
+            text += "\n".join([f"\nsaved {run}:", *(f"{what}{where}" for what, where in saved)])
         return CheckpointError(text)
 
     def pack(self, x: Tensor) -> _Holder:
         """Keeps a place for a value instead of the value."""
-        holder = _Holder(self._about(x, again=False))
-        self._holders.append(ref(holder))
+        number = self._note(x, self._first)
+        holder = self._holders[number] = _Holder(number)
         return holder
 
     def unpack(self, holder: _Holder) -> Tensor:
         """The value of a place; the first that a backward asks for has all of them computed."""
         task = MODES.task
-        found = {} if task is None else self._found.get(task)
-        if found is None or task is None:
+        found = None if task is None else self._found.get(task)
+        if found is None:
             found = self._recompute()
             if task is not None:
                 self._found[task] = found
-        if holder not in found:
+        if holder.number not in found:
             raise CheckpointError(
                 "a value of a checkpoint was asked for twice in one backward; in a custom backward "
                 "read ctx.saved_tensors once"
             )
-        return found.pop(holder)
+        return found.pop(holder.number)
 
-    def _recompute(self) -> dict[_Holder, Tensor]:
-        found: dict[_Holder, Tensor] = {}
-        count, due = 0, len(self._holders)
-        if self._lines is not None:
-            self._lines[True].clear()
+    def _recompute(self) -> dict[int, Tensor]:
+        found: dict[int, Tensor] = {}
+        first, again = self._first, Notes()
 
         def keep(x: Tensor) -> Tensor:
-            nonlocal count
-            about = self._about(x, again=True)
-            if count >= due:
-                raise self._error(f"more than {due} values were saved")
-            holder = self._holders[count]()
-            if holder is not None:
-                found[holder] = x.detach()
-                if self._checks and holder.about != about:
-                    raise self._error(f"value {count} was {holder.about} at first, then {about}")
-            count += 1
-            if self._stops_early and count == due:
+            number = self._note(x, again)
+            if number >= len(first):
+                raise self._error(f"more than {len(first)} values were saved", again)
+            if number in self._holders:
+                found[number] = x.detach()
+                then, now = first[number][0], again[number][0]
+                if self._checks and then != now:
+                    raise self._error(f"value {number} was {then} at first, then {now}", again)
+            if self._stops_early and len(again) == len(first):
                 raise _Stop
             return x.detach()
 
         hooks = saved_tensors_hooks(keep, lambda x: x)
         with suppress(_Stop), _repeated(self._run) as args, hooks, self._context:
             self._run.function(*args)
-        if count != due:
-            raise self._error(f"{due} values were saved at first, then {count}")
+        if len(again) != len(first):
+            counts = f"{len(first)} values were saved at first, then {len(again)}"
+            raise self._error(counts, again)
         return found
 
 
@@ -272,16 +273,14 @@ def checkpoint_sequential(
     if size == 0:
         raise ValueError(f"{len(steps)} functions cannot be divided into {segments} segments")
 
-    def chain(start: int, end: int, x: Any) -> Any:
-        for step in steps[start:end]:
-            x = step(x)
-        return x
+    def chain(steps: Sequence[Run], x: Any) -> Any:
+        return reduce(lambda x, step: step(x), steps, x)
 
-    bounds = [i * size for i in range(segments)]
-    for start, end in pairwise(bounds):
-        run = partial(chain, start, end)
+    *bounds, last = range(0, size * segments, size)
+    for start in bounds:
+        run = partial(chain, steps[start : start + size])
         input = checkpoint(run, input, use_reentrant=use_reentrant, preserve_rng_state=preserve)
-    return chain(bounds[-1], len(steps), input)
+    return chain(steps[last:], input)
 
 
 __all__ = [

@@ -10,19 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+import reference_engine as engine
 from reference_engine import forward
-from reference_engine import func as transforms
-from reference_engine.func.jacobians import check_real, standard_basis
-from reference_engine.func.transform import pulled
+from reference_engine.func.jacobians import blocks, check_real, standard_basis
+from reference_engine.func.transform import defined, pulled
 from reference_engine.modes import enable_grad
-from reference_engine.ops.namespace import TENSORS
 from reference_engine.tensor import Tensor
 
 Tensors: TypeAlias = "Tensor | tuple[Tensor, ...]"
 Function: TypeAlias = "Callable[..., Any]"
 
 
-def _as_tuple(given: Any, what: str) -> tuple[Tensor, ...]:
+def _as_tuple(given: Any, what: str = "what the function returns") -> tuple[Tensor, ...]:
     found = given if isinstance(given, tuple) else (given,)
     for x in found:
         if not isinstance(x, Tensor):
@@ -30,34 +29,40 @@ def _as_tuple(given: Any, what: str) -> tuple[Tensor, ...]:
     return found
 
 
+def _run(
+    func: Function, inputs: Any, create_graph: bool, strict: bool
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], Any]:
+    """The inputs as the function got them, joined to the given ones or leaves of their own; its
+    outputs; and these as it returned them.
+    """
+    xs = tuple(
+        x.view(x.shape) if create_graph and x.requires_grad else x.detach().requires_grad_()
+        for x in _as_tuple(inputs, "inputs")
+    )
+    made = func(*xs)
+    outputs = _as_tuple(made)
+    for i, y in enumerate(outputs):
+        if strict and not y.requires_grad:
+            raise RuntimeError(f"output {i} does not depend on the inputs, as strict=True demands")
+    return xs, outputs, made
+
+
+def _scalar(func: Function) -> Function:
+    """The function, which must return one tensor of one element, as one of shape ()."""
+
+    def function(*xs: Tensor) -> Tensor:
+        made = func(*xs)
+        if isinstance(made, tuple) or _as_tuple(made)[0].shape.numel() != 1:
+            raise RuntimeError("a Hessian needs a function that returns one tensor of one element")
+        return made.reshape(())  # type: ignore[no-any-return]
+
+    return function
+
+
 def _like(given: Any, results: Sequence[Tensor], create_graph: bool) -> Any:
     """Results as they are handed out: a tuple where ``given`` is one, else the only one."""
     made = tuple(results if create_graph else (x.detach() for x in results))
     return made if isinstance(given, tuple) else made[0]
-
-
-def _inputs(inputs: Any, create_graph: bool) -> tuple[Tensor, ...]:
-    """The inputs as the function gets them: joined to the given ones, or leaves of their own."""
-    return tuple(
-        x.view(x.shape) if create_graph and x.requires_grad else x.detach().requires_grad_()
-        for x in _as_tuple(inputs, "inputs")
-    )
-
-
-def _outputs(made: Any, strict: bool) -> tuple[Tensor, ...]:
-    """What the function returned, if it may."""
-    found = _as_tuple(made, "what the function returns")
-    for i, y in enumerate(found):
-        if strict and not y.requires_grad:
-            raise RuntimeError(f"output {i} does not depend on the inputs, as strict=True demands")
-    return found
-
-
-def _scalar(made: Any, strict: bool) -> Tensor:
-    outputs = _outputs(made, strict)
-    if isinstance(made, tuple) or outputs[0].shape.numel() != 1:
-        raise RuntimeError("a Hessian needs a function that returns one tensor of one element")
-    return outputs[0].reshape(())  # type: ignore[no-any-return]
 
 
 def _vector(v: Any, like: Sequence[Tensor], what: str) -> tuple[Tensor, ...]:
@@ -72,39 +77,15 @@ def _vector(v: Any, like: Sequence[Tensor], what: str) -> tuple[Tensor, ...]:
     return found
 
 
-def _pulled(
-    outputs: Sequence[Tensor], xs: Sequence[Tensor], v: Sequence[Tensor | None],
-    create_graph: bool, strict: bool, batch: tuple[int, ...] = (),
-) -> list[Tensor]:  # fmt: skip
-    """Vector-Jacobian products; with a ``batch`` size those of as many vectors. Zeros where there
-    is no dependence.
-    """
-    found = pulled(outputs, xs, v, True, create_graph, bool(batch))
-    return [
-        _filled(g, x, (*batch, *x.shape), i, create_graph and strict, strict)
-        for i, (g, x) in enumerate(zip(found, xs, strict=True))
-    ]
-
-
-def _filled(
-    g: Tensor | None, like: Tensor, shape: Sequence[int], i: int, curved: bool, strict: bool
-) -> Tensor:
-    if strict and (g is None or (curved and not g.requires_grad)):
-        what = "the output" if g is None else "its derivative"
-        raise RuntimeError(f"{what} does not depend on input {i}, as strict=True demands")
-    return like.detach().new_zeros(tuple(shape)) if g is None else g
-
-
 def vjp(
     func: Function, inputs: Tensors, v: Tensors | None = None, create_graph: bool = False,
     strict: bool = False,
 ) -> tuple[Any, Any]:  # fmt: skip
     """``func(*inputs)``, and the product of ``v`` with its Jacobian."""
     with enable_grad():
-        xs = _inputs(inputs, create_graph)
-        made = func(*xs)
-        outputs = _outputs(made, strict)
-        products = _pulled(outputs, xs, _vector(v, outputs, "an output"), create_graph, strict)
+        xs, outputs, made = _run(func, inputs, create_graph, strict)
+        v = _vector(v, outputs, "an output")
+        products = pulled(outputs, xs, v, True, create_graph, strict)
     return _like(made, outputs, create_graph), _like(inputs, products, create_graph)
 
 
@@ -113,16 +94,19 @@ def jvp(
     strict: bool = False,
 ) -> tuple[Any, Any]:  # fmt: skip
     """``func(*inputs)``, and the product of its Jacobian with ``v``."""
+
+    def dual(*xs: Tensor) -> Any:
+        pairs = zip(xs, _vector(v, xs, "an input"), strict=True)
+        return func(*(forward.make_dual(x, t, level) for x, t in pairs))
+
     with enable_grad(), forward.Level() as level:
-        xs = _inputs(inputs, create_graph)
-        v = _vector(v, xs, "an input")
-        made = func(*(forward.make_dual(x, t, level) for x, t in zip(xs, v, strict=True)))
-        pairs = [forward.unpack(y, level) for y in _outputs(made, False)]
-        products = [_filled(t, y, y.shape, 0, create_graph, strict) for y, t in pairs]
+        xs, outputs, made = _run(dual, inputs, create_graph, strict)
+        pairs = [forward.unpack(y, level) for y in outputs]
+        products = [defined(t, y, 0, create_graph, strict) for y, t in pairs]
+        outputs = tuple(y for y, _ in pairs)
         if strict:  # tangents do not tell which input they come from
-            outputs = [y for y, _ in pairs]
-            _pulled(outputs, xs, [y.new_ones(tuple(y.shape)) for y in outputs], False, True)
-    return _like(made, [y for y, _ in pairs], create_graph), _like(made, products, create_graph)
+            pulled(outputs, xs, [y.new_ones(tuple(y.shape)) for y in outputs], True, False, True)
+    return _like(made, outputs, create_graph), _like(made, products, create_graph)
 
 
 def vhp(
@@ -131,28 +115,15 @@ def vhp(
 ) -> tuple[Any, Any]:  # fmt: skip
     """``func(*inputs)``, a scalar, and the product of ``v`` with its Hessian."""
     with enable_grad():
-        xs = _inputs(inputs, create_graph)
-        output = _scalar(func(*xs), strict)
+        xs, outputs, made = _run(_scalar(func), inputs, create_graph, strict)
         v = _vector(v, xs, "an input")
-        slopes = _pulled([output], xs, [None], True, strict)
-        products = _pulled(slopes, xs, v, create_graph, strict)
-    return _like(None, [output], create_graph), _like(inputs, products, create_graph)
+        slopes = pulled(outputs, xs, [None], True, True, strict)
+        products = pulled(slopes, xs, v, True, create_graph, strict)
+    return _like(made, outputs, create_graph), _like(inputs, products, create_graph)
 
 
 #: Hessians are symmetric
 hvp = vhp
-
-
-def _rows(
-    y: Tensor, xs: Sequence[Tensor], create_graph: bool, strict: bool, vectorize: bool
-) -> list[Tensor]:
-    """For each input the derivatives of each element of ``y``, stacked."""
-    (basis,) = standard_basis([y])
-    n = len(basis)
-    if vectorize or not n:
-        return _pulled([y], xs, [basis], create_graph, strict, (n,))
-    rows = [_pulled([y], xs, [basis[i]], create_graph, strict) for i in range(n)]
-    return [TENSORS.stack(list(column), dim=0) for column in zip(*rows, strict=True)]
 
 
 def jacobian(
@@ -171,31 +142,37 @@ def jacobian(
         raise NotImplementedError(f"{strategy} cannot be had with create_graph=True")
     if strict and (vectorize or forward_mode):
         raise RuntimeError("strict=True needs reverse mode, and vectorize=False")
+    if forward_mode and not vectorize:
+        raise NotImplementedError(f"{strategy} needs vectorize=True")
     if forward_mode:
-        if not vectorize:
-            raise NotImplementedError(f"{strategy} needs vectorize=True")
         xs = _as_tuple(inputs, "inputs")
 
         def checked(*given: Tensor) -> Any:
             made = func(*given)
-            _outputs(made, False)
+            _as_tuple(made)
             return made
 
         argnums = tuple(range(len(xs))) if isinstance(inputs, tuple) else 0
         with enable_grad():
-            return transforms.jacfwd(checked, argnums)(*xs)
+            return engine.func.jacfwd(checked, argnums)(*xs)
     with enable_grad():
-        xs = _inputs(inputs, create_graph)
-        made = func(*xs)
-        blocks = []
-        outputs = _outputs(made, strict)
+        xs, outputs, made = _run(func, inputs, create_graph, strict)
         if not vectorize:
             check_real("jacobian", "an output", outputs)
+        jacobians = []
         for y in outputs:
-            rows = _rows(y, xs, create_graph, strict, vectorize)
-            parts = [g.reshape((*y.shape, *x.shape)) for g, x in zip(rows, xs, strict=True)]
-            blocks.append(_like(inputs, parts, create_graph))
-    return tuple(blocks) if isinstance(made, tuple) else blocks[0]
+
+            def pull(row: Tensor, y: Tensor = y) -> tuple[Tensor, ...]:
+                return tuple(pulled([y], xs, [row], True, create_graph, strict))
+
+            (basis,) = standard_basis([y])
+            if vectorize or not len(basis):
+                columns = engine.func.vmap(pull)(basis)
+            else:
+                columns = map(engine.stack, zip(*map(pull, basis), strict=True))
+            parts = [blocks(column, [y], 0)[0] for column in columns]
+            jacobians.append(_like(inputs, parts, create_graph))
+    return tuple(jacobians) if isinstance(made, tuple) else jacobians[0]
 
 
 def hessian(
@@ -204,13 +181,12 @@ def hessian(
 ) -> Any:  # fmt: skip
     """The Hessian of a scalar: of shape input + input, a tuple of tuples for several inputs."""
 
-    def value(*xs: Tensor) -> Tensor:
-        return _scalar(func(*xs), strict)
+    value = _scalar(func)
 
     def slopes(*xs: Tensor) -> Any:
         if outer_jacobian_strategy == "forward-mode":
-            return transforms.grad(value, tuple(range(len(xs))))(*xs)
-        return tuple(_pulled([value(*xs)], xs, [None], True, strict))
+            return engine.func.grad(value, tuple(range(len(xs))))(*xs)
+        return tuple(pulled([value(*xs)], xs, [None], True, True, strict))
 
     made = jacobian(slopes, inputs, create_graph, strict, vectorize, outer_jacobian_strategy)
     return made if isinstance(inputs, tuple) else made[0]

@@ -9,22 +9,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from reference_engine.backends.dtypes import complex128, float64
+import reference_engine as engine
 from reference_engine.backward import grad
-from reference_engine.ops.creation import tensor
-from reference_engine.ops.namespace import TENSORS
 from reference_engine.tensor import Tensor
 
-_WIDER = 2.0**10
-_LEVELS = 3
+#: of each central difference its step in units of eps, and its weight: terms in h² and h⁴ cancel
+_STEPS = ((1024.0, 1 / 45), (512.0, -20 / 45), (256.0, 64 / 45))
 _NOTHING = "gradcheck expects at least one input that requires grad, got none"
 Function: TypeAlias = "Callable[..., Any]"
-Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 
 
 class GradcheckError(RuntimeError):
@@ -56,19 +52,23 @@ def gradcheck(
             " checks of batches need too"
         )
     at = _Point(func, _given(inputs), check_grad_dtypes)
-    slopes = partial(_check_jacobian, at, eps, atol, rtol, fast_mode)
-    checks: list[tuple[bool, Callable[[], None]]] = [
-        (check_backward_ad, partial(_check_reproducible, at, nondet_tol)),
-        (check_backward_ad and check_undefined_grad, partial(_check_undefined, at, nondet_tol)),
-        (check_batched_grad, partial(_check_batch, at.pull, at.outputs, atol, rtol)),
-        (check_backward_ad, partial(slopes, "backward")),
-        (check_batched_forward_grad, partial(_check_batch, at.push, at.inputs, atol, rtol)),
-        (check_forward_ad, partial(slopes, "forward")),
+    modes = [
+        ("backward", check_backward_ad, check_batched_grad),
+        ("forward", check_forward_ad, check_batched_forward_grad),
     ]
     try:
-        for wanted, check in checks:
+        if not at.roots:
+            _check_constant(at, eps)
+            return True
+        if check_backward_ad:
+            _check_reproducible(at, nondet_tol)
+        if check_backward_ad and check_undefined_grad:
+            _check_undefined(at, nondet_tol)
+        for mode, wanted, batched in modes:
+            if batched:
+                _check_batch(at, mode, atol, rtol)
             if wanted:
-                check()
+                _check_jacobian(at, mode, eps, atol, rtol, fast_mode)
     except GradcheckError:
         if raise_exception:
             raise
@@ -97,10 +97,10 @@ def gradgradcheck(
     if not any(isinstance(x, Tensor) and x.requires_grad for x in given):
         raise ValueError(_NOTHING)
     if grad_outputs is None:
-        space = _Vectors(_outputs(func(*given)))
-        cotangents = space.parted(_random(0, space.size))
+        outputs = _outputs(func(*given))
+        cotangents = _parted(_random(0, sum(map(_size, outputs))), outputs)
         if gen_non_contig_grad_outputs:
-            cotangents = [TENSORS.stack([w, w], dim=-1)[..., 0] for w in cotangents]
+            cotangents = [engine.stack([w, w], dim=-1)[..., 0] for w in cotangents]
     else:
         cotangents = list(_given(grad_outputs))
     cotangents = [w.detach().requires_grad_() for w in cotangents]
@@ -129,39 +129,32 @@ def _outputs(result: Any) -> list[Tensor]:
     return [y for y in found if isinstance(y, Tensor) and y.dtype.differentiable]
 
 
-def _random(seed: int, *shape: int) -> Array:
-    return np.random.default_rng(seed).standard_normal(shape)
-
-
 # a function of real vectors -----------------------------------------------------------------------
-class _Vectors:
-    """Tensors as one vector of real numbers, or several vectors as batches of tensors."""
+def _random(seed: int, *shape: int) -> Tensor:
+    return engine.from_numpy(np.random.default_rng(seed).standard_normal(shape))
 
-    def __init__(self, likes: Sequence[Tensor]) -> None:
-        self._likes = likes
-        self.sizes = [x.shape.numel() * (1 + x.is_complex()) for x in likes]
-        self.size = sum(self.sizes)
 
-    def joined(self, tensors: Sequence[Tensor | None], *batch: int) -> Array:
-        """The numbers of tensors; zeros for None."""
-        parts = [np.zeros((*batch, 0))]
-        for x, n in zip(tensors, self.sizes, strict=True):
-            if x is None:
-                parts.append(np.zeros((*batch, n)))
-                continue
-            array = x.detach().cpu().to(complex128 if x.is_complex() else float64).numpy()
-            parts.append(np.ascontiguousarray(array).reshape(-1).view(float).reshape(*batch, n))
-        return np.concatenate(parts, axis=-1)
+def _size(x: Tensor) -> int:
+    return x.shape.numel() * (2 if x.is_complex() else 1)
 
-    def parted(self, numbers: Array) -> list[Tensor]:
-        """The tensors of these numbers."""
-        made, ends = [], np.cumsum([0, *self.sizes])
-        for start, end, like in zip(ends, ends[1:], self._likes, strict=False):
-            part = np.ascontiguousarray(numbers[..., start:end])
-            array = part.view(complex) if like.is_complex() else part
-            shaped = array.reshape((*numbers.shape[:-1], *like.shape))
-            made.append(tensor(shaped, dtype=like.dtype, device=like.device))
-        return made
+
+def _joined(tensors: Sequence[Tensor]) -> Tensor:
+    """The numbers of tensors as one real vector, on the default device."""
+    parts = [engine.from_numpy(np.zeros(0))]
+    for x in tensors:
+        numbers = engine.view_as_real(x) if x.is_complex() else x
+        parts.append(numbers.detach().reshape(-1).to(parts[0].device, engine.float64))
+    joined: Tensor = engine.cat(parts)
+    return joined
+
+
+def _parted(vector: Tensor, likes: Sequence[Tensor]) -> list[Tensor]:
+    """The tensors of these numbers."""
+    made = []
+    for part, like in zip(vector.split([*map(_size, likes)]), likes, strict=True):
+        numbers = engine.view_as_complex(part.view(-1, 2)) if like.is_complex() else part
+        made.append(numbers.view(like.shape).to(like.device, like.dtype, copy=True))
+    return made
 
 
 class _Point:
@@ -174,71 +167,56 @@ class _Point:
         self._places = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
         if not self._places:
             raise ValueError(_NOTHING)
-        checked = [given[i] for i in self._places]
-        _check_inputs(checked)
-        self.inputs = _Vectors(checked)
-        self.point = self.inputs.joined(checked)
-        self.leaves, outputs = self._run(self.point)
+        self._inputs = [given[i] for i in self._places]
+        _check_inputs(self._inputs)
+        self._point = _joined(self._inputs)
+        self._leaves, outputs = self._run(self._point)
         self._tracked = [i for i, y in enumerate(outputs) if y.requires_grad]
         self.roots = [outputs[i] for i in self._tracked]
-        self.outputs = _Vectors(self.roots)
+        self.sizes = sum(map(_size, self.roots)), sum(map(_size, self._inputs))
 
     def _call(self, *leaves: Tensor) -> list[Tensor]:
-        arguments = list(self._given)
-        for i, x in zip(self._places, leaves, strict=True):
-            arguments[i] = x
-        return _outputs(self._func(*arguments))
+        replaced = dict(zip(self._places, leaves, strict=True))
+        return _outputs(self._func(*(replaced.get(i, x) for i, x in enumerate(self._given))))
 
-    def _run(self, point: Array) -> tuple[list[Tensor], list[Tensor]]:
-        leaves = [x.requires_grad_() for x in self.inputs.parted(point)]
+    def _run(self, point: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        leaves = [x.requires_grad_() for x in _parted(point, self._inputs)]
         return leaves, self._call(*leaves)
 
-    def values(self, point: Array) -> Array:
+    def _values(self, point: Tensor) -> Tensor:
         """The outputs elsewhere; those outside the graph where there are no others."""
-        found = self._run(point)[1]
-        followed = [y for y in found if y.requires_grad or not self.roots]
-        return _Vectors(followed).joined(followed)
+        followed = [y for y in self._run(point)[1] if y.requires_grad or not self.roots]
+        return _joined(followed)
 
-    def pull(self, cotangents: Array, undefined: Collection[int] = ()) -> Array:
-        """Jᵀ·cotangent, undefined for some outputs; a matrix has several in its rows, a batch."""
+    def pull(self, cotangent: Tensor, undefined: Collection[int] = ()) -> Tensor:
+        """Jᵀ·cotangent, undefined for some outputs."""
         roots = [_undefined(y) if n in undefined else y for n, y in enumerate(self.roots)]
-        found = grad(
-            roots, self.leaves, self.outputs.parted(cotangents), retain_graph=True,
-            allow_unused=True, is_grads_batched=cotangents.ndim > 1,
-        ) if roots else [None] * len(self.leaves)  # fmt: skip
-        for leaf, g in zip(self.leaves, found, strict=True):
-            if g is not None and self._check_dtypes and g.dtype != leaf.dtype:
+        weights = _parted(cotangent, roots)
+        found = engine.func.transform.pulled(roots, self._leaves, weights, True, False)
+        for leaf, g in zip(self._leaves, found, strict=True):
+            if self._check_dtypes and g.dtype != leaf.dtype:
                 raise GradcheckError(f"a gradient is {g.dtype}; expected {leaf.dtype}")
-        return self.inputs.joined(found, *cotangents.shape[:-1])
+        return _joined(found)
 
-    def push(self, tangents: Array) -> Array:
-        """J·tangent; a matrix has several in its rows, a batch."""
-        from reference_engine.func import jvp, vmap
+    def push(self, tangent: Tensor) -> Tensor:
+        """J·tangent."""
+        primals, tangents = tuple(self._leaves), tuple(_parted(tangent, self._leaves))
+        found = engine.func.jvp(lambda *xs: tuple(self._call(*xs)), primals, tangents)[1]
+        return _joined([found[i] for i in self._tracked])
 
-        def pushed(*directions: Tensor) -> Any:
-            found = jvp(lambda *xs: tuple(self._call(*xs)), tuple(self.leaves), directions)[1]
-            return tuple(found[i] for i in self._tracked)
-
-        found = (vmap(pushed) if tangents.ndim > 1 else pushed)(*self.inputs.parted(tangents))
-        return self.outputs.joined(found, *tangents.shape[:-1])
-
-    def slope(self, direction: Array, eps: float) -> Array:
+    def slope(self, direction: Tensor, eps: float) -> Tensor:
         """J·direction by differences, extrapolated in the square of the step."""
-        rows: list[Array] = []
-        for level in range(_LEVELS):
-            h = eps * _WIDER * 2.0**-level
-            up, down = (self.values(self.point + s * h * direction) for s in (1.0, -1.0))
-            row = [(up - down) / (2 * h)]
-            for order, before in enumerate(rows):
-                factor = 4.0 ** (order + 1)
-                row.append((factor * row[order] - before) / (factor - 1))
-            rows = row
-        return rows[-1]
+        found = self._values(self._point) * 0.0
+        for step, weight in _STEPS:
+            h = eps * step
+            up, down = (self._values(self._point + direction * s) for s in (h, -h))
+            found += (up - down) * (weight / (2 * h))
+        return found
 
 
 def _check_inputs(inputs: Sequence[Tensor]) -> None:
     for x in inputs:
-        if x.dtype not in (float64, complex128):
+        if x.dtype not in (engine.float64, engine.complex128):
             warnings.warn(
                 f"gradcheck got an input of {x.dtype}: differences are accurate in float64 and "
                 "complex128 only",
@@ -253,10 +231,16 @@ def _check_inputs(inputs: Sequence[Tensor]) -> None:
 
 
 # what is checked ----------------------------------------------------------------------------------
+def _check_constant(at: _Point, eps: float) -> None:
+    """Raise where outputs outside the graph depend on the inputs."""
+    if any(at.slope(d, eps).any() for d in engine.from_numpy(np.eye(at.sizes[1]))):
+        raise GradcheckError("no output requires grad, yet the outputs depend on the inputs")
+
+
 def _check_reproducible(at: _Point, tolerance: float) -> None:
     """Raise where a second backward differs from the first by more than the tolerance."""
-    cotangent = _random(1, at.outputs.size)
-    apart = np.abs(at.pull(cotangent) - at.pull(cotangent)).max(initial=0.0)
+    cotangent = _random(1, at.sizes[0])
+    apart = (at.pull(cotangent) - at.pull(cotangent)).abs().cpu().numpy().max(initial=0.0)
     if not apart <= tolerance:
         raise GradcheckError(
             f"backward is not reproducible: two runs differ by {apart:.3g}; allowed is"
@@ -266,7 +250,7 @@ def _check_reproducible(at: _Point, tolerance: float) -> None:
 
 def _undefined(y: Tensor) -> Tensor:
     """A copy of an output through which no cotangent comes."""
-    made: Tensor = TENSORS.clone(y)
+    made: Tensor = y.clone()
     assert made.grad_fn is not None
     made.grad_fn.register_hook(lambda *_: (None,))
     return made
@@ -274,55 +258,48 @@ def _undefined(y: Tensor) -> Tensor:
 
 def _check_undefined(at: _Point, tolerance: float) -> None:
     """Raise where undefined cotangents, of all outputs or of one, count otherwise than zeros."""
-    ends, every = np.cumsum([0, *at.outputs.sizes]), range(len(at.roots))
+    parts, every = _parted(_random(2, at.sizes[0]), at.roots), range(len(at.roots))
     for outputs in (every, *([n] for n in every if len(every) > 1)):
-        cotangent = _random(2, at.outputs.size)
-        for n in outputs:
-            cotangent[ends[n] : ends[n + 1]] = 0.0
+        cotangent = _joined([part * (n not in outputs) for n, part in enumerate(parts)])
         try:
             found = at.pull(cotangent, outputs)
         except RuntimeError as error:
             raise GradcheckError("backward does not take undefined cotangents") from error
-        if not np.allclose(found, at.pull(cotangent), 0, tolerance or 1e-12):
+        if not engine.allclose(found, at.pull(cotangent), 0, tolerance or 1e-12):
             raise GradcheckError(f"undefined cotangents of {[*outputs]} count, unlike zeros")
 
 
-def _check_batch(
-    along: Callable[[Array], Array], space: _Vectors, atol: float, rtol: float
-) -> None:
+def _check_batch(at: _Point, mode: str, atol: float, rtol: float) -> None:
     """Raise where a batch of directions comes to other derivatives than one by one."""
-    directions = _random(4, 2, space.size)
-    if not np.allclose(along(directions), [along(d) for d in directions], rtol, atol):
+    along, n = (at.push, at.sizes[1]) if mode == "forward" else (at.pull, at.sizes[0])
+    directions = _random(4, 2, n)
+    one_by_one = engine.stack([along(d) for d in directions])
+    if not engine.allclose(engine.func.vmap(along)(directions), one_by_one, rtol, atol):
         raise GradcheckError("a batch of directions gives other derivatives")
 
 
 def _check_jacobian(
-    at: _Point, eps: float, atol: float, rtol: float, fast: bool, mode: str
+    at: _Point, mode: str, eps: float, atol: float, rtol: float, fast: bool
 ) -> None:
     """Raise where numeric and analytic derivatives differ by more than atol + rtol·|numeric|."""
-    rows, columns = np.eye(at.outputs.size), np.eye(at.inputs.size)
-    if not at.roots and any(at.slope(d, eps).any() for d in columns):
-        raise GradcheckError("no output requires grad, yet the outputs depend on the inputs")
-    if not rows.size or not columns.size:
-        return
+    rows, columns = (engine.from_numpy(np.eye(n)) for n in at.sizes)
     if fast:
-        rows, columns = _random(3, 1, len(rows)), _random(5, 1, len(columns))
-        rows, columns = rows / np.linalg.norm(rows), columns / np.linalg.norm(columns)
-    analytic: Array  # rows · J · columnsᵀ
+        rows, columns = (_random(3 + 2 * i, 1, n) for i, n in enumerate(at.sizes))
+        rows, columns = rows / rows.norm(), columns / columns.norm()
+    if 0 in at.sizes:
+        return
+    numeric = rows @ engine.stack([at.slope(d, eps) for d in columns]).T
     if mode == "forward":
-        analytic = rows @ np.array([at.push(column) for column in columns]).T
+        analytic = rows @ engine.stack([at.push(column) for column in columns]).T
     else:
-        analytic = np.array([at.pull(row) for row in rows]) @ columns.T
-    for number, direction in enumerate(columns):
-        numeric = rows @ at.slope(direction, eps)
-        wrong = ~(np.abs(analytic[:, number] - numeric) <= atol + rtol * np.abs(numeric))
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            where = "in a random projection" if fast else f"of output {row} by input {number}"
-            raise GradcheckError(
-                f"the derivative {where} (flattened) is {numeric[row]:.9g} by differences,"
-                f" {mode} mode gives {analytic[row, number]:.9g}"
-            )
+        analytic = engine.stack([at.pull(row) for row in rows]) @ columns.T
+    allowed = atol + rtol * numeric.abs()
+    for row, column in ((analytic - numeric).abs() <= allowed).logical_not().nonzero().tolist():
+        where = "in a random projection" if fast else f"of output {row} by input {column}"
+        raise GradcheckError(
+            f"the derivative {where} (flattened) is {numeric[row, column].item():.9g} by"
+            f" differences, {mode} mode gives {analytic[row, column].item():.9g}"
+        )
 
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]

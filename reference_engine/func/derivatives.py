@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from reference_engine import forward
 from reference_engine.func.transform import Transform, gradients, released
-from reference_engine.func.trees import check_tensors, flatten
+from reference_engine.func.trees import tensors_of
 from reference_engine.tensor import Tensor
 
 Argnums: TypeAlias = "int | tuple[int, ...]"
@@ -104,10 +104,8 @@ def pullback_of(
         wanted, others, joined = parted(args, argnums)
         inputs, structure = transform.primals(wanted)
         transform.admit(others, kwargs)
-        given = joined(structure.build(inputs))
-        made, aux = split_aux(name, func(*given, **kwargs), has_aux)
-        outputs, shape = flatten(made)
-        check_tensors(outputs, f"{name} needs a function that returns tensors", RuntimeError)
+        made, aux = split_aux(name, func(*joined(structure.build(inputs)), **kwargs), has_aux)
+        outputs, shape = tensors_of(made, f"what {name}'s function returns must be tensors")
         if not outputs or (name != "grad" and not all(y.dtype.differentiable for y in outputs)):
             raise RuntimeError(f"{name} needs a function that returns floating tensors, got {made}")
     value, aux = released(made, aux)
@@ -116,11 +114,10 @@ def pullback_of(
         cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None
     ) -> Any:
         del create_graph  # results can be differentiated whenever something outside is
-        leaves, found = (None, shape) if cotangents is None else flatten(cotangents)
-        if found != shape:
-            raise RuntimeError(f"cotangents need the structure of outputs, {shape}, got {found}")
-        check_tensors(leaves or (), "cotangents must be tensors", TypeError)
-        return released(structure.build(gradients(outputs, inputs, leaves, retain_graph)))[0]
+        weights: Sequence[Tensor | None] = [None] * len(outputs)
+        if cotangents is not None:
+            weights, _ = tensors_of(cotangents, "cotangents must be tensors", TypeError, shape)
+        return released(structure.build(gradients(outputs, inputs, weights, retain_graph)))[0]
 
     return value, pullback, aux
 
@@ -144,26 +141,20 @@ def pushforward_of(
 ) -> tuple[Any, ...]:  # fmt: skip
     """A function's value, its derivative by the arguments at ``argnums``, and aux if there is."""
     wanted, _, joined = parted(args, argnums)
-    leaves, structure = flatten(wanted)
-    directions, other = flatten(tangents)
-    if other != structure:
-        raise RuntimeError(f"jvp needs tangents of structure {structure}, got {other}")
-    check_tensors([*leaves, *directions], "jvp needs tensors", RuntimeError)
+    leaves, structure = tensors_of(wanted, "jvp's primals must be tensors")
+    directions, _ = tensors_of(tangents, "jvp's tangents must be tensors", like=structure)
     if not leaves:
         raise RuntimeError("jvp needs at least one tensor among the primals")
     with Transform(records=False) as transform, forward.Level() as level:
         duals = [forward.make_dual(x, t, level) for x, t in zip(leaves, directions, strict=True)]
         transform.admit(args, tangents)
         made, aux = split_aux("jvp", func(*joined(structure.build(duals))), has_aux)
-        outputs, shape = flatten(made)
-        check_tensors(outputs, "jvp needs a function that returns tensors", RuntimeError)
+        outputs, shape = tensors_of(made, "what jvp's function returns must be tensors")
         pairs = [_unpacked(y, level, strict) for y in outputs]
-        unpacked_aux, of_aux = flatten(aux)
-        check_tensors(unpacked_aux, "jvp needs an aux of tensors", RuntimeError)
-        plain = [forward.unpack(y, level)[0] for y in unpacked_aux]
-    ys, ts, plain = released([y for y, _ in pairs], [t for _, t in pairs], plain)
-    found = (shape.build(ys), shape.build(ts))
-    return (*found, of_aux.build(plain)) if has_aux else found
+        plain, of_aux = tensors_of(aux, "jvp's aux must be tensors")
+        aux = of_aux.build([forward.unpack(y, level)[0] for y in plain])
+    values, slopes = (shape.build([pair[i] for pair in pairs]) for i in (0, 1))
+    return tuple(released(values, slopes, aux)[: 2 + has_aux])
 
 
 def _unpacked(y: Tensor, level: forward.Level, strict: bool) -> tuple[Tensor, Tensor]:
@@ -182,29 +173,22 @@ def linearize(func: Function, *primals: Any) -> tuple[Any, Function]:
     transpose of what they became. RuntimeError for tangents of another structure, or of other
     shapes or dtypes, ValueError for integer primals.
     """
-    leaves, structure = flatten(primals)
-    check_tensors(leaves, "linearize needs tensors", RuntimeError)
+    leaves, structure = tensors_of(primals, "linearize's primals must be tensors")
     for x in leaves:
         if not x.dtype.differentiable:
             raise ValueError(f"linearize needs floating or complex primals, got {x.dtype}")
-    with Transform() as transform:
-        zeros, _ = transform.primals([x.new_zeros(tuple(x.shape)) for x in leaves])
-        output, slope = jvp(func, primals, structure.build(zeros))
-        slopes, shape = flatten(slope)
-        seeds, _ = transform.primals([y.new_zeros(tuple(y.shape)) for y in slopes])
-        transposed = gradients(slopes, zeros, seeds, True)
+    zeros = structure.build([x.new_zeros(tuple(x.shape)) for x in leaves])
+    slope, pull, output = vjp(lambda *v: jvp(func, primals, v)[::-1], *zeros, has_aux=True)
+    _, push = vjp(pull, slope)  # the transpose of the transpose
 
     def jvp_fn(*tangents: Any) -> Any:
-        directions, found = flatten(tangents)
-        if found != structure:
-            raise RuntimeError(f"tangents need the structure of primals, {structure}, got {found}")
-        check_tensors(directions, "tangents must be tensors", RuntimeError)
-        for x, t in zip(zeros, directions, strict=True):
+        directions, _ = tensors_of(tangents, "tangents must be tensors", like=structure)
+        for x, t in zip(leaves, directions, strict=True):
             if (x.shape, x.dtype) != (t.shape, t.dtype):
                 raise RuntimeError(
                     f"a tangent of shape {list(t.shape)} and {t.dtype} was given for a primal of "
                     f"shape {list(x.shape)} and {x.dtype}"
                 )
-        return released(shape.build(gradients(transposed, seeds, directions, True)))[0]
+        return push(tangents)[0]
 
-    return released(output)[0], jvp_fn
+    return output, jvp_fn

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from functools import wraps
 from typing import Any
 
+import reference_engine as engine
 from reference_engine.func.derivatives import Argnums, Function, parted, pullback_of, pushforward_of
-from reference_engine.func.trees import check_tensors, flatten
+from reference_engine.func.trees import flatten, tensors_of
 from reference_engine.func.vmap import vmap
 from reference_engine.tensor import Tensor
 
@@ -23,13 +24,21 @@ def standard_basis(leaves: Sequence[Tensor]) -> list[Tensor]:
     them: shape (N, \\*shape).
     """
     sizes = [x.shape.numel() for x in leaves]
-    total, made, before = sum(sizes), [], 0
-    for x, n in zip(leaves, sizes, strict=True):
-        part = x.detach().new_zeros((total, n))
-        part.diagonal(-before).fill_(1)
-        made.append(part.view((total, *x.shape)))
-        before += n
-    return made
+    parts = engine.eye(sum(sizes)).split(sizes, dim=1)
+    return [
+        part.to(x.device, x.dtype).reshape((sum(sizes), *x.shape))
+        for x, part in zip(leaves, parts, strict=True)
+    ]
+
+
+def blocks(derivative: Tensor, likes: Sequence[Tensor], dim: int) -> list[Tensor]:
+    """A derivative along the standard basis of some tensors, which is its dimension ``dim``, as
+    derivatives along each tensor, whose shape takes the place of that dimension.
+    """
+    before, after = derivative.shape[:dim], derivative.shape[dim:][1:]
+    parts = derivative.split([x.shape.numel() for x in likes], dim)
+    pairs = zip(parts, likes, strict=True)
+    return [part.reshape((*before, *x.shape, *after)) for part, x in pairs]
 
 
 def jacrev(
@@ -53,15 +62,8 @@ def jacrev(
         check_real("jacrev", "an output", outputs)
         rows = vmap(pullback, chunk_size=chunk_size)(shape.build(standard_basis(outputs)))
         columns, structure = flatten(rows)
-        sizes = [y.shape.numel() for y in outputs]
-        blocks = [
-            [
-                part.view((*y.shape, *column.shape[1:]))
-                for part, y in zip(column.split(sizes), outputs, strict=True)
-            ]
-            for column in columns
-        ]
-        jacobian = shape.build([structure.build(row) for row in zip(*blocks, strict=True)])
+        parts = zip(*(blocks(column, outputs, 0) for column in columns), strict=True)
+        jacobian = shape.build([structure.build(row) for row in parts])
         return (jacobian, aux) if has_aux else jacobian
 
     return wrapper
@@ -77,8 +79,8 @@ def jacfwd(
 
     @wraps(func)
     def wrapper(*args: Any) -> Any:
-        inputs, structure = flatten(parted(args, argnums)[0])
-        check_tensors(inputs, "jacfwd differentiates with respect to tensors", RuntimeError)
+        must = "what jacfwd differentiates with respect to must be tensors"
+        inputs, structure = tensors_of(parted(args, argnums)[0], must)
         check_real("jacfwd", "an input", inputs)
 
         def push(*basis: Any) -> Any:
@@ -88,14 +90,7 @@ def jacfwd(
         columns, *aux = mapped(*standard_basis(inputs))
         outputs, shape = flatten(columns)
         check_real("jacfwd", "an output", outputs)
-        sizes = [x.shape.numel() for x in inputs]
-        jacobian = shape.build([
-            structure.build([
-                part.reshape((*y.shape[:-1], *x.shape))
-                for part, x in zip(y.split(sizes, dim=-1), inputs, strict=True)
-            ])
-            for y in outputs
-        ])  # fmt: skip
+        jacobian = shape.build([structure.build(blocks(y, inputs, -1)) for y in outputs])
         return (jacobian, aux[0]) if has_aux else jacobian
 
     return wrapper

@@ -14,7 +14,7 @@ from typing import Any
 
 from reference_engine import forward
 from reference_engine.backward import grad
-from reference_engine.func.trees import Structure, check_tensors, flatten
+from reference_engine.func.trees import Structure, flatten, tensors_of
 from reference_engine.graph import AccumulateGrad, Node
 from reference_engine.modes import MODES, Mode, set_grad_enabled
 from reference_engine.scope import leading, reachable
@@ -61,7 +61,7 @@ class Transform(Mode):
         storage = target._storage
         if not inner or storage in inner[0]._admitted:
             return
-        if getattr(storage, "transform", 0) < inner[0].number:
+        if _made_in(target) < inner[0].number:
             raise RuntimeError(
                 f"{name} would modify a tensor of shape {list(target.shape)} that a function "
                 "captured which grad, vjp or jvp transforms; give it to the function as an argument"
@@ -81,8 +81,8 @@ class Transform(Mode):
 
         ValueError for a leaf of the tree that is no tensor, RuntimeError for one that is integer.
         """
-        leaves, structure = flatten(tree)
-        check_tensors(leaves, "a transform differentiates with respect to tensors", ValueError)
+        must = "what a transform differentiates with respect to must be tensors"
+        leaves, structure = tensors_of(tree, must, ValueError)
         return [self._primal(x) for x in leaves], structure
 
     def _primal(self, x: Tensor) -> Tensor:
@@ -103,42 +103,50 @@ class Transform(Mode):
         return made
 
 
+def _made_in(x: Tensor) -> int:
+    """The number of the transform in which a tensor's memory was made, 0 for none."""
+    return getattr(x._storage, "transform", 0)
+
+
+def defined(g: Tensor | None, like: Tensor, i: int, create: bool, strict: bool) -> Tensor:
+    """A derivative by input ``i``, zeros where there is none. RuntimeError for these with
+    ``strict``, and then also for one that does not depend on the input where a graph is created.
+    """
+    if strict and (g is None or (create and not g.requires_grad)):
+        what = "the output" if g is None else "its derivative"
+        raise RuntimeError(f"{what} does not depend on input {i}, as strict=True demands")
+    return like.new_zeros(tuple(like.shape)) if g is None else g
+
+
 def pulled(
     outputs: Sequence[Tensor], inputs: Sequence[Tensor], cotangents: Sequence[Tensor | None],
-    keep: bool, create: bool, batched: bool = False,
-) -> Sequence[Tensor | None]:  # fmt: skip
+    keep: bool, create: bool, strict: bool = False,
+) -> list[Tensor]:  # fmt: skip
     """Vector-Jacobian products of outputs of which some may require no grad; None is undefined."""
     pairs = [(y, w) for y, w in zip(outputs, cotangents, strict=True) if y.requires_grad]
-    if not pairs:
-        return [None] * len(inputs)
-    followed, weights = zip(*pairs, strict=True)
-    return grad(followed, list(inputs), weights, keep, create, True, batched)
+    found: Sequence[Tensor | None] = [None] * len(inputs)
+    if pairs:
+        followed, weights = zip(*pairs, strict=True)
+        found = grad(followed, list(inputs), weights, keep, create, True)
+    numbered = enumerate(zip(found, inputs, strict=True))
+    return [defined(g, x, i, create, strict) for i, (g, x) in numbered]
 
 
 def gradients(
-    outputs: Sequence[Tensor],
-    inputs: Sequence[Tensor],
-    cotangents: Sequence[Tensor] | None,
+    outputs: Sequence[Tensor], inputs: Sequence[Tensor], cotangents: Sequence[Tensor | None],
     keep: bool,
-) -> list[Tensor]:
-    """Vector-Jacobian products of a function's outputs with respect to its inputs, zeros where
-    there is no dependence. They can be differentiated where something outside is.
-    """
-    weights = [None] * len(outputs) if cotangents is None else list(cotangents)
-    outer = any(w is not None and w.requires_grad for w in weights)
+) -> list[Tensor]:  # fmt: skip
+    """Vector-Jacobian products that can be differentiated where something outside is."""
+    outer = any(w is not None and w.requires_grad for w in cotangents)
     create = MODES.grad and (bool(MODES.forward) or outer or any(leads_out(outputs)))
-    made = pulled(outputs, inputs, weights, keep or create, create)
-    return [
-        x.new_zeros(tuple(x.shape)) if g is None else g for x, g in zip(inputs, made, strict=True)
-    ]
+    return pulled(outputs, inputs, cotangents, keep or create, create)
 
 
 def released(*trees: Any) -> Any:
     """What leaves a transform that has ended: off the tape, unless it depends on what outside is
     differentiated by. RuntimeError for a leaf that is no tensor.
     """
-    leaves, structure = flatten(trees)
-    check_tensors(leaves, "a transform's function must return tensors", RuntimeError)
+    leaves, structure = tensors_of(trees, "what a transform's function returns must be tensors")
     kept = leads_out(leaves) if MODES.recording else [False] * len(leaves)
     return structure.build([x if keep else _cut(x) for x, keep in zip(leaves, kept, strict=True)])
 
@@ -154,13 +162,9 @@ def _cut(x: Tensor) -> Tensor:
 def leads_out(tensors: Sequence[Tensor]) -> list[bool]:
     """Whether each depends on a tensor that is differentiated by outside finished transforms."""
     nodes = [x._edge()[0] for x in tensors]
-    reached = reachable([node for node in nodes if node is not None])
+    reached = reachable(node for node in nodes if node is not None)
     going_on = {0, *(t.number for t in MODES.transforms)}
-    ends: set[Node] = {
-        node
-        for node in reached
-        if isinstance(node, AccumulateGrad)
-        and getattr(node.variable._storage, "transform", 0) in going_on
-    }
+    leaves = [node for node in reached if isinstance(node, AccumulateGrad)]
+    ends: set[Node] = {leaf for leaf in leaves if _made_in(leaf.variable) in going_on}
     ends |= leading(reached, ends)
     return [node in ends for node in nodes]
