@@ -6,7 +6,7 @@ from conformance.catalogue import Operation
 from conformance.strategies.draft import Draft, Names
 from conformance.strategies.gradients import read_gradients, total
 from conformance.strategies.graphs import Graph, Leaf, Node
-from conformance.strategies.growth import RANGES, Growth, anywhere, writable
+from conformance.strategies.growth import RANGES, Admit, Growth, anywhere, writable
 from conformance.strategies.recipes import recipe
 from conformance.strategies.saved import saved_by
 from conformance.strategies.shapes import Shape, broadcast
@@ -19,6 +19,14 @@ HARMLESS = ("add", "mul", "neg", "sub")
 def harmless(op: Operation) -> bool:
     """Admit operations whose derivatives need no tensor's old value: `mul` by numbers only."""
     return anywhere(op) and (not op.saves or op.name == "mul")
+
+
+def settled(op: Operation) -> bool:
+    """Admit operations of which engines agree what their derivative is computed from.
+
+    PyTorch's logsumexp saves its operand and its result; the operand alone is enough.
+    """
+    return writable(op) and not {"input", "output"} <= op.saves
 
 
 def base(draft: Draft, growth: Growth) -> int:
@@ -90,9 +98,9 @@ def _memory(graph: Graph, index: int) -> int:
 class _Saved:
     """A program up to the point at which an operation has saved a value that is not a leaf."""
 
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, draft: Draft, admit: Admit = writable) -> None:
         choices = draft.choices
-        growth = Growth(draft.facts, admit=writable)
+        growth = Growth(draft.facts, admit=admit)
         copy = base(draft, growth)
         value = growth.grow(choices, 0, 1, copy)
         saved, user = saved_by(choices, growth, value)
@@ -135,7 +143,7 @@ def hazard(draft: Draft) -> None:
 @recipe("data.silent", "backward grad data apply_", "mul")
 def silent(draft: Draft) -> None:
     """The same through `.data`, which PyTorch documents not to check."""
-    saved = _Saved(draft)
+    saved = _Saved(draft, settled)
     _overwrite(draft, saved, through=("data",))
     draft.backward(saved.finish(draft))
     read_gradients(draft, saved.graph, saved.names, saved.graph.receiving(saved.root))

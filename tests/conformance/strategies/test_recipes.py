@@ -78,6 +78,12 @@ def test_nothing_is_written_into_the_memory_that_it_is_a_view_of() -> None:
             assert step.verb != "apply_" or event.refusal is None, (event.refusal, program)
 
 
+def test_what_is_overwritten_unnoticed_is_used_by_the_gradient_for_certain() -> None:
+    """A logsumexp has its gradient from its operand alone, or from that and its result."""
+    for program in programs("data.silent", 600):
+        assert "logsumexp" not in {step.op for step in program.walk()}
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_programs_need_no_more_than_the_recipe_says(name: str) -> None:
     recipe = named(name)
