@@ -22,14 +22,17 @@ that gradients add up over several passes, that a graph which was freed is not w
 value which a derivative needs cannot be overwritten unnoticed, that what is computed in `no_grad`
 is a constant. Where such a promise is broken, programs mostly run on and train something else than
 they say. This document writes the promises down: {clauses} numbered clauses in {themes} themes;
-{must} of them are demands (they say *must*), {should} are recommendations (they say *should*). They
-describe what PyTorch does where that is documented or plainly intended, in words that hold for any
-engine.
+{must} of them are demands (they say *must*), {should} are recommendations (they say *should*;
+no run fails for them). They describe what PyTorch does where that is documented or plainly
+intended, in words that hold for any engine.
 
 Every clause can be executed. Its *scenarios* are small programs with exact figures. For most
 clauses further programs are *generated* and judged by independent oracles: another engine in
 float64, finite differences, algebraic identities. An engine is asked only for what its adapter
-offers: a clause that needs more is *unsupported*, not violated.
+offers: a clause that needs more is *unsupported*, not violated. The line below an example says what
+the clause needs, by the names of an adapter's methods and their parameters
+([adapters.md](adapters.md)), and which generator makes its further programs; `variations` are its
+scenarios with other numbers.
 
 ```sh
 autograd-conformance run --engine torch --engine reference   # every clause, with a report
@@ -42,16 +45,20 @@ A report says of every clause how the engine fared: the clause {sample} has its 
 
 ## Words
 
-- **Leaf**: a tensor made by the user, not by a recorded operation. **Tracked**: requiring
-  gradients.
+- **Leaf**: a tensor made by the user, not by a recorded operation. **Intermediate tensor**: the
+  result of a recorded operation. **Tracked**: requiring gradients.
+- **Recorded**: part of the graph that backward walks. **Saved**: kept by a recorded operation
+  because its derivative needs it.
 - **Root**: the tensor from which backward starts; **cotangent**: the gradient that it is given
-  there, one for a scalar where none is given.
+  there, a one where the root has a single element and none is given.
 - **Stored gradient**: what backward leaves on a tensor, `.grad` in PyTorch. **Gradients asked for
   as a result**: those that are returned instead, by `torch.autograd.grad` in PyTorch.
 - **Refused**: answered by an error of the engine's own, whatever its type. An error is *owed* where
   a clause says that something must be refused; elsewhere an error is itself a violation.
-- **View**: a tensor that shows another's memory. **In place**: writing into a tensor's memory, by
-  operations whose names end in `_`.
+- **View**: a tensor that shows another's memory, its **base**'s. **In place**: writing into a
+  tensor's memory, by operations whose names end in `_`. **Version**: how often the memory was
+  written in place, `._version` in PyTorch.
+- **Tangent**: in forward mode, the derivative of a tensor along one direction, carried beside it.
 
 Examples are in PyTorch's spelling and run as they stand.
 """
@@ -86,7 +93,9 @@ def _anchor(theme: Theme) -> str:
 
 def _theme(theme: Theme) -> Iterator[str]:
     yield f'<a id="{_anchor(theme)}"></a>\n\n## {theme.title}\n'
-    yield "\n\n".join(_purposes(theme)) + "\n"
+    purposes = tuple(_purposes(theme))
+    sign = "- " if len(purposes) > 1 else ""
+    yield "\n".join(sign + purpose for purpose in purposes) + "\n"
     for row in theme.clauses:
         yield _clause(row)
 
@@ -107,7 +116,10 @@ def _clause(row: Clause) -> str:
         f"{row.why} ({_source(row)})\n",
     ]
     shown = example(row)
-    if shown is not None:
+    if shown is None:
+        command = f"autograd-conformance spec {row.id}"
+        lines.append(f"Its programs are too long for a page; `{command}` prints them.\n")
+    else:
         lines.append(f"```python\n{shown[0]}```\n")
     lines.append(f"<sub>{_facts(row)}</sub>\n")
     return "\n".join(lines)

@@ -90,13 +90,20 @@ class _Spelling(TorchSpelling):
         """Return `torch.tensor(…)`, its dtype where it is not the default."""
         dtype = "" if array.dtype.name == _DTYPE else f", dtype=torch.{array.dtype.name}"
         tracked = ", requires_grad=True" if requires_grad else ""
-        return f"torch.tensor({array_text(array)}{dtype}{tracked})"
+        return f"torch.tensor({array_text(_shortest(array))}{dtype}{tracked})"
 
     def like(self, array: Array, name: str) -> str:
         """Return `torch.tensor(…)`; a cotangent is typed in the default dtype."""
         if array.dtype.kind == "c":
             return f"torch.tensor({array_text(array)}, dtype={name}.dtype)"
-        return f"torch.tensor({array_text(array.astype(_DTYPE))})"
+        return f"torch.tensor({array_text(_shortest(array.astype(_DTYPE)))})"
+
+
+def _shortest(array: Array) -> Array:
+    """Return numbers of the default dtype in double precision, with as few digits as name them."""
+    if array.dtype.name != _DTYPE:
+        return array
+    return np.asarray([float(str(number)) for number in array.flat]).reshape(array.shape)
 
 
 def _lines(steps: tuple[Step, ...], spelling: _Spelling, indent: str) -> list[str]:

@@ -233,9 +233,9 @@ THEME.clause(
 )
 
 _PARTS = {
-    1: ((0, 4),),
     2: ((0, 2), (2, 2)),
     4: ((0, 1), (1, 1), (2, 1), (3, 1)),
+    1: ((0, 4),),
 }
 """For each K, the first row and the number of rows of the K micro-batches of a batch of four."""
 
@@ -271,7 +271,7 @@ THEME.clause(
     " gradient of the mean loss of the whole batch, for every K that divides the batch.",
     why="Gradient accumulation is how large batches are trained on small devices; when it"
     " drifts, the effective batch size and learning rate are not those that were set.",
-    source=sources.GRADIENT_LAYOUTS,
+    source=sources.GRADIENT_ACCUMULATION,
     needs=_ADDS,
     generated=("accumulation.microbatches",),
     scenarios=[scenario(_micro_batches(parts), "A5") for parts in _PARTS.values()],

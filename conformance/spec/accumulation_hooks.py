@@ -39,7 +39,8 @@ THEME.clause(
 
 THEME.clause(
     12,
-    "A hook on a leaf's accumulated gradient can clear it: after backward the leaf must have none.",
+    "A hook on a leaf's accumulated gradient must be able to clear it: the leaf must then have none"
+    " after backward.",
     why="Stepping and clearing parameter by parameter halves the memory of training; a gradient"
     " that comes back afterwards is applied twice.",
     source=sources.POST_ACCUMULATE,
@@ -63,8 +64,8 @@ THEME.clause(
 
 THEME.clause(
     13,
-    "A hook on a leaf's accumulated gradient must see what the hooks on its gradient have made"
-    " of it.",
+    "A hook on a leaf's accumulated gradient must run after the hooks on the leaf, and see what"
+    " they have made of the gradient.",
     why="Clipping hooks come first and the optimiser last; in the other order the step is taken"
     " with the gradient that was to be clipped.",
     source=sources.HOOK_ORDER,

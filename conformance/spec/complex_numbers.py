@@ -123,8 +123,8 @@ THEME.clause(
 
 THEME.clause(
     4,
-    "real, imag and conj must pass gradients by the convention: real as a real number, imag"
-    " times i, conj conjugated.",
+    "Backward must pass the cotangent of real on as it is, that of imag times i, and that of conj"
+    " conjugated.",
     why="These three carry every loss from complex to real numbers; a wrong sign of imag alone"
     " makes phase estimation run backwards.",
     source=sources.NOTE_COMPLEX,

@@ -1,4 +1,4 @@
-"""Roots and cotangents: what backward starts from, and what it may not start from."""
+"""Cotangents: the gradients that backward starts with, and those that it must refuse."""
 
 from __future__ import annotations
 
@@ -307,8 +307,8 @@ THEME.clause(
 
 THEME.clause(
     8,
-    "Asking for gradients as a result (autograd.grad) must return what backward would"
-    " accumulate, and must write no tensor's stored gradient.",
+    "Asking for gradients as a result (autograd.grad) must return what backward would accumulate,"
+    " and must leave every stored gradient as it is.",
     why="Gradient penalties and line searches call it between forward and the real backward:"
     " what it leaves behind is added to the step.",
     source=sources.AUTOGRAD_GRAD,

@@ -100,8 +100,8 @@ THEME.clause(
 
 THEME.clause(
     4,
-    "Writing in place into a tensor that a custom function saved must make backward refuse;"
-    " writing into one that it did not save can be done.",
+    "Writing in place into a tensor that a custom function saved must make backward refuse; writing"
+    " into one that it did not save must be allowed.",
     why="A rule of one's own is no safer than a built-in one: computed from values that have"
     " changed since, its gradient is wrong without a sign.",
     source=sources.EXTENDING_SAVING,
@@ -143,7 +143,8 @@ THEME.clause(
 
 THEME.clause(
     5,
-    "A backward that returns another number of gradients than there are inputs must be refused.",
+    "A backward that returns fewer gradients than there are inputs, or more of them that are not"
+    " None, must be refused.",
     why="Padded with nothing or cut off, the gradients that are there go to the wrong inputs.",
     source=sources.EXTENDING,
     scenarios=[
@@ -171,7 +172,8 @@ THEME.clause(
 
 THEME.clause(
     6,
-    "A backward that returns a gradient of a shape that cannot be its input's must be refused.",
+    "A backward that returns a gradient whose shape is neither its input's nor one that the input"
+    " broadcasts to must be refused.",
     why="Stretched to the input's shape by broadcasting, a forgotten dimension trains every row"
     " with the gradient of all.",
     source=sources.EXTENDING,

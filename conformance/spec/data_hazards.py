@@ -238,8 +238,8 @@ THEME.clause(
 
 THEME.clause(
     6,
-    "An in-place change must not be refused, then or at backward, where no derivative depends on"
-    " the overwritten values.",
+    "An in-place change of values that no derivative depends on must not be refused, neither when"
+    " it is made nor at backward.",
     why="A check that counts every write makes safe in-place code impossible; people then turn"
     " to .data, which has no check at all.",
     source=sources.NOTE_SAVED_TENSORS,

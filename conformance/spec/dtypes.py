@@ -9,8 +9,8 @@ THEME = Theme("dtypes", "TYPE", "Dtypes and promotion")
 
 THEME.clause(
     1,
-    "An operation on tensors of two floating-point dtypes must compute in the wider one, and each"
-    " operand must get its gradient in its own dtype.",
+    "An operation on tensors with axes, of two floating-point dtypes, must compute in the smallest"
+    " dtype that holds both, and each operand must get its gradient in its own dtype.",
     why="Master weights in float64 and data in float32 meet like this; a gradient in the wrong"
     " precision fails at the update or is rounded before it.",
     source=sources.TENSOR_ATTRIBUTES,
@@ -38,7 +38,7 @@ THEME.clause(
 
 THEME.clause(
     2,
-    "A Python number must not change the dtype of a floating-point tensor that it is combined"
+    "A real Python number must not change the dtype of a floating-point tensor that it is combined"
     " with.",
     why="Learning rates are Python floats: were they float64 tensors, the first update would turn"
     " a float32 model into one of float64.",
@@ -64,8 +64,8 @@ THEME.clause(
 
 THEME.clause(
     3,
-    "A tensor without axes must not widen the dtype of a tensor with axes of the same kind, and"
-    " must get its own gradient in its own dtype.",
+    "A floating-point tensor without axes must not widen the dtype of a floating-point tensor with"
+    " axes, and must get its own gradient in its own dtype.",
     why="Learned temperatures and scales are single numbers, often in double precision; if one of"
     " them widens the activations, memory doubles from there on.",
     source=sources.TENSOR_ATTRIBUTES,

@@ -98,7 +98,7 @@ THEME.clause(
     "A detached tensor must carry no tangent.",
     why="Detaching declares a constant, to both modes alike; a Jacobian by forward mode must"
     " agree with the one by reverse mode.",
-    source=sources.OWN_REASONING,
+    source=sources.DETACH,
     needs=("detach",),
     scenarios=[
         scenario(
@@ -235,8 +235,8 @@ THEME.clause(
 
 THEME.clause(
     9,
-    "Backward can run through a tangent: it must give the derivative of the directional"
-    " derivative, with respect to the point and to the direction.",
+    "Backward through a tangent must give the derivative of the directional derivative, with"
+    " respect to the point and to the direction.",
     why="Products of the Hessian with a vector are computed so; a tangent that is cut off from"
     " the graph has no gradient at all.",
     source=sources.PEARLMUTTER,
@@ -273,8 +273,8 @@ THEME.clause(
 
 THEME.clause(
     10,
-    "Forward mode can run through a gradient: the tangent of a gradient must be the Hessian"
-    " times the direction.",
+    "Forward mode through a backward must give the gradient a tangent: the Hessian times the"
+    " direction.",
     why="It is the cheaper of the two ways to a Hessian-vector product, and the one that needs"
     " every backward rule to be differentiable in forward mode.",
     source=sources.PEARLMUTTER,

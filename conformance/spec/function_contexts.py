@@ -134,8 +134,8 @@ THEME.clause(
 
 THEME.clause(
     13,
-    "A backward that is made of differentiable operations can be differentiated again, saved"
-    " tensors and the incoming gradient alike.",
+    "The gradient of a custom function whose backward is made of differentiable operations must"
+    " itself be differentiable, through saved tensors and the incoming gradient alike.",
     why="Gradient penalties reach through custom layers; a second derivative that takes saved"
     " values for constants is silently too small.",
     source=sources.DOUBLE_BACKWARD_FUNCTIONS,

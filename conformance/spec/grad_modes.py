@@ -312,8 +312,8 @@ THEME.clause(
 
 THEME.clause(
     6,
-    "set_grad_enabled must record where its argument is true and not record where it is false,"
-    " and must restore the mode from before.",
+    "A block of set_grad_enabled must record where its argument is true and not record where it is"
+    " false, and must restore the former mode at its end.",
     why="It is how one loop serves training and validation: with the argument ignored or"
     " inverted, validation trains or training does not.",
     source=sources.SET_GRAD_ENABLED,

@@ -236,8 +236,8 @@ THEME.clause(
 
 THEME.clause(
     9,
-    "A gradient must be differentiable with respect to the cotangent that it was seeded with: it"
-    " is linear in it.",
+    "A gradient must be differentiable with respect to the cotangent that it was seeded with, in"
+    " which it is linear.",
     why="Differentiating a pullback by its cotangent is how forward mode is had from reverse mode;"
     " engines that copy the cotangent in lose it.",
     source=sources.DOUBLE_BACKWARD_TRICK,

@@ -209,8 +209,8 @@ THEME.clause(
 
 THEME.clause(
     15,
-    "An in-place operation on a leaf that requires gradients must be refused outside no_grad,"
-    " and must leave its values as they are.",
+    "Where operations are recorded, an in-place operation on a leaf that requires gradients must be"
+    " refused and must leave its values as they are.",
     why="A recorded write would turn the parameter into a result: the optimizer then holds a"
     " tensor that never gets a gradient again.",
     source=sources.NOTE_IN_PLACE,
@@ -242,8 +242,8 @@ THEME.clause(
 
 THEME.clause(
     16,
-    "An in-place operation on a view of a leaf that requires gradients must be refused outside"
-    " no_grad, and must leave the leaf's values as they are.",
+    "Where operations are recorded, an in-place operation on a view of a leaf that requires"
+    " gradients must be refused and must leave the leaf's values as they are.",
     why="Writing one row of an embedding table is the same write as writing the table; if only"
     " the direct form is refused, the check is an invitation to evade it.",
     source=sources.TENSOR_VIEWS,
@@ -273,9 +273,9 @@ THEME.clause(
 
 THEME.clause(
     17,
-    "The version of a tensor should grow by one with every in-place write to its memory, seen"
-    " alike by the tensor, its views and its detached tensors, and should not grow by reads or"
-    " by writes through .data.",
+    "The version of a tensor should grow by one with every in-place write to its memory, be the"
+    " same for the tensor, its views and its detached tensors, and not grow by reads or by writes"
+    " through .data.",
     why="The version is what the check of saved values compares; a write that is not counted is"
     " a hazard that is not caught.",
     source=sources.NOTE_IN_PLACE_CHECKS,
@@ -333,9 +333,9 @@ THEME.clause(
 
 THEME.clause(
     18,
-    "An in-place operation should be refused where its target cannot be rebased: on one of"
-    " several views that a single operation returned, and on a tensor whose elements share"
-    " memory.",
+    "An in-place operation should be refused where its target can be given no new history: one of"
+    " several views that a single operation returned, or a tensor in which several elements share"
+    " one place in memory.",
     why="The graph has no single place for such a write; an engine that accepts it must invent"
     " one, and the other views get gradients of a history that is not theirs.",
     source=sources.TENSOR_VIEWS,

@@ -84,7 +84,8 @@ THEME.clause(
 
 THEME.clause(
     4,
-    "Inside inference mode, tensors made there can be written in place.",
+    "Inside inference mode, tensors made there must accept writes in place, through their views"
+    " too.",
     why="Generation fills a cache token by token; refused here, the mode is of no use to the"
     " programs it was made for.",
     source=sources.INFERENCE_RFC,
@@ -105,7 +106,8 @@ THEME.clause(
 
 THEME.clause(
     5,
-    "A view of a tensor made in inference mode must be one too, wherever the view is taken.",
+    "A view of a tensor made in inference mode must itself count as made in inference mode,"
+    " wherever the view is taken.",
     why="If taking a view washes the mark off, its writes and its uses go unchecked again.",
     source=sources.INFERENCE_RFC,
     scenarios=[
@@ -124,9 +126,9 @@ THEME.clause(
 
 THEME.clause(
     6,
-    "Reading the count of writes of a tensor made in inference mode should be refused.",
-    why="It has no such count; a number in its place never changes, and a cache that trusts it"
-    " never notices a write.",
+    "Reading the version of a tensor made in inference mode should be refused.",
+    why="Its writes are not counted; a number in place of the count never changes, and a cache that"
+    " trusts it never notices a write.",
     source=sources.INFERENCE_RFC,
     level=Level.SHOULD,
     scenarios=[

@@ -1,4 +1,4 @@
-"""Lifetime: what is kept for backward, and when it is let go. The garbage collector is off."""
+"""Lifetime: what is kept for backward, and when it is let go, the garbage collector being off."""
 
 from __future__ import annotations
 
@@ -58,8 +58,7 @@ THEME.clause(
 
 THEME.clause(
     3,
-    "Backward that need not retain the graph must release what was saved, although the root is"
-    " kept.",
+    "Backward without retain_graph must release what was saved, even while the root is kept.",
     why="Losses are collected in lists for a plot; if each holds its activations, memory grows"
     " with every step.",
     source=sources.BACKWARD,

@@ -137,8 +137,8 @@ THEME.clause(
 
 THEME.clause(
     6,
-    "The gradient of an operation, asked for with a graph of its own, must have the derivative"
-    " of that gradient, with respect to operands and cotangent alike.",
+    "Where a graph of an operation's gradient is asked for, the gradient must have the right"
+    " derivative with respect to operands and cotangent alike.",
     why="A backward rule that is right in value may still be cut off from its operands;"
     " penalties on gradients and Newton steps then miss terms.",
     source=sources.GRIEWANK,
@@ -303,9 +303,9 @@ THEME.clause(
 
 THEME.clause(
     11,
-    "At a point where an operation has no derivative, its gradient should be the one that"
-    " PyTorch chooses: zero for relu and abs at zero, equal shares for operands or elements that"
-    " tie.",
+    "At a point where an operation has no derivative, its gradient should be the one that PyTorch"
+    " chooses: zero for relu and abs at zero, equal shares for operands that tie in maximum and"
+    " minimum and for elements that tie in amax and amin.",
     why="Models are moved between engines with their numbers; where masks and padding put many"
     " values exactly on the point, another choice trains another model.",
     source=sources.NOTE_NONDIFFERENTIABLE,

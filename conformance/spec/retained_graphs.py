@@ -13,7 +13,8 @@ _FREES = ("frees_graph",)
 THEME.clause(
     1,
     "A second backward through a graph that the first one freed must be refused where it needs"
-    " saved values, and must leave the gradients of all leaves as they are.",
+    " saved values, and must add nothing to the gradients of leaves that lie behind the freed"
+    " operations.",
     why="A second pass over freed or half-freed values adds garbage, or the same gradient twice,"
     " to the step; the error is what tells people that their loop reuses a graph.",
     source=sources.BACKWARD,

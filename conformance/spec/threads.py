@@ -70,8 +70,8 @@ THEME.clause(
 
 THEME.clause(
     3,
-    "A graph that one thread recorded can be walked by another; the gradients must be there for"
-    " both.",
+    "Backward through a graph that another thread recorded must give the same gradients, and both"
+    " threads must see them.",
     why="Pipelines record in one thread and run backward in the next; a tape that belongs to its"
     " thread finds nothing to differentiate.",
     source=sources.NOTE_THREADS,
@@ -233,8 +233,8 @@ THEME.clause(
 
 THEME.clause(
     9,
-    "What a backward in another thread is refused for must be raised in that thread, and other"
-    " graphs must go on working.",
+    "The error of a refused backward must be raised in the thread that called it, and other graphs"
+    " must go on working.",
     why="An error in a worker of the engine that nobody sees looks like a step without gradients.",
     source=sources.NOTE_THREADS,
     scenarios=[
@@ -259,7 +259,7 @@ THEME.clause(
 
 THEME.clause(
     10,
-    "A gradient whose graph was made in one thread can be differentiated again in another.",
+    "A gradient whose graph was made in one thread must be differentiable in another.",
     why="The graph of a gradient is recorded by backward itself; recorded for one thread only,"
     " second derivatives vanish in the other.",
     source=sources.NOTE_THREADS,

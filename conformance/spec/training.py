@@ -205,11 +205,11 @@ THEME.clause(
 
 THEME.clause(
     3,
-    "One update after K micro-batches, each mean loss divided by K, must equal one update on the"
-    " whole batch.",
+    "One update after K equal micro-batches, each mean loss divided by K, must equal one update on"
+    " the whole batch.",
     why="This is the equality that people rely on when they trade memory for time; broken, the"
     " same script gives another model on a smaller device.",
-    source=sources.OPTIMIZATION_TUTORIAL,
+    source=sources.GRADIENT_ACCUMULATION,
     needs=("accumulates",),
     generated=("accumulation.microbatches",),
     scenarios=[

@@ -150,8 +150,8 @@ THEME.clause(
     5,
     "A write in place through a view of a view must be differentiated in every tensor that shares"
     " its memory: in the inner view, in the outer view and in the base.",
-    why="Rebasing the innermost view alone gives right results in every test of one level, and"
-    " wrong gradients for the masked block of a masked matrix.",
+    why="A new history for the innermost view alone gives right results in every test of one level,"
+    " and wrong gradients for the masked block of a masked matrix.",
     source=sources.TENSOR_VIEWS,
     generated=("views.chains",),
     scenarios=[
@@ -256,8 +256,8 @@ THEME.clause(
     9,
     "A write under no_grad through a view of a leaf that requires gradients must change the leaf,"
     " which must stay a leaf and get right gradients from then on.",
-    why="Rows of an embedding are reset or renormalised this way in every training loop that does"
-    " so; a leaf that turns into a result is lost to its optimizer.",
+    why="Rows of an embedding are reset and renormalised this way during training; a leaf that"
+    " turns into a result is lost to its optimizer.",
     source=sources.NO_GRAD,
     generated=("views.leaf_update",),
     scenarios=[
