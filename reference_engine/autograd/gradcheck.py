@@ -13,10 +13,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-import reference_engine as engine
+import reference_engine
 from reference_engine.backward import grad
 from reference_engine.tensor import Tensor
 
+#: the names of ``torch``, many of which are made on demand
+engine: Any = reference_engine
 #: of each central difference its step in units of eps, and its weight: terms in h² and h⁴ cancel
 _STEPS = ((1024.0, 1 / 45), (512.0, -20 / 45), (256.0, 64 / 45))
 _NOTHING = "gradcheck expects at least one input that requires grad, got none"
