@@ -133,7 +133,8 @@ def _outputs(result: Any) -> list[Tensor]:
 
 # a function of real vectors -----------------------------------------------------------------------
 def _random(seed: int, *shape: int) -> Tensor:
-    return engine.from_numpy(np.random.default_rng(seed).standard_normal(shape))
+    made: Tensor = engine.from_numpy(np.random.default_rng(seed).standard_normal(shape))
+    return made
 
 
 def _size(x: Tensor) -> int:
