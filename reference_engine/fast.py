@@ -8,6 +8,7 @@ that depends only on the op worked out beforehand.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from reference_engine.backends.base import NATIVE_FLOATING, of_array
@@ -20,6 +21,16 @@ from reference_engine.storage import Storage
 from reference_engine.tensor import Tensor
 
 _new = object.__new__
+
+
+@cache
+def quick(op: OpDef) -> Callable[..., Any]:
+    """The function of an op all of whose parameters are at their defaults."""
+    run = operator(op)
+    plain = op.kind in ("elementwise", "linear") and not (op.optional or op.variadic or op.view)
+    if plain and len(op.inputs) < 3:
+        return unary(op) if len(op.inputs) == 1 else binary(op)
+    return lambda *args: apply(run, args, {})
 
 
 def unary(op: OpDef) -> Callable[[Any], Any]:

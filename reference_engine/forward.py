@@ -20,7 +20,7 @@ from reference_engine.tensor import Tensor
 from reference_engine.views import replay, way_from_base
 
 if TYPE_CHECKING:
-    from reference_engine.dispatch import Call, Operator
+    from reference_engine.dispatch import Call
 
 
 class Level(Mode):
@@ -179,26 +179,7 @@ def push_forward(call: Call) -> None:
     keep_tangents(node, inputs, outputs)
 
 
-# writes, and what backward needs ------------------------------------------------------------------
-def of_write(
-    run: Operator, inputs: Sequence[Any], params: Mapping[str, Any]
-) -> tuple[list[Any], list[tuple[Level, Tensor]]]:
-    """Before an op writes its result into its first input: the inputs with a copy of that one, and
-    the tangents that it will have.
-    """
-    from reference_engine.dispatch import apply
-    from reference_engine.ops.namespace import TENSORS
-
-    target = inputs[0]
-    if not any(tangent_of(x, level) is not None for x in inputs for level in MODES.forward):
-        return list(inputs), []
-    kept = TENSORS.clone(target)
-    inputs = [kept if x is target else x for x in inputs]
-    out = apply(run, inputs, params)
-    found = [(level, tangent_of(out, level)) for level in MODES.forward]
-    return inputs, [(level, t) for level, t in found if t is not None]
-
-
+# what backward needs ------------------------------------------------------------------------------
 def keep_tangents(node: Node | None, inputs: Sequence[Any], outputs: Sequence[Tensor]) -> None:
     """Keeps in an op's node the tangents of what it saved: its gradient depends on them."""
     if not isinstance(node, OpNode) or not node._saved:

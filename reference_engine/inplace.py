@@ -9,24 +9,19 @@ elements. Views find out by the version, and remake their own history when asked
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from reference_engine.backends.base import BACKENDS, DIFFERENTIABLE, Backend, of_array
-from reference_engine.backends.dtypes import dtype
-from reference_engine.forward import copy_tangents, keep_tangents, of_write, overwrite_tangent
+from reference_engine.backends.base import BACKENDS, of_array
+from reference_engine.dispatch import Operator, apply
+from reference_engine.fast import quick
+from reference_engine.forward import copy_tangents, overwrite_tangent, tangent_of
 from reference_engine.graph import AccumulateGrad, Cotangent, Cotangents, Node, OpNode, Wanted
 from reference_engine.modes import MODES
-from reference_engine.ops.accepted import check
 from reference_engine.ops.opdef import REGISTRY
-from reference_engine.ops.promotion import bring_together
 from reference_engine.rare import View
-from reference_engine.saved_tensors import pack
 from reference_engine.storage import InferenceStorage, new_storage
-from reference_engine.tensor import Tensor, from_graph, from_raw
+from reference_engine.tensor import Tensor, from_graph
 from reference_engine.views import check_creation, move_retained, replay, way_from_base
-
-if TYPE_CHECKING:
-    from reference_engine.dispatch import Operator
 
 
 def apply_in_place(run: Operator, inputs: Sequence[Any], params: Mapping[str, Any]) -> Tensor:
@@ -36,43 +31,53 @@ def apply_in_place(run: Operator, inputs: Sequence[Any], params: Mapping[str, An
     when the result has another shape or a greater dtype category, or when the memory overlaps
     itself.
     """
-    from reference_engine.dispatch import compute, input_edges, make_node, save
-
     target: Tensor = inputs[0]
     name = run.op.name.split(".")[-1] + "_"
     if any(BACKENDS[type(x._raw)].batched for x in inputs if isinstance(x, Tensor)):
         from reference_engine.ops.batching import aligned_for_write
 
         inputs = aligned_for_write(inputs, name)
-    edges = input_edges(run, inputs) if MODES.recording else None
-    check_writable(target, name, recording=edges is not None)
-    inputs, tangents = of_write(run, inputs, params) if MODES.forward else (inputs, ())
-    raws, backend = bring_together(run, inputs)
-    if run.least is not None:
-        check(name, run.least, inputs)
-    result = backend.wrap(compute(run, backend, raws, params))
-    _check_fits(target, result, backend, name)
-    node = None
-    if edges is not None and target._raw.dtype in DIFFERENTIABLE:
-        node = make_node(run, inputs, params, (target._raw,), edges)
-        sources = node._plan.sources
-        if 0 in sources and inputs[0] is target:
-            # the gradient needs the value that is about to be overwritten
-            kept = from_raw(backend.copy(raws[0]), new_storage())
-            inputs, raws = [kept, *inputs[1:]], [kept._raw, *raws[1:]]
-        saved = save(sources, (*inputs, target), (*raws, target._raw))
-        if len(inputs) in sources:  # the result, which will be there once it is written
-            saved = (*saved[:-1], saved[-1] + 1)
+    check_writable(target, name, inputs[1:])
+    if MODES.forward or MODES.saved_hooks:  # which see the inputs as tensors
+        inputs = [_stand_in(target), *inputs[1:]]
+    result: Tensor = apply(run, inputs, params) if params else quick(run.op)(*inputs)
+    _check_fits(target, result, name)
     bump(target)
-    backend.assign(target._raw, result)
+    node = result._grad_fn
+    if isinstance(node, OpNode):
+        _resave(node, target)
+    of_array(target._raw).assign(target._raw, result._raw)
     if node is not None:
-        rebase(target, node)  # before hooks look: a view would take its base's old history for new
-        node._saved = pack(saved, inputs)
-    for level, tangent in tangents:
-        overwrite_tangent(target, level, tangent)
-    if tangents:
-        keep_tangents(node, inputs, [target])
+        rebase(target, node)
+    for level in MODES.forward:
+        if (tangent := tangent_of(result, level)) is not None:
+            overwrite_tangent(target, level, tangent)
     return target
+
+
+def _stand_in(target: Tensor) -> Tensor:
+    """A copy of a tensor that is about to be written, at its place in the graph."""
+    made: Tensor = target.clone()
+    made._grad_fn, made._nr = target._edge()
+    made._tracked = made._grad_fn is not None
+    return made
+
+
+def _resave(node: OpNode, target: Tensor) -> None:
+    """Before what a node has computed is written into its first input: what it has saved of the
+    input will be a copy, and what of the result, the target.
+    """
+    raw, storage = target._raw, target._storage
+    node.metas = ((tuple(raw.shape), raw.dtype),)
+    if not (isinstance(node._saved, tuple) and node._saved):
+        return
+    saved = list(node._saved)
+    for i, source in enumerate(node._plan.sources):
+        if source == len(node.next):
+            saved[3 * i : 3 * i + 3] = raw, storage, storage.version
+        elif source == 0 and saved[3 * i + 1] is storage:
+            saved[3 * i : 3 * i + 3] = of_array(raw).copy(saved[3 * i]), new_storage(), 0
+    node._saved = tuple(saved)
 
 
 def become_view(target: Tensor, view: Tensor, name: str) -> Tensor:
@@ -105,7 +110,7 @@ def become_view(target: Tensor, view: Tensor, name: str) -> Tensor:
 
 def add_raw(target: Tensor, addend: Any) -> None:
     """Adds a raw array to a tensor in place, unrecorded; RuntimeError as ``apply_in_place``."""
-    check_writable(target, "add_", recording=False)
+    check_writable(target, "add_")
     bump(target)
     target._raw += addend
 
@@ -118,8 +123,10 @@ def bump(target: Tensor) -> None:
         target._storage.version += 1
 
 
-def check_writable(target: Any, name: str, *, recording: bool) -> None:
-    """Refuses a write that autograd could not follow, or that would hit an element twice."""
+def check_writable(target: Any, name: str, sources: Sequence[Any] = ()) -> None:
+    """Refuses a write of what is computed from these that autograd could not follow, or that would
+    hit an element twice.
+    """
     if not isinstance(target, Tensor):
         raise TypeError(f"{name} writes into a Tensor, got {type(target).__name__}")
     if MODES.transforms:
@@ -129,7 +136,7 @@ def check_writable(target: Any, name: str, *, recording: bool) -> None:
             f"{name} would modify an inference tensor outside inference_mode; use its clone()"
         )
     view = target._rare.view
-    if view is not None and MODES.recording and (recording or target.requires_grad):
+    if view is not None and MODES.recording and any(map(_requires_grad, (target, *sources))):
         check_creation(view, "the view")
         if isinstance(view.base._edge()[0], AccumulateGrad):
             raise leaf_in_place(name, "a view of a leaf")
@@ -147,6 +154,10 @@ def check_writable(target: Any, name: str, *, recording: bool) -> None:
         )
 
 
+def _requires_grad(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.requires_grad
+
+
 def leaf_in_place(op: str, what: str) -> RuntimeError:
     """The refusal of an in-place write to a leaf that requires grad, or to a view of one."""
     return RuntimeError(
@@ -155,16 +166,16 @@ def leaf_in_place(op: str, what: str) -> RuntimeError:
     )
 
 
-def _check_fits(target: Tensor, result: Any, backend: Backend, name: str) -> None:
-    if tuple(result.shape) != tuple(target._raw.shape):
+def _check_fits(target: Tensor, result: Tensor, name: str) -> None:
+    if result.shape != target.shape:
         raise RuntimeError(
             f"{name} computed shape {list(result.shape)}, which does not fit into a tensor of "
             f"shape {list(target.shape)}"
         )
-    computed: dtype = backend.dtype_of(result)
-    if computed.category > target.dtype.category:
+    if result.dtype.category > target.dtype.category:
         raise RuntimeError(
-            f"{name} computed {computed}, which cannot be written into a tensor of {target.dtype}"
+            f"{name} computed {result.dtype}, which cannot be written into a tensor of "
+            f"{target.dtype}"
         )
 
 

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from reference_engine.dispatch import apply, operator
-from reference_engine.fast import binary, unary
+from reference_engine.fast import quick, unary
 from reference_engine.inplace import apply_in_place
 from reference_engine.modes import MODES, no_grad
 from reference_engine.ops.accepted import INTEGRAL, check, least_of, of_integers
@@ -26,11 +26,8 @@ _PLACES = {"input": 0, "self": 0, "other": 1, "tensors": 0}
 def function_of(op: OpDef) -> Callable[..., Any]:
     """The function of an op: positional arguments in PyTorch's order, or by name."""
     composite = op.kind == "composite"
-    run, bind = operator(op), Binder(op)
+    bind, fast = Binder(op), quick(op)
     general = _composed(op, bind) if composite else _applied(op, bind)
-    fast: Callable[..., Any] = lambda *args: apply(run, args, {})  # noqa: E731
-    if op.kind in ("elementwise", "linear") and not op.optional and not op.variadic and not op.view:
-        fast = unary(op) if len(op.inputs) == 1 else binary(op) if len(op.inputs) == 2 else fast
     arity = -1 if composite else bind.plain_arity
     last = op.inputs[1] if arity == 2 else ""
 
