@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 Interval = tuple[float, float]
@@ -26,9 +27,9 @@ APART = 0.25
 POSITIVE: Interval = (APART, REACH)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """What is known of one operation.
+    """What is known of one operation; each is a row of its own, the same as no other.
 
     image: interval of the results, given those of the tensor operands and, where there is one, of
     the number: the second operand, or how many elements are added up (`reduce`, `along`, `matmul`).
@@ -62,19 +63,26 @@ class Operation:
 
         Tame: operands in the domain, away from kinks and zero divisors, results within ±REACH.
         """
-        low, high = self.domain
-        for operand in operands:
-            if operand[0] < low or operand[1] > high:
-                return None
-        if self.divisor and number is None and not apart(operands[-1], 0.0):
+        return _result(self, operands, number)
+
+
+@lru_cache(maxsize=16384)  # leaves lie in few intervals, and so do results of one or two operations
+def _result(
+    op: Operation, operands: tuple[Interval, ...], number: float | None
+) -> Interval | None:
+    low, high = op.domain
+    for operand in operands:
+        if operand[0] < low or operand[1] > high:
             return None
-        if self.kinks:
-            about = operands[0] if len(operands) == 1 else difference(*operands[:2])
-            if not all(apart(about, kink) for kink in self.kinks):
-                return None
-        numbers = () if number is None else ((number, number),)
-        image = self.image(*operands, *numbers)
-        return image if image[0] >= -REACH and image[1] <= REACH else None
+    if op.divisor and number is None and not apart(operands[-1], 0.0):
+        return None
+    if op.kinks:
+        about = operands[0] if len(operands) == 1 else difference(*operands[:2])
+        if not all(apart(about, kink) for kink in op.kinks):
+            return None
+    numbers = () if number is None else ((number, number),)
+    image = op.image(*operands, *numbers)
+    return image if image[0] >= -REACH and image[1] <= REACH else None
 
 
 def apart(interval: Interval, point: float) -> bool:

@@ -39,7 +39,8 @@ class Variable:
     """What is known of a tensor of the program.
 
     bounds: where its values lie. tracked: whether it requires grad, as far as the model knows.
-    memory: the number of the memory it lives in; views share it. graph: the operations behind it.
+    memory: the number of the memory it lives in; views share it. graph: the operations behind it,
+    a bit for each.
     counted: whether its version counts the program's writes alone; PyTorch's matmul writes into its
     own result. stale: whether the memory that it shares was written to, or it is a gradient:
     nothing is hung onto it. sure: whether all engines track it, if it is tracked; they differ in
@@ -53,7 +54,7 @@ class Variable:
     tracked: bool
     leaf: bool
     memory: int
-    graph: frozenset[int] = frozenset()
+    graph: int = 0
     watched: bool = False
     counted: bool = True
     stale: bool = False
@@ -76,13 +77,14 @@ class _Block:
 class Composer:
     """A program while it is composed.
 
-    variables: the tensors that operations may take, oldest first. spent: operations whose graph is
-    freed or spoiled. kinked, curved: those whose second derivative vanishes almost everywhere, and
-    nowhere much. passes: those that stand for a backward. sliced: those that stand for a write
-    through a view: some engines free them with the graph, others have nothing to free. veiled,
-    unveiled: those of which engines differ in what their gradient saves, and the ones among them
-    whose operand was written to. late: those that saved a constant which was flagged since, which
-    shows where a gradient is differentiated again: PyTorch saves the tensor, flag and all, others
+    variables: the tensors that operations may take, oldest first. Sets of operations are numbers, a
+    bit for each operation. spent: those whose graph is freed or spoiled. kinked, curved: those
+    whose second derivative vanishes almost everywhere, and nowhere much. passes: those that stand
+    for a backward. sliced: those that stand for a write through a view: some engines free them with
+    the graph, others have nothing to free. veiled, unveiled: those of which engines differ in what
+    their gradient saves, and the ones among them whose operand was written to. late: those that
+    saved a constant which was flagged since, which shows where a gradient is differentiated again:
+    PyTorch saves the tensor, flag and all, others
     its values. unwritable: memory into which nothing is written. expanded: memory that expanded
     views share, as gradients may. lent: whether a tensor of the program has seeded a backward, so
     that gradients may share its memory.
@@ -91,23 +93,17 @@ class Composer:
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
         self.variables: list[Variable] = []
-        self.gradients: list[Variable] = []
         self.handles: list[str] = []
-        self.spent: set[int] = set()
-        self.kinked: set[int] = set()
-        self.curved: set[int] = set()
-        self.passes: set[int] = set()
-        self.sliced: set[int] = set()
-        self.veiled: set[int] = set()
-        self.unveiled: set[int] = set()
-        self.late: set[int] = set()
+        self.spent = self.kinked = self.curved = self.passes = 0
+        self.sliced = self.veiled = self.unveiled = self.late = 0
         self.unwritable: set[int] = set()
         self.expanded: set[int] = set()
         self.hooked = self.ran_backward = self.lent = False
         self._blocks: list[_Block] = []
         self._steps: list[Step] = []
-        self._savers: dict[int, set[int]] = {}
-        self._leaves = self._results = self._memories = self._operations = 0
+        self._savers: dict[int, int] = {}
+        self._leaves = self._results = self._memories = 0
+        self._operation = 1
 
     # writing
 
@@ -124,6 +120,17 @@ class Composer:
     def write(self, step: Step) -> None:
         """Append a step."""
         (self._blocks[-1].steps if self._blocks else self._steps).append(step)
+
+    def add(
+        self,
+        verb: str,
+        out: tuple[str, ...] = (),
+        args: tuple[str, ...] = (),
+        op: str | None = None,
+        params: Pairs = (),
+    ) -> None:
+        """Append a step without a body."""
+        self.write(_step(verb, out, args, op, params))
 
     def open(self, verb: str, params: Pairs, enabled: bool, length: int, raises: bool) -> None:
         """Open a block that holds the next `length` slots."""
@@ -180,11 +187,11 @@ class Composer:
         *,
         tracked: bool,
         memory: int | None = None,
-        graph: frozenset[int] = frozenset(),
+        graph: int = 0,
     ) -> Variable:
         """Write a verb of one tensor that makes another: `detach`, `data` or `reload`."""
         name = self.fresh()
-        self.write(Step(step_of, (name,), (source.name,)))
+        self.add(step_of, (name,), (source.name,))
         place_ = self._memory() if memory is None else memory
         made = Variable(name, source.shape, source.bounds, tracked, not graph, place_, graph)
         made.counted, made.view = source.counted, memory is not None
@@ -195,15 +202,15 @@ class Composer:
         self._results += 1
         return f"y{self._results}"
 
-    def gradient(self, name: str, shape: Shape, graph: frozenset[int]) -> Variable:
+    def gradient(self, name: str, shape: Shape, graph: int) -> Variable:
         """Take note of a tensor that a step has bound: a gradient, whose values may be anything."""
-        made = Variable(name, shape, EVERYWHERE, bool(graph), not graph, self._memory())
+        made = Variable(name, shape, EVERYWHERE, graph != 0, graph == 0, self._memory())
         made.stale, made.counted = True, False
-        made.sure = not self.curved.isdisjoint(graph) and self.passes.isdisjoint(graph)
+        made.sure = self.curved & graph != 0 and self.passes & graph == 0
         if graph:
-            self._operations += 1
-            self.passes.add(self._operations)
-            made.graph = graph | {self._operations}
+            self._operation <<= 1
+            self.passes |= self._operation
+            made.graph = graph | self._operation
         self.unwritable.add(made.memory)
         self.expanded.add(made.memory)
         return self._new(made)
@@ -231,7 +238,10 @@ class Composer:
 
     def _haunted(self, placed: Placed) -> bool:
         """Whether an operand is tracked only as far as some engines are concerned."""
-        return any(not isinstance(i, Leaf) and self.variables[i].ghost for i in placed.inputs)
+        for operand in placed.inputs:
+            if not isinstance(operand, Leaf) and self.variables[operand].ghost:
+                return True
+        return False
 
     def _placed(self, operation: Operation, placed: Placed) -> Variable:
         inputs = [
@@ -242,25 +252,25 @@ class Composer:
         ]
         name = self.fresh()
         args = tuple([v.name for v in inputs])
-        self.write(Step("apply", (name,), args, operation.name, placed.params))
+        self.add("apply", (name,), args, operation.name, placed.params)
         memory = inputs[0].memory if operation.view else self._memory()
         if operation.name in _ALIASING:
             self.unwritable.add(memory)
         if operation.name == "expand":
             self.expanded.add(memory)
-        tracked = self.enabled and any(v.tracked for v in inputs)
-        graph: frozenset[int] = frozenset()
+        followed = [v for v in inputs if v.tracked]
+        tracked, graph = self.enabled and bool(followed), 0
         if tracked:
-            saved = [v.memory for v in inputs] + [memory] if operation.saves else []
+            saved = [*[v.memory for v in inputs], memory] if operation.saves else []
             graph = self.recorded(inputs, saved)
             if operation.kinks:
-                self.kinked.add(self._operations)
+                self.kinked |= self._operation
             elif operation.family == "unary" and operation.saves:
-                self.curved.add(self._operations)
+                self.curved |= self._operation
             if operation.name in _VEILED:
-                self.veiled.add(self._operations)
+                self.veiled |= self._operation
         made = Variable(name, placed.shape, placed.bounds, tracked, not graph, memory, graph)
-        made.sure = any(v.sure and v.tracked for v in inputs)
+        made.sure = True in [v.sure for v in followed]
         made.counted = inputs[0].counted if operation.view else operation.family != "matmul"
         made.view = operation.view
         made.ghost = made.view and (inputs[0].ghost or (inputs[0].tracked and not tracked))
@@ -269,29 +279,31 @@ class Composer:
     def made(self, name: str, source: Variable, bounds: Interval) -> Variable:
         """Take note of a tensor that a verb has computed from another, which it may have saved."""
         tracked, memory = self.enabled and source.tracked, self._memory()
-        graph = self.recorded((source,), (source.memory, memory)) if tracked else frozenset()
+        graph = self.recorded((source,), (source.memory, memory)) if tracked else 0
         made = Variable(name, source.shape, bounds, tracked, not graph, memory, graph)
         made.sure, made.counted = source.sure, False
         self.unwritable.add(memory)
         return self._new(made)
 
-    def recorded(self, inputs: Iterable[Variable], saved: Iterable[int]) -> frozenset[int]:
+    def recorded(self, inputs: Iterable[Variable], saved: Iterable[int]) -> int:
         """Return the graph of a new operation on `inputs` that saves what lies in `saved`."""
-        self._operations += 1
-        number = self._operations
+        self._operation <<= 1
+        graph, savers = self._operation, self._savers
         for memory in saved:
-            self._savers.setdefault(memory, set()).add(number)
-        return frozenset({number}).union(*(v.graph for v in inputs))
+            savers[memory] = savers.get(memory, 0) | self._operation
+        for variable in inputs:
+            graph |= variable.graph
+        return graph
 
     def written(self, target: Variable, bounds: Interval, operands: list[Variable]) -> None:
         """Take note of a write: all that shares the memory may now hold the new values."""
-        stale = self._savers.get(target.memory, set())
+        stale = self._savers.get(target.memory, 0)
         self.spent |= stale
         self.unveiled |= stale & self.veiled
         tracked = self.enabled and any(v.tracked for v in (target, *operands))
-        graph = self.recorded((target, *operands), ()) if tracked else frozenset()
+        graph = self.recorded((target, *operands), ()) if tracked else 0
         if tracked and target.view:
-            self.sliced.add(self._operations)
+            self.sliced |= self._operation
         target.written = True
         sharing = [v for v in self.variables if v.memory == target.memory]
         if tracked and any(v.leaf for v in sharing if v is not target):
@@ -305,25 +317,23 @@ class Composer:
 
     def flagged(self, constant: Variable) -> None:
         """Take note that a tensor is tracked from now on."""
-        self.late |= self._savers.get(constant.memory, set())
+        self.late |= self._savers.get(constant.memory, 0)
 
     def roots(self) -> list[Variable]:
         """Return the tracked variables from which all engines run a backward, or none does."""
         sliced = self.sliced & self.spent
-        sure = [v for v in self.tracked if v.sure and sliced.isdisjoint(v.graph)]
+        sure = [v for v in self.variables if v.tracked and v.sure and not sliced & v.graph]
         if self.unveiled:
-            sure = [
-                v for v in sure
-                if self.unveiled.isdisjoint(v.graph) or self.passes.isdisjoint(v.graph)
-            ]  # fmt: skip
+            sure = [v for v in sure if not (self.unveiled & v.graph and self.passes & v.graph)]
         if not self.hooked and not any(v.watched for v in self.variables):
             return sure
         # a rule may compute from its result or from its operand: who is visited again differs
-        return [v for v in sure if self.passes.isdisjoint(v.graph)]
+        return [v for v in sure if not self.passes & v.graph]
 
     def ends(self) -> list[Variable]:
         """Return those of them from which a backward should run."""
-        return [v for v in self.roots() if self.spent.isdisjoint(v.graph)]
+        spent = self.spent
+        return [v for v in self.roots() if not spent & v.graph]
 
     def _fresh_leaf(self, shape: Shape, draw: Draw) -> Leaf | None:
         if self._leaves >= ROOM or _size(shape) > MOST_ELEMENTS:
@@ -339,7 +349,7 @@ class Composer:
         return variable
 
 
-@lru_cache(maxsize=4096)  # programs have few different leaves, and a step costs a microsecond
+@lru_cache(maxsize=4096)
 def _leaf_step(number: int, shape: Shape, bounds: Interval, seed: int, tracked: bool) -> Step:
     params: Pairs = (
         ("shape", shape),
@@ -348,6 +358,13 @@ def _leaf_step(number: int, shape: Shape, bounds: Interval, seed: int, tracked: 
         ("high", bounds[1]),
     )
     return Step("leaf", (f"x{number}",), (), None, params + TRACKED if tracked else params)
+
+
+@lru_cache(maxsize=16384)  # nine steps of ten were in a program before, and are made once
+def _step(
+    verb: str, out: tuple[str, ...], args: tuple[str, ...], op: str | None, params: Pairs
+) -> Step:
+    return Step(verb, out, args, op, params)
 
 
 def _size(shape: Shape) -> int:

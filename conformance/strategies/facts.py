@@ -19,6 +19,10 @@ class Facts:
     operations: frozenset[str] | None = None
     without: frozenset[str] = frozenset()
 
+    def __hash__(self) -> int:
+        """Hash what tells most engines apart, and keeps its hash: much is cached by facts."""
+        return hash(self.capabilities)
+
     def can(self, *capabilities: str) -> bool:
         """Whether the engine has all of these capabilities."""
         return self.capabilities.issuperset(capabilities)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from conformance.catalogue import EVERYWHERE, Interval, Operation, product, within
-from conformance.program import Step
 from conformance.strategies.composer import Composer, Variable
 from conformance.strategies.facts import Facts
 from conformance.strategies.growth import operations_for
@@ -35,7 +34,7 @@ def custom_function(composer: Composer, slot: bytes) -> None:
         return
     name = composer.fresh()
     params = (("forward", forward), ("backward", backward))
-    composer.write(Step("custom_function", (name,), (source.name,), None, params))
+    composer.add("custom_function", (name,), (source.name,), None, params)
     composer.made(name, source, result)
 
 
@@ -58,7 +57,7 @@ def post_hook(composer: Composer, slot: bytes) -> None:
         action = ("record", "clear")[slot[2] % 2]
         target = back(leaves, slot[1]).name
         out = (f"h{len(composer.handles)}",) if slot[3] % 2 else ()
-        composer.write(Step("post_hook", out, (target,), None, (("action", action),)))
+        composer.add("post_hook", out, (target,), None, (("action", action),))
         composer.handles.extend(out)
         composer.hooked = True
 
@@ -92,7 +91,7 @@ def tangent(composer: Composer, slot: bytes) -> None:
         return
     name = composer.fresh()
     params = (("tangent", weights(source.shape, slot[2] % 8)),)
-    composer.write(Step("make_dual", (name,), (source.name,), None, params))
+    composer.add("make_dual", (name,), (source.name,), None, params)
     dual = composer.made(name, source, source.bounds)
     for number, part in enumerate((slot[3], slot[4])[: 1 + slot[5] % 2]):
         second = part if slot[5] >= _PLAIN else 4 * number + part % 3  # the dual, or of the level

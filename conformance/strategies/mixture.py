@@ -81,7 +81,7 @@ def finish(composer: Composer) -> None:
         if (variable.tracked and variable.leaf) or variable.watched:
             slots.look(composer, "grad", variable)
     if composer.hooked:
-        composer.write(Step("hook_log"))
+        composer.add("hook_log")
 
 
 KINDS: tuple[tuple[str, int, str, slots.Slot], ...] = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from conformance.program import Literal
 
@@ -16,6 +17,7 @@ MOST_ELEMENTS = 48
 """A result that would be larger is not made."""
 
 
+@lru_cache(maxsize=4096)
 def broadcast(a: Shape, b: Shape) -> Shape | None:
     """Return the shape that both broadcast to, or None where they do not fit."""
     longer, shorter = (a, b) if len(a) >= len(b) else (b, a)
@@ -28,6 +30,7 @@ def broadcast(a: Shape, b: Shape) -> Shape | None:
     return tuple(result)
 
 
+@lru_cache(maxsize=512)
 def variants(shape: Shape) -> tuple[Shape, ...]:
     """Return shapes that broadcast to `shape`: it, with size-1 axes, without leading axes."""
     found = [shape]

@@ -19,7 +19,7 @@ from conformance.catalogue import (
     total,
     within,
 )
-from conformance.program import Literal, Param, Ref, Step
+from conformance.program import Literal, Param, Ref
 from conformance.strategies.composer import Composer, Pairs, Variable
 from conformance.strategies.facts import Facts
 from conformance.strategies.growth import anything, operations_for
@@ -34,12 +34,7 @@ Slot = Callable[[Composer, bytes], None]
 
 def look(composer: Composer, verb: str, variable: Variable) -> None:
     """Write an observation of a tensor."""
-    composer.write(_looking(verb, variable.name))
-
-
-@lru_cache(maxsize=1024)
-def _looking(verb: str, name: str) -> Step:
-    return Step(verb, (), (name,))
+    composer.add(verb, (), (variable.name,))
 
 
 def back(items: list[Variable], byte: int) -> Variable:
@@ -110,7 +105,7 @@ def in_place(composer: Composer, slot: bytes) -> None:
     bounds = _after(name, target.bounds, other)
     if not within(bounds, EVERYWHERE) or (args and args[0].memory == target.memory):
         return
-    composer.write(Step("apply_", (), (target.name, *(v.name for v in args)), name, params))
+    composer.add("apply_", (), (target.name, *(v.name for v in args)), name, params)
     if not (target.leaf and target.tracked and composer.enabled):  # which is refused
         composer.written(target, bounds, args)
 
@@ -175,14 +170,14 @@ def backward(composer: Composer, slot: bytes) -> None:
         if not facts.knows("sum"):
             return
         summed = composer.fresh()
-        composer.write(Step("apply", (summed,), (root.name,), "sum"))
+        composer.add("apply", (summed,), (root.name,), "sum")
         graph = composer.recorded((root,), ())
         memory = -len(composer.variables)
         root = Variable(summed, (), root.bounds, True, False, memory, root.graph | graph)
         composer.variables.append(root)
     keep = slot[3] % 2 == 1 and facts.can("backward.retain_graph")
     create = slot[3] >= 248 and facts.can("backward.create_graph")
-    create = create and composer.late.isdisjoint(root.graph)
+    create = create and not composer.late & root.graph
     params += [("retain_graph", True)] * keep + [("create_graph", True)] * create
     if not keep and not create:
         composer.spent |= root.graph
@@ -190,7 +185,7 @@ def backward(composer: Composer, slot: bytes) -> None:
         leaves = [v for v in composer.tracked if v.leaf]
         if leaves:
             params.append(("inputs", (Ref(back(leaves, slot[5]).name),)))
-    composer.write(Step("backward", (), (root.name,), None, tuple(params)))
+    composer.add("backward", (), (root.name,), None, tuple(params))
     composer.ran_backward = True
 
 
@@ -207,7 +202,7 @@ def backward_many(composer: Composer, slot: bytes) -> None:
         params += (("retain_graph", True),)
     else:
         composer.spent |= first.graph | second.graph
-    composer.write(Step("backward", (), (first.name, second.name), None, params))
+    composer.add("backward", (), (first.name, second.name), None, params)
     composer.ran_backward = True
 
 
@@ -219,8 +214,8 @@ def grad_of(composer: Composer, slot: bytes) -> None:
         return
     inputs_ = back(inputs, slot[2])
     create = slot[3] % 2 == 1 and facts.can("grad_of.create_graph")
-    create = create and composer.late.isdisjoint(root.graph)
-    create = create and (slot[5] >= 128 or composer.kinked.isdisjoint(root.graph))
+    create = create and not composer.late & root.graph
+    create = create and (slot[5] >= 128 or not composer.kinked & root.graph)
     gradient = _cotangent(composer, root, slot[4])
     if gradient is None and root.shape != ():
         return
@@ -234,9 +229,9 @@ def grad_of(composer: Composer, slot: bytes) -> None:
     if facts.can("grad_of.allow_unused"):
         params.append(("allow_unused", True))
     name = composer.fresh()
-    composer.write(Step("grad_of", (name,), (), None, tuple(params)))
+    composer.add("grad_of", (name,), (), None, tuple(params))
     composer.ran_backward = True
-    composer.gradient(name, inputs_.shape, root.graph if create else frozenset())
+    composer.gradient(name, inputs_.shape, root.graph if create else 0)
 
 
 def block(composer: Composer, slot: bytes) -> None:
@@ -278,7 +273,7 @@ def set_grad(composer: Composer, slot: bytes) -> None:
     leaves = [v for v in composer.tracked if v.leaf]
     if leaves:
         target = back(leaves, slot[1])
-        composer.write(Step("set_grad", (), (target.name,), None, (("value", None),)))
+        composer.add("set_grad", (), (target.name,), None, (("value", None),))
 
 
 def zero_grad(composer: Composer, slot: bytes) -> None:
@@ -288,8 +283,8 @@ def zero_grad(composer: Composer, slot: bytes) -> None:
         set_grad(composer, slot)
     elif leaves and composer.ran_backward and composer.facts.takes("zero_"):
         name = composer.fresh()
-        composer.write(Step("grad", (name,), (back(leaves, slot[1]).name,)))
-        composer.write(Step("apply_", (), (name,), "zero"))
+        composer.add("grad", (name,), (back(leaves, slot[1]).name,))
+        composer.add("apply_", (), (name,), "zero")
 
 
 def hook(composer: Composer, slot: bytes) -> None:
@@ -301,7 +296,7 @@ def hook(composer: Composer, slot: bytes) -> None:
     target = back(tracked, slot[1])
     action = ("record", "double", "zero", "none")[slot[2] % 4]
     out = (f"h{len(composer.handles)}",) if slot[3] % 2 else ()
-    composer.write(Step("hook", out, (target.name,), None, (("action", action),)))
+    composer.add("hook", out, (target.name,), None, (("action", action),))
     composer.handles.extend(out)
     composer.hooked = True
 
@@ -310,7 +305,7 @@ def remove_hook(composer: Composer, slot: bytes) -> None:
     """Remove a hook."""
     del slot
     if composer.handles:
-        composer.write(Step("remove_hook", (), (composer.handles.pop(),)))
+        composer.add("remove_hook", (), (composer.handles.pop(),))
 
 
 def retain_grad(composer: Composer, slot: bytes) -> None:
@@ -319,7 +314,7 @@ def retain_grad(composer: Composer, slot: bytes) -> None:
     if results:
         target = back(results, slot[1])
         target.watched = True
-        composer.write(Step("retain_grad", (), (target.name,)))
+        composer.add("retain_grad", (), (target.name,))
 
 
 def requires_grad_(composer: Composer, slot: bytes) -> None:
@@ -328,7 +323,7 @@ def requires_grad_(composer: Composer, slot: bytes) -> None:
     if leaves:
         target = back(leaves, slot[1])
         flag = slot[2] % 4 != 3 or target is not composer.variables[-1]
-        composer.write(Step("requires_grad_", (), (target.name,), None, (("flag", flag),)))
+        composer.add("requires_grad_", (), (target.name,), None, (("flag", flag),))
         if flag and not target.tracked:
             composer.flagged(target)
         target.tracked = flag
@@ -344,8 +339,8 @@ def detach_(composer: Composer, slot: bytes) -> None:
     # what a gradient saved of a tensor is that tensor in PyTorch, and refused once it is detached
     if targets and not composer.passes:
         target = back(targets, slot[1])
-        composer.write(Step("detach_", (), (target.name,)))
-        target.tracked, target.leaf, target.graph = False, True, frozenset()
+        composer.add("detach_", (), (target.name,))
+        target.tracked, target.leaf, target.graph = False, True, 0
 
 
 def observe(composer: Composer, slot: bytes) -> None:
