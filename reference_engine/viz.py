@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from reference_engine.function import FunctionNode
 from reference_engine.graph import CONSTANT, AccumulateGrad, Node, OpNode
@@ -33,41 +33,8 @@ COLOURS = {
 _FONT = {"fontname": "Courier", "fontsize": 10}
 _NODES = {"shape": "box", "style": "rounded,filled", "height": 0, "margin": "0.08,0.03", **_FONT}
 _EDGES = {"color": COLOURS["edge"][0], "arrowsize": 0.6}
-
-
-class _Box(NamedTuple):
-    """What stands for a node or a tensor."""
-
-    kind: str
-    title: str
-    #: what it computed, or is
-    outputs: Sequence[str]
-    rows: Sequence[Row]
-    #: which of several inputs lead on
-    inputs: Sequence[int] = ()
-
-    def drawn(self) -> dict[str, str]:
-        """The attributes that Graphviz draws the box by."""
-        head = f'<TD ALIGN="LEFT"><B>{_text(self.kind, self.title)}</B></TD><TD WIDTH="9"></TD>'
-        for nr, output in enumerate(self.outputs):
-            head += f'<TD ALIGN="RIGHT" PORT="{nr}">{_text("soft", output)}</TD>'
-        line = f'<TD ALIGN="LEFT" COLSPAN="{2 + len(self.outputs)}">'
-        cells = [head, *(f"{line}{_text(*row)}</TD>" for row in self.rows)]
-        if self.inputs:
-            port = '<TD PORT="in{0}" WIDTH="24">{1}</TD>'
-            ports = (port.format(n, _text("soft", str(n))) for n in self.inputs)
-            cells.append(line.replace("LEFT", "CENTER") + _table("".join(ports)) + "</TD>")
-        colour = COLOURS[self.kind][0]
-        return {"label": f"<{_table(*cells)}>", "color": colour + "99", "fillcolor": colour + "17"}
-
-
-def _table(*rows: str) -> str:
-    lines = "".join(f"<TR>{cells}</TR>" for cells in rows)
-    return f'<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="1">{lines}</TABLE>'
-
-
-def _text(colour: str, text: str) -> str:
-    return f'<FONT COLOR="{COLOURS[colour][0]}">{escape(text) or " "}</FONT>'
+#: a node of more outputs says only how many
+_SHOWN = 3
 
 
 def draw(
@@ -99,14 +66,13 @@ def draw(
     boxes = [_of_tensor(x, known.get(id(x), "output")) for x in roots]
     boxes += [_of_node(node, named) for node in nodes]
     for number, box in enumerate(boxes):
-        picture.add_node(number, **box.drawn())
+        picture.add_node(number, **box)
     numbers = {node: number for number, node in enumerate(nodes, len(roots))}
     inputs = [*([edge] for edge in starts), *(node.next_functions for node in nodes)]
     for number, edges in enumerate(inputs):
         for place, (node, nr) in enumerate(edges):
             if node is not None:
-                several = len(boxes[numbers[node]].outputs) > 1
-                ends = {"headport": f"{nr}:n"} if several else {}
+                ends = {"headport": f"{nr}:n"} if 1 < len(node.metas) <= _SHOWN else {}
                 ends |= {"tailport": f"in{place}:s"} if len(edges) > 1 else {}
                 picture.add_edge(number, numbers[node], **ends)
     text = picture.draw(format="svg", prog="dot").decode()
@@ -138,24 +104,53 @@ def save(
 
 
 # what a box says ----------------------------------------------------------------------------------
-def _of_tensor(x: Tensor, name: str) -> _Box:
+def _box(
+    kind: str, title: str, outputs: Sequence[str], rows: Sequence[Row], inputs: Sequence[int] = ()
+) -> dict[str, str]:
+    """The attributes that Graphviz draws a box by: what it computed or is, lines of text, and which
+    of several inputs lead on.
+    """
+    head = f'<TD ALIGN="LEFT"><B>{_text(kind, title)}</B></TD><TD WIDTH="9"></TD>'
+    for nr, output in enumerate(outputs):
+        head += f'<TD ALIGN="RIGHT" PORT="{nr}">{_text("soft", output)}</TD>'
+    line = f'<TD ALIGN="LEFT" COLSPAN="{2 + len(outputs)}">'
+    cells = [head, *(f"{line}{_text(*row)}</TD>" for row in rows)]
+    if inputs:
+        ports = (f'<TD PORT="in{n}" WIDTH="24">{_text("soft", str(n))}</TD>' for n in inputs)
+        cells.append(line.replace("LEFT", "CENTER") + _table("".join(ports)) + "</TD>")
+    colour = COLOURS[kind][0]
+    return {"label": f"<{_table(*cells)}>", "color": colour + "99", "fillcolor": colour + "17"}
+
+
+def _table(*rows: str) -> str:
+    lines = "".join(f"<TR>{cells}</TR>" for cells in rows)
+    return f'<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="1">{lines}</TABLE>'
+
+
+def _text(colour: str, text: str) -> str:
+    return f'<FONT COLOR="{COLOURS[colour][0]}">{escape(text) or " "}</FONT>'
+
+
+def _of_tensor(x: Tensor, name: str) -> dict[str, str]:
     flags = "requires_grad" if x.requires_grad else "requires no grad"
     rows = [("soft", flags + ", retains_grad" * x.retains_grad)]
-    return _Box("tensor", name, [str(list(x.shape))], rows)
+    return _box("tensor", name, [str(list(x.shape))], rows)
 
 
-def _of_node(node: Node, names: Mapping[Edge, str]) -> _Box:
-    n = len(node.metas)
-    outputs = [f"{names.get((node, i), '')} {list(node.metas[i][0])}".strip() for i in range(n)]
-    if n > 3:
-        outputs = [f"{n} outputs"]
+def _of_node(node: Node, names: Mapping[Edge, str]) -> dict[str, str]:
     if isinstance(node, AccumulateGrad):
         x = node.variable
-        flags = ["requires_grad" if x.requires_grad else "requires no grad"]
-        flags += ["no grad yet" if x._extras().grad is None else "has grad"]
-        flags += [] if x.is_inference() else [f"v{x._version}"]
-        rows = [("soft", ", ".join(flags)), *_hooks(node)]
-        return _Box("leaf", names.get((node, 0), "leaf"), [str(list(x.shape))], rows)
+        flags = "requires_grad" if x.requires_grad else "requires no grad"
+        flags += ", no grad yet" if x._extras().grad is None else ", has grad"
+        flags += "" if x.is_inference() else f", v{x._version}"
+        title, rows = names.get((node, 0), "leaf"), [("soft", flags), *_hooks(node)]
+        return _box("leaf", title, [str(list(x.shape))], rows)
+    outputs = [
+        f"{names.get((node, nr), '')} {list(shape)}".strip()
+        for nr, (shape, _) in enumerate(node.metas)
+    ]
+    if len(outputs) > _SHOWN:
+        outputs = [f"{len(outputs)} outputs"]
     inner, kind, rows = node, "op", []
     if isinstance(node, CopySlices):
         through = ", ".join(op.name for op, _, _ in node._chain)
@@ -168,22 +163,21 @@ def _of_node(node: Node, names: Mapping[Edge, str]) -> _Box:
     if isinstance(inner, (OpNode, FunctionNode)):
         rows += _saved(inner)
     inputs = [place for place, parent in enumerate(node.next) if parent and len(node.next) > 1]
-    return _Box(kind, node.name(), outputs, rows + _hooks(node), inputs)
+    return _box(kind, node.name(), outputs, rows + _hooks(node), inputs)
 
 
 def _hooks(node: Node) -> list[Row]:
     """The numbers of hooks, and the gradients that are retained."""
-    if node.hooks is None:
+    hooks = node.hooks
+    if hooks is None:
         return []
-    counts = {
-        "tensor": sum(map(len, node.hooks.output.values())), "pre": len(node.hooks.pre),
-        "post": len(node.hooks.post),
-    }  # fmt: skip
+    tensor = sum(map(len, hooks.output.values()))
+    counts = {"tensor": tensor, "pre": len(hooks.pre), "post": len(hooks.post)}
     if isinstance(node, AccumulateGrad):
         counts["post-accumulate"] = len(node.variable._rare.accumulated)
     found = ", ".join(f"{n} {kind}" for kind, n in counts.items() if n)
     rows = [("write", f"hooks: {found}")] if found else []
-    kept = [x for x in (held() for held in node.hooks.retained.values()) if x is not None]
+    kept = [x for x in (held() for held in hooks.retained.values()) if x is not None]
     return rows + [("write", f"retain_grad{', has grad' * (x.grad is not None)}") for x in kept]
 
 

@@ -102,7 +102,7 @@ def jvp(
     with enable_grad(), forward.Level() as level:
         xs, outputs, made = _run(dual, inputs, create_graph, strict)
         pairs = [forward.unpack(y, level) for y in outputs]
-        products = [defined(t, y, 0, create_graph, strict) for y, t in pairs]
+        products = [defined(t, y, "the inputs", create_graph, strict) for y, t in pairs]
         outputs = tuple(y for y, _ in pairs)
         if strict:  # tangents do not tell which input they come from
             pulled(outputs, xs, [y.new_ones(tuple(y.shape)) for y in outputs], True, False, True)

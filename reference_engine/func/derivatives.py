@@ -7,7 +7,7 @@ from functools import wraps
 from typing import Any, TypeAlias
 
 from reference_engine import forward
-from reference_engine.func.transform import Transform, gradients, released
+from reference_engine.func.transform import Transform, defined, gradients, released
 from reference_engine.func.trees import tensors_of
 from reference_engine.tensor import Tensor
 
@@ -150,20 +150,12 @@ def pushforward_of(
         transform.admit(args, tangents)
         made, aux = split_aux("jvp", func(*joined(structure.build(duals))), has_aux)
         outputs, shape = tensors_of(made, "what jvp's function returns must be tensors")
-        pairs = [_unpacked(y, level, strict) for y in outputs]
+        pairs = [forward.unpack(y, level) for y in outputs]
+        slopes = [defined(t, y, "the primals", False, strict) for y, t in pairs]
         plain, of_aux = tensors_of(aux, "jvp's aux must be tensors")
         aux = of_aux.build([forward.unpack(y, level)[0] for y in plain])
-    values, slopes = (shape.build([pair[i] for pair in pairs]) for i in (0, 1))
-    return tuple(released(values, slopes, aux)[: 2 + has_aux])
-
-
-def _unpacked(y: Tensor, level: forward.Level, strict: bool) -> tuple[Tensor, Tensor]:
-    primal, tangent = forward.unpack(y, level)
-    if tangent is None:
-        if strict:
-            raise RuntimeError("jvp(strict=True) got an output that does not depend on the primals")
-        tangent = primal.new_zeros(tuple(primal.shape))
-    return primal, tangent
+    value = shape.build([y for y, _ in pairs])
+    return tuple(released(value, shape.build(slopes), aux)[: 2 + has_aux])
 
 
 def linearize(func: Function, *primals: Any) -> tuple[Any, Function]:

@@ -17,6 +17,7 @@ from reference_engine.backward import grad
 from reference_engine.func.trees import Structure, flatten, tensors_of
 from reference_engine.graph import AccumulateGrad, Node
 from reference_engine.modes import MODES, Mode, set_grad_enabled
+from reference_engine.ops.batching import lift
 from reference_engine.scope import leading, reachable
 from reference_engine.storage import Storage, TransformedStorage
 from reference_engine.tensor import Tensor
@@ -41,9 +42,7 @@ class Transform(Mode):
     def settings(self) -> dict[str, Any]:
         """The transform is the innermost."""
         self._recorded_outside = MODES.grad
-        return {
-            "transforms": (*MODES.transforms, self), "grad": MODES.grad or self._records
-        }  # fmt: skip
+        return {"transforms": (*MODES.transforms, self), "grad": MODES.grad or self._records}
 
     def __enter__(self) -> Any:
         super().__enter__()
@@ -90,15 +89,12 @@ class Transform(Mode):
             raise RuntimeError(
                 f"only floating and complex tensors can be differentiated by, got dtype {x.dtype}"
             )
-        if MODES.vmaps:  # each entry of a batch has a gradient of its own
-            from reference_engine.ops.batching import lift
-
-            x = lift(x, {call.level: call.size for call in MODES.vmaps})
+        # each entry of a batch has a gradient of its own
+        x = lift(x, {call.level: call.size for call in MODES.vmaps})
         with set_grad_enabled(self._recorded_outside):
             made: Tensor = x.clone()
-        if not made._tracked:
-            made._extras()
-            made._tracked = True
+        made._extras()
+        made._tracked = True
         self._primals.add(made._storage)
         return made
 
@@ -108,13 +104,13 @@ def _made_in(x: Tensor) -> int:
     return getattr(x._storage, "transform", 0)
 
 
-def defined(g: Tensor | None, like: Tensor, i: int, create: bool, strict: bool) -> Tensor:
-    """A derivative by input ``i``, zeros where there is none. RuntimeError for these with
-    ``strict``, and then also for one that does not depend on the input where a graph is created.
+def defined(g: Tensor | None, like: Tensor, by: str, create: bool, strict: bool) -> Tensor:
+    """A derivative by something, zeros where there is none. RuntimeError for these with ``strict``,
+    and then also for one that is constant where a graph is created.
     """
     if strict and (g is None or (create and not g.requires_grad)):
         what = "the output" if g is None else "its derivative"
-        raise RuntimeError(f"{what} does not depend on input {i}, as strict=True demands")
+        raise RuntimeError(f"{what} does not depend on {by}, as strict=True demands")
     return like.new_zeros(tuple(like.shape)) if g is None else g
 
 
@@ -129,7 +125,7 @@ def pulled(
         followed, weights = zip(*pairs, strict=True)
         found = grad(followed, list(inputs), weights, keep, create, True)
     numbered = enumerate(zip(found, inputs, strict=True))
-    return [defined(g, x, i, create, strict) for i, (g, x) in numbered]
+    return [defined(g, x, f"input {i}", create, strict) for i, (g, x) in numbered]
 
 
 def gradients(

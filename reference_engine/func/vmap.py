@@ -5,17 +5,17 @@ The function runs once, on tensors whose arrays are batches (see ``backends.batc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
+from itertools import repeat
 from typing import Any
 
+import reference_engine as engine
 from reference_engine.backends.base import rng_states, set_rng_states
 from reference_engine.func.transform import Transform
 from reference_engine.func.trees import Structure, broadcast, flatten
 from reference_engine.modes import MODES
 from reference_engine.ops.batching import levels_of, restack, unstack
-from reference_engine.ops.call import function_of
-from reference_engine.ops.table import TABLE
 from reference_engine.tensor import Tensor
 
 
@@ -51,40 +51,37 @@ def vmap(
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         leaves, structure = flatten((args, kwargs))
         dims = _in_dims(in_dims, args, leaves)
-        size = _size(leaves, dims)
+        _size(leaves, dims)
         random = rng_states() if randomness == "same" else {}
 
-        def run(start: int, n: int) -> tuple[list[Any], list[int | None], Structure]:
+        def run(part: Sequence[Any]) -> tuple[list[Any], list[int | None], Structure]:
             """Part of the batch: outputs, their batch dimensions, and their structure."""
             set_rng_states(random)
-            with Call(n, randomness) as call:
+            with Call(_size(part, dims), randomness) as call:
                 given = [
-                    x if d is None else unstack(_part(x, d, start, n), d, call.level)
-                    for x, d in zip(leaves, dims, strict=True)
+                    x if d is None else unstack(x, d, call.level)
+                    for x, d in zip(part, dims, strict=True)
                 ]
                 positional, named = structure.build(given)
                 outputs, shape = flatten(func(*positional, **named))
             wanted = _out_dims(out_dims, shape)
             return [_out(y, d, call) for y, d in zip(outputs, wanted, strict=True)], wanted, shape
 
-        step = max(1, size if chunk_size is None else chunk_size)
-        parts, wanted, shapes = zip(
-            *(run(start, min(step, size - start)) for start in range(0, max(1, size), step)),
-            strict=True,
-        )
+        cut = [_parts(x, d, chunk_size) for x, d in zip(leaves, dims, strict=True)]
+        parts, wanted, shapes = zip(*map(run, zip(*cut, strict=False)), strict=True)
         if len(parts) == 1:
             return shapes[0].build(parts[0])
-        cat = function_of(TABLE["cat"])
         return shapes[0].build([
-            part[0] if d is None else cat(part, dim=d)
+            part[0] if d is None else engine.cat(part, dim=d)
             for part, d in zip(zip(*parts, strict=True), wanted[0], strict=True)
         ])  # fmt: skip
 
     return wrapper
 
 
-def _part(x: Tensor, dim: int, start: int, n: int) -> Tensor:
-    return x if n == x.shape[dim] else x.narrow(dim, start, n)
+def _parts(x: Any, dim: int | None, size: int | None) -> Iterable[Any]:
+    """An argument for each part of the batch: all of it unless a size is given."""
+    return repeat(x) if dim is None else (x,) if size is None else x.split(size, dim)
 
 
 def _in_dims(in_dims: Any, args: Any, leaves: Sequence[Any]) -> list[int | None]:
