@@ -33,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="smoke, default or thorough: how many programs are generated",
     )
     group.addoption(
-        "--conformance-select", default="*", metavar="GLOB", help="clause ids or topics to run"
+        "--conformance-select", default="*", metavar="GLOB", help="clause ids or themes to run"
     )
     group.addoption(
         "--conformance-seed", type=int, default=0, metavar="N", help="seed of all programs"
@@ -46,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--conformance-xfails",
         metavar="FILE",
-        help="clauses that are expected to fail: a line each, `CLAUSE [ENGINE]  # reason`",
+        help="clauses that may fail: a line each, an id or glob, maybe an engine, # and a reason",
     )
 
 

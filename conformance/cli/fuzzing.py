@@ -43,7 +43,10 @@ def fuzz(
     engines: tuple[str, ...], programs: int, jobs: int | None, seed: int, dtype: str | None,
     out: Path,
 ) -> int:  # fmt: skip
-    """Judge random programs of every kind of step; write OUT/<engine>.fuzz.json."""
+    """Judge random programs of every kind of step; write OUT/<engine>.fuzz.json.
+
+    Exit code 0 where none is violated, 1 where one is or could not be judged for a fault.
+    """
     from conformance.fuzzing import Fuzz  # Hypothesis, only where it is needed
 
     prepare_folder(out)

@@ -44,7 +44,7 @@ def read_jobs(context: click.Context, parameter: click.Parameter, value: str) ->
     type=click.Choice(list(PROFILES)),
     default="default",
     show_default=True,
-    help="How many programs are generated per clause.",
+    help="How many programs are generated per clause and generator: 5, 30 or 500.",
 )
 @click.option(
     "-n",
@@ -56,7 +56,11 @@ def read_jobs(context: click.Context, parameter: click.Parameter, value: str) ->
     help="Worker processes; auto is one per processor.",
 )
 @click.option(
-    "--select", default="*", show_default=True, metavar="GLOB", help="Clause ids or topics to run."
+    "--select",
+    default="*",
+    show_default=True,
+    metavar="GLOB",
+    help="Clauses to run, by id or theme: LEAF-1, 'ACC-*', grad_modes.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of all programs.")
 @click.option(
@@ -70,7 +74,8 @@ def read_jobs(context: click.Context, parameter: click.Parameter, value: str) ->
     "--xfails",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Clauses that are expected to fail: a line each, `CLAUSE [ENGINE]  # reason`.",
+    help="Clauses that may fail: a line each, an id or glob, an engine's name where it is meant for"
+    " that one only, and a reason after #.",
 )
 @click.option(
     "--baseline",
@@ -78,7 +83,7 @@ def read_jobs(context: click.Context, parameter: click.Parameter, value: str) ->
     type=click.Path(path_type=Path),
     multiple=True,
     metavar="LEDGER",
-    help="Ledger of an earlier run, whose violations are known; repeat for several engines.",
+    help="JSON file of an earlier run, whose violations may stay; repeat for several engines.",
 )
 @click.option(
     "--junit",
@@ -104,7 +109,11 @@ def run(
     junit: Path | None,
     timeout: float | None,
 ) -> int:
-    """Judge engines by the clauses; write OUT/<engine>.json, OUT/<engine>.html, OUT/index.html."""
+    """Judge engines by the clauses; write OUT/<engine>.json, OUT/<engine>.html, OUT/index.html.
+
+    Exit code 0 where every MUST clause holds, is unsupported or may fail; 1 where one does not; 2
+    for wrong usage; 3 where an engine could not be loaded.
+    """
     plan = Plan.make(engines or DEFAULT_ENGINES, profile, select, seed, jobs, timeout)
     known = Known(() if xfails is None else read_xfails(xfails), _baselines(baselines))
     prepare_folder(out)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from conformance.known import Known, failures
+from conformance.known import Known, failures, unmet
 from conformance.ledger import Ledger, short_name
 from conformance.report.causes import sharing, sharing_words
 from conformance.report.model import headline, in_themes, theme_title
@@ -52,7 +52,7 @@ def label(outcome: Outcome) -> Text:
 
 
 def print_summary(out: Console, ledgers: Sequence[Ledger], known: Known) -> None:
-    """Print what needs attention, the worst first, then the topics by engine, then a line each."""
+    """Print what needs attention, the worst first, then the themes by engine, then a line each."""
     attention = [
         (short_name(ledger.engine.name), result)
         for ledger in ledgers
@@ -62,7 +62,7 @@ def print_summary(out: Console, ledgers: Sequence[Ledger], known: Known) -> None
     attention.sort(key=lambda row: (severity(outcome_of(row[1])), row[1].level.value))
     if attention:
         out.print(_attention(attention, known))
-    out.print(_topics(ledgers))
+    out.print(_themes(ledgers))
     for ledger in ledgers:
         out.print(_line(ledger, known))
 
@@ -97,9 +97,9 @@ def _message(result: ClauseResult) -> str:
     return f"{first} (+{more} more)" if more else first
 
 
-def _topics(ledgers: Sequence[Ledger]) -> Table:
+def _themes(ledgers: Sequence[Ledger]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("topic", no_wrap=True)
+    table.add_column("theme", no_wrap=True)
     grouped = [in_themes(ledger.clauses) for ledger in ledgers]
     for ledger in ledgers:
         table.add_column(Text(f"{short_name(ledger.engine.name)} {ledger.engine.version}"))
@@ -127,4 +127,6 @@ def _line(ledger: Ledger, known: Known) -> Text:
     if failing:
         clauses = "1 MUST clause fails" if failing == 1 else f"{failing} MUST clauses fail"
         text += Text(f" {clauses} this run.", "bold red")
+    elif any(map(unmet, ledger.clauses)):
+        text += Text(" All MUST clauses that are not met were expected to fail.", "green")
     return text

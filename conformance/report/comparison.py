@@ -65,7 +65,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class ThemeRows:
-    """The rows of one topic, and each engine's score in it."""
+    """The rows of one theme, and each engine's score in it."""
 
     name: str
     title: str

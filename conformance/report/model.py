@@ -51,7 +51,7 @@ class ClauseView:
 
 @dataclass(frozen=True, slots=True)
 class ThemeView:
-    """The clauses of one topic, in the order of the specification."""
+    """The clauses of one theme, in the order of the specification."""
 
     name: str
     title: str
@@ -138,7 +138,7 @@ def _worst(clauses: Sequence[ClauseView]) -> list[tuple[ClauseView, ViolationVie
 
 
 def theme_title(name: str) -> str:
-    """Return a topic's name for readers: `grad_modes` becomes `Grad modes`."""
+    """Return a theme's name for readers: `grad_modes` becomes `Grad modes`."""
     words = re.sub(r"[_\s]+", " ", name).strip()
     return words[:1].upper() + words[1:]
 
@@ -154,7 +154,7 @@ def anchor(identifier: str) -> str:
 
 
 def in_themes(results: Iterable[ClauseResult]) -> dict[str, list[ClauseResult]]:
-    """Group by topic; topics and clauses keep the order in which they come."""
+    """Group by theme; themes and clauses keep the order in which they come."""
     grouped: dict[str, list[ClauseResult]] = {}
     for result in results:
         grouped.setdefault(result.theme, []).append(result)

@@ -74,7 +74,7 @@ def clause_text(result: ClauseResult, width: int = 80) -> str:
 
 def _violation(violation: Violation, width: int) -> Iterator[str]:
     facts = [violation.operation, violation.dtype, f"judged by {oracle_words(violation.oracle)}"]
-    facts += [f"case {tag}" for tag in violation.tags]
+    facts += [f"seed case {tag}" for tag in violation.tags]
     label = outcome_of_kind(violation.kind).label
     yield f"{label}: " + " · ".join(fact for fact in facts if fact)
     for line in violation.message.splitlines():

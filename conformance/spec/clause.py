@@ -37,7 +37,10 @@ class Clause:
 
 
 def scenario(text: str, *tags: str) -> Program:
-    """Read a directed scenario from the text form; `tags` are ids of `seed_cases.md`, as `B7`."""
+    """Read a directed scenario from the text form.
+
+    tags: ids of the seed cases that it says, as `B7` (tests/reference_engine/test_seed_cases.py).
+    """
     return parse(text, tags)
 
 

@@ -81,8 +81,8 @@ def test_a_run_of_a_wrong_engine_says_so_first_and_exits_with_1(wrong: WrongRun)
     assert code == 1
     lines = out.splitlines()
     first = next(n for n, line in enumerate(lines) if "silently wrong" in line)
-    topics = next(n for n, line in enumerate(lines) if line.strip().startswith("topic"))
-    assert first < topics
+    themes = next(n for n, line in enumerate(lines) if line.strip().startswith("theme"))
+    assert first < themes
     assert "1 MUST clause fails this run." in out
 
 
@@ -107,6 +107,7 @@ def test_a_baseline_lets_known_violations_pass(wrong: WrongRun, tmp_path: Path) 
     code, out, _ = run(tmp_path, DOUBLED, "--baseline", wrong.path, "--baseline", other)
     assert code == 0
     assert "expected, as the baseline has it already: " in out
+    assert "All MUST clauses that are not met were expected to fail." in " ".join(out.split())
     assert "warning: the baseline of 'jax' was not used" in out
 
 

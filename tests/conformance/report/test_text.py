@@ -21,7 +21,7 @@ ACC-2 MUST: silently wrong
   A second backward adds to the gradient that a leaf already has.
   source: https://docs.pytorch.org/docs/stable/notes/autograd.html
 
-  silently wrong: mul · float32 · judged by the clause's figure · case A6 · case B5
+  silently wrong: mul · float32 · judged by the clause's figure · seed case A6 · seed case B5
   The second backward overwrote the gradient of `x` where it should have added
   to it.
   expected: [6., 6., 6.]
