@@ -46,9 +46,8 @@ class BackwardRaised(Exception):
 class BasePoint:
     """A target at a point, one tracked call made and kept.
 
-    random: the generator of directions. known: another point of the function, from which it is
-    known whether that draws random numbers. steps: a step scale per element, where it is known.
-    recording: the call, where it was made.
+    random: the generator of directions. known: another point of the function. steps: a step scale
+    per element, where it is known. recording: the call, where it was made.
     """
 
     def __init__(
@@ -57,18 +56,39 @@ class BasePoint:
     ) -> None:  # fmt: skip
         self.target, self.random = target, random
         self.point = target.point
-        state = None
-        if known is None and target.held is None:
-            state = target.bridge.random_state()
-        self.recording = target.record(self.point) if recording is None else recording
-        if state is not None and not target.bridge.same_state(state):
-            target.held = state
-            self.recording = target.record(self.point)
-        self.outputs = self.recording.outputs
+        self._keep(target.record(self.point) if recording is None else recording)
         self.unit: float = target.output_unit(self.recording) if known is None else known.unit
         self.scales = scales(self.point, target.spans) if steps is None else steps
-        self.all_finite = finite(self.outputs)
         self._named: tuple[Variable, ...] | None = None
+
+    def _keep(self, recording: Recording) -> None:
+        self.recording, self.outputs = recording, recording.outputs
+        self.all_finite = finite(self.outputs)
+        self._repeat: Recording | None = None
+
+    def repeat(self) -> Recording:
+        """Return a second call at the point, the same one each time."""
+        if self._repeat is None:
+            self._repeat = self.target.record(self.point)
+        return self._repeat
+
+    def holds(self) -> bool:
+        """Tell whether random numbers turn out to be drawn; from here on they are the same ones.
+
+        The call is then another one than before. Asked where values and gradient disagree.
+        """
+        target = self.target
+        if target.held is not None:
+            return False
+        state = target.bridge.random_state()
+        if state is None:
+            return False
+        self.repeat()
+        if target.bridge.same_state(state):
+            return False
+        target.held = state
+        self._keep(target.record(self.point))
+        return True
 
     @property
     def finite(self) -> Array:

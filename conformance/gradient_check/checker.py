@@ -16,7 +16,7 @@ from conformance.adapters.load import load_engine
 from conformance.errors import UsageError
 from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaised, BasePoint
 from conformance.gradient_check.comparison import Comparison, compare
-from conformance.gradient_check.directions import Draws
+from conformance.gradient_check.directions import Draws, finite
 from conformance.gradient_check.examination import Findings, examined, judge_nonfinite
 from conformance.gradient_check.full import by_element
 from conformance.gradient_check.numerics import taylor_order
@@ -257,21 +257,28 @@ class Check:
         if base.empty():
             found.notes.append("there is nothing to compare: no elements")
             return None
-        whole, strange = gradient, ~np.isfinite(gradient)
-        if strange.any():
+        whole = gradient
+        if not finite(gradient):
+            if base.holds():
+                return self._formula(base)
             judge_nonfinite(base, gradient, found)
+            strange = ~np.isfinite(gradient)
             direction = np.where(strange, 0.0, direction)
             gradient = np.where(strange, 0.0, gradient)
         line = base.line(direction)
         found.comparison = compare(line, weights, gradient)
         found.evaluations = self.target.calls
         context = Context(base, line, weights, whole)
-        if line.long and not (found.comparison.agrees and found.comparison.resolved):
+        if found.comparison.convinces:
+            return context
+        if base.holds():
+            return self._formula(base)
+        if line.long:
             noise = presumed_noise(base)
             found.comparison = without_uneven(base, line, weights, noise, found.comparison)
             found.evaluations = self.target.calls
-        if found.comparison.agrees and found.comparison.resolved:
-            return context
+            if found.comparison.convinces:
+                return context
         examined(base, line, weights, gradient, found)
         if found.failures:
             steps = [line.sample(level)[0] for level in range(4, 9)]

@@ -59,6 +59,11 @@ class Comparison(NamedTuple):
         return self.gap <= self.limit
 
     @property
+    def convinces(self) -> bool:
+        """Whether it agrees, and would not if there were an error of the wanted size."""
+        return self.agrees and self.resolved
+
+    @property
     def relative_limit(self) -> float:
         """Return the limit as a fraction of the scale."""
         return self.limit / self.scale if self.scale > 0 else 0.0
@@ -87,7 +92,7 @@ def compare(
         return Comparison(0.0, Slope(0.0, 0.0), 0.0, 0.0, wanted, line.windows()[0], True)
     if not line.skipped:
         best = _at_sight(line, weights, analytic, magnitudes, expected, rounding)
-        if best.agrees and best.resolved:
+        if best.convinces:
             return best
         best = None
     for first, depth in _plans(line, expected, magnitudes):
@@ -119,13 +124,15 @@ def _at_sight(
     wanted = line.unit**0.4
     first = _ordered(line, noise, wanted * magnitudes)[0]
     far, near = (line.difference(first + number, weights) for number in (1, 2))
-    apart = abs(near - far)
-    lacking = COINCIDENCE * magnitudes
-    if apart < magnitudes:
-        lacking = min(lacking, apart * apart / magnitudes)
-    error = lacking + 3 * noise * 2.0 ** (first + 1)
-    slope = Slope(near + (near - far) / 3, error)
-    return Comparison(analytic, slope, error + 2 * rounding, magnitudes, wanted, first, True)
+    apart, scale = abs(near - far), magnitudes
+    arriving = 3 * noise * 2.0 ** (first + 1)
+    if arriving > wanted * scale:  # the outputs may cancel, to the last digits
+        scale = max(scale, _magnitude(line, weights, first + 2, 1))
+    lacking = COINCIDENCE * scale
+    if apart < scale:
+        lacking = min(lacking, apart * apart / scale)
+    slope = Slope(near + (near - far) / 3, lacking + arriving)
+    return Comparison(analytic, slope, slope.error + 2 * rounding, scale, wanted, first, True)
 
 
 def _ordered(line: Line, noise: float, wanted: float) -> list[int]:

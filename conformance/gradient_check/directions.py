@@ -104,6 +104,11 @@ def finite(array: Array) -> bool:
     return squares - squares == 0.0 or bool(np.isfinite(array).all())
 
 
+def ones(size: int) -> Array:
+    """Return that many ones, to read only: numbers that all share, up to a length."""
+    return _ones()[:size] if size <= POOL else np.ones(size)
+
+
 def jitter(random: Draws, size: int) -> Array:
     """Return factors within 2^-5 of one, all different, likewise taken from one sequence."""
     return _stretch(_factors(), random, size)
@@ -120,6 +125,13 @@ def _pool() -> Array:
 @cache
 def _digits() -> Array:
     values: Array = _pool() * DIGITS
+    values.flags.writeable = False
+    return values
+
+
+@cache
+def _ones() -> Array:
+    values = np.ones(POOL)
     values.flags.writeable = False
     return values
 

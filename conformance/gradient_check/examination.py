@@ -73,9 +73,8 @@ def examined(base: BasePoint, line: Line, weights: Array, gradient: Array, found
 
 def _judge(base: BasePoint, line: Line, weights: Array, gradient: Array, found: Findings) -> None:
     """Judge: randomness and rounding first, then every output by how it behaves along the line."""
-    repeat = base.target.record(base.point)
     noise = measured(
-        base.target, base.recording, weights, line.direction, gradient, base.unit, repeat
+        base.target, base.recording, weights, line.direction, gradient, base.unit, base.repeat()
     )
     found.noise = noise
     if noise.random:
@@ -87,11 +86,11 @@ def _judge(base: BasePoint, line: Line, weights: Array, gradient: Array, found: 
         line, weights, gradient, noise.loudness(weights),
         noise.spread(weights, gradient, line.direction),
     )  # fmt: skip
-    if line.long and not (comparison.agrees and comparison.resolved):
+    if line.long and not comparison.convinces:
         comparison = without_uneven(base, line, weights, noise, comparison)
     found.comparison = comparison
     found.evaluations = base.target.calls
-    if comparison.agrees and comparison.resolved:
+    if comparison.convinces:
         return
     if comparison.resolved and _smooth_here(line, weights, gradient, noise, comparison):
         found.failures.append(located(base, line, weights, noise))

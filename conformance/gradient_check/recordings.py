@@ -9,6 +9,7 @@ import numpy as np
 
 from conformance.adapters.base import Tensor
 from conformance.gradient_check.arguments import Variable, flat
+from conformance.gradient_check.directions import ones
 from conformance.observation import Array
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Recording:
             seeds.append(target.like(roots[0], cotangent.copy(), arrangement))
         elif cotangent is None:
             roots = target.bridge.undefined(self.tensors) or ()
-            seeds.extend(target.like(t, np.ones(target.numbers(t)), "plain") for t in roots)
+            seeds.extend(target.like(t, ones(target.numbers(t)).copy(), "plain") for t in roots)
         else:
             cotangent = cotangent.copy()  # a backward may write into it
             roots, start = self.tensors, 0

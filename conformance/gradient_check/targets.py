@@ -271,19 +271,18 @@ class Target:
 
     def push(self, point: Array, tangent: Array) -> Array:
         """Return J·tangent as forward mode has it."""
-        sizes: list[int] = []
+        outputs: list[Tensor] = []
 
         def function(*tensors: Tensor) -> list[Tensor]:
-            outputs = self.call(tensors)
-            sizes.extend(map(self.numbers, outputs))
+            outputs.extend(self.call(tensors))
             return outputs
 
         found = self.bridge.push(
             function, self.tensors(point, False), self.tensors(tangent.copy(), False)
         )
         parts = [
-            np.zeros(size) if t is None else flat(self.bridge.values(t))
-            for t, size in zip(found, sizes, strict=False)
+            np.zeros(self.numbers(output)) if t is None else flat(self.bridge.values(t))
+            for t, output in zip(found, outputs, strict=False)
         ]
         if len(parts) == 1:
             return parts[0]

@@ -48,7 +48,7 @@ def without_uneven(
     gradient = base.pull(rest)
     spread = noise.spread(rest, gradient, line.direction)
     comparison = compare(line, rest, gradient, noise.loudness(rest), spread)
-    return comparison if comparison.agrees and comparison.resolved else before
+    return comparison if comparison.convinces else before
 
 
 def _agree(

@@ -6,7 +6,7 @@ from conformance.gradient_check.examination import Findings
 from conformance.gradient_check.probes.asking import Answer, Ask, Outcome, Probing, together
 from conformance.gradient_check.probes.calls import CALLS, received
 from conformance.gradient_check.probes.context import Context
-from conformance.gradient_check.probes.cotangents import COTANGENTS, unharmed
+from conformance.gradient_check.probes.cotangents import COTANGENTS, undefined, unharmed
 from conformance.gradient_check.probes.inputs import INPUTS
 from conformance.gradient_check.result import Probe, skipped
 from conformance.gradient_check.targets import Spent
@@ -15,7 +15,8 @@ LOOKS = (received, unharmed)
 STATE = ("repeated backward", "state between calls")
 SPENT = "the budget was spent"
 UNANSWERED = Probe("", "unclear")
-PROBES = (*COTANGENTS, *CALLS, *INPUTS)
+PROBES = (*COTANGENTS, *CALLS, *INPUTS, undefined)
+"""The last takes what graph the others leave."""
 
 
 def probed(context: Context, found: Findings) -> tuple[Probe, ...]:

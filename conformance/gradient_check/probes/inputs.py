@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from operator import mul
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from conformance.gradient_check.directions import (
     along,
     finite,
     jitter,
+    ones,
     scales,
     signed,
     signed_digits,
@@ -121,15 +123,11 @@ def _tiled(context: Context, first: int, others: int) -> Target | None:
             shapes.append(variable.shape)
             parts.append(target.point[variable.span])
             continue
-        size = math.prod(repeats) * array.size
-        factors = jitter(context.base.random, size)
-        if len(repeats) == 1 or math.prod(repeats[1:]) == 1:
-            shapes.append((repeats[0] * array.shape[0], *array.shape[1:]))
-            values = (array.reshape(-1) * factors.reshape(repeats[0], -1)).reshape(-1)
-        else:
-            tiled = np.tile(array, repeats)
-            shapes.append(tiled.shape)
-            values = tiled.reshape(-1) * factors
+        factors = jitter(context.base.random, math.prod(repeats) * array.size)
+        apart = [n for pair in zip(repeats, array.shape, strict=True) for n in pair]
+        once = [n for size in array.shape for n in (1, size)]
+        shapes.append(tuple(map(mul, repeats, array.shape)))
+        values = (array.reshape(once) * factors.reshape(apart)).reshape(-1)
         if np.count_nonzero(array) < array.size:  # equal zeros would be ties
             np.copyto(values, _beside_zero(array, factors), where=values == 0)
         parts.append(values.view(np.float64))
@@ -182,7 +180,7 @@ def empty(context: Context) -> Probing:
         recording = other.record(point)
     except BACKWARD_ERRORS:
         return skipped(name, REFUSED)
-    [found] = yield [Ask(recording, np.ones(recording.outputs.size))]
+    [found] = yield [Ask(recording, ones(recording.outputs.size))]
     if isinstance(found, BackwardRaised):
         return name, Departure(name, f"for empty inputs, {found.sentence}")
     return passed(name)
@@ -200,6 +198,7 @@ def _checked(
     outputs = recording.outputs
     if not outputs.size or not point.size:
         return skipped(name, REFUSED)
+    context.spare = context.spare or recording
     if outputs.size > max(MOST, 4 * before.outputs.size):
         return skipped(name, "the outputs are too many")
     if recording.alarmed and not before.recording.alarmed:
