@@ -34,11 +34,20 @@ OUTCOMES: tuple[Outcome, ...] = (
     Outcome("violated", "violated", "V", "The engine departed from the clause."),
     Outcome("crashed", "crashed", "C", "The engine took its process down."),
     Outcome("timed-out", "timed out", "T", "The engine did not come back in time."),
-    Outcome("inconclusive", "inconclusive", "?", "The oracles could not settle it; no pass."),
-    Outcome("unexercised", "unexercised", "○", "No program reached the clause; no pass."),
+    Outcome(
+        "inconclusive", "inconclusive", "?", "The oracles could not settle it, which is no pass."
+    ),
+    Outcome("unexercised", "unexercised", "○", "No program reached the clause, which is no pass."),
     Outcome("holds", "holds", "✓", "Every program that reached the clause did what it promises."),
-    Outcome("convention", "convention", "≠", "The engine documents another convention."),
-    Outcome("unsupported", "unsupported", "–", "The engine lacks a capability that it needs."),
+    Outcome(
+        "convention",
+        "convention",
+        "≠",
+        "The engine documents that it does otherwise; its sentence is cited.",
+    ),
+    Outcome(
+        "unsupported", "unsupported", "–", "The engine lacks a capability that the clause needs."
+    ),
 )
 """In order of severity; `holds` and those after it need nobody's attention."""
 NOT_ASKED = frozenset(("convention", "unsupported"))
