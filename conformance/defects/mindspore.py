@@ -202,7 +202,7 @@ assert abs(value + 0.005) < 1e-15, value
         "The second derivative of softmax fails by an internal error that asks to be reported.",
         _HEAD
         + """
-x, seed = tensor([1.0, 2.0, 3.0]), tensor([1.0, 0.5, 0.25])
+x, seed = (ms.Tensor(np.array(row, dtype="float32")) for row in ([1, 2, 3], [1, 0.5, 0.25]))
 
 def f(x):
     return ops.sum(ops.softmax(x, 0) * ops.softmax(x, 0))

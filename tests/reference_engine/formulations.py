@@ -12,7 +12,7 @@ from typing import Any
 import mpmath
 import torch
 
-from tests.reference_engine.formulations_of_layers import OF_LAYERS
+from tests.reference_engine.formulations_of_layers import DOCUMENTED, OF_LAYERS
 
 
 class _Polygamma(torch.autograd.Function):
@@ -99,7 +99,7 @@ def _cholesky_solve(x: Any, factor: Any, upper: bool = False) -> Any:
     return torch.linalg.solve(_of_factor(factor, upper), x)
 
 
-#: entry of the database → (id of the finding, the other formulation)
+#: entry of the database → (id of the finding, or what is documented; the other formulation)
 FORMULATIONS: dict[str, tuple[str, Callable[..., Any]]] = {
     "nn.functional.hardsigmoid": ("torch-1", lambda x: (x + 3).clamp(0, 6) / 6),
     "lgamma": ("torch-2", _log_gamma(0)),
@@ -111,18 +111,18 @@ FORMULATIONS: dict[str, tuple[str, Callable[..., Any]]] = {
     "logsumexp": ("torch-4", _logsumexp),
     "masked.logsumexp": ("torch-9", _logsumexp),
     "logcumsumexp": ("torch-4", _logcumsumexp),
-    "cholesky_inverse": ("torch-12", _cholesky_inverse),
-    "cholesky_solve": ("torch-12", _cholesky_solve),
+    "cholesky_inverse": (DOCUMENTED["cholesky"], _cholesky_inverse),
+    "cholesky_solve": (DOCUMENTED["cholesky"], _cholesky_solve),
     "linalg.norm": ("torch-8", _norm_of_zeros),
     "linalg.norm.subgradients_at_zero": ("torch-8", _norm_of_zeros),
     **OF_LAYERS,
 }
-#: entry of the database → id of the finding, where torch's reverse mode is right and forward is not
+#: the same, where torch's reverse mode is right and forward is not
 FORWARD_FINDINGS = {
     "logcumsumexp": "torch-54",
     "cholesky_inverse": "torch-31",
-    "nn.functional.linear_cross_entropy.chunked": "torch-39",
-    "nn.functional.linear_cross_entropy.chunked_none": "torch-39",
+    "nn.functional.linear_cross_entropy.chunked": DOCUMENTED["chunked"],
+    "nn.functional.linear_cross_entropy.chunked_none": DOCUMENTED["chunked"],
     "scatter_reduce.prod": "torch-32",
     "triangular_solve": "torch-64",
 }
