@@ -41,8 +41,8 @@ THEME.clause(
 
 THEME.clause(
     2,
-    "A gradient that was asked for without create_graph must not require gradients, and"
-    " differentiating it must be refused.",
+    "A gradient that was asked for without create_graph, from a cotangent that does not require"
+    " gradients, must not require them, and differentiating it must be refused.",
     why="A graph of the gradient that nobody asked for doubles memory; and a constant that is"
     " differentiated in silence looks like a vanishing second derivative.",
     source=sources.AUTOGRAD_GRAD,
