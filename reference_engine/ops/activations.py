@@ -47,8 +47,7 @@ elementwise("nn.functional.threshold", lambda xp, x, *, threshold, value: xp.whe
             samples=[on((2, 3), threshold=0.1, value=2.0)])
 for _name, _forward in (
     ("hardshrink", lambda xp, x, *, lambd=0.5: xp.where(xp.abs(x) <= lambd, 0, x)),
-    ("softshrink", lambda xp, x, *, lambd=0.5: x - xp.clip(x, -lambd, lambd)),
-):
+    ("softshrink", lambda xp, x, *, lambd=0.5: x - xp.clip(x, -lambd, lambd))):
     elementwise(f"nn.functional.{_name}", _forward, kinks={"x": (0.5, -0.5)}, **_ROW,
                 dx=lambda F, v, x, lambd: F.where(F.abs(x) > lambd, v, 0))
 elementwise("_prelu", lambda xp, x, weight: xp.where(x > 0, x, weight * x), **_KINK,

@@ -20,8 +20,7 @@ def _div(xp: Any, x: Any, other: Any, *, rounding_mode: str | None = None) -> An
         return x / other
     if rounding_mode not in ("floor", "trunc"):
         raise RuntimeError(
-            f"div got rounding_mode={rounding_mode!r}; expected None, 'floor' or 'trunc'"
-        )
+            f"div got rounding_mode={rounding_mode!r}; expected None, 'floor' or 'trunc'")
     if not xp.isdtype(x.dtype, "integral"):
         quotient = xp.floor_divide if rounding_mode == "floor" else xp.divide
         return xp.trunc(quotient(x, other))
@@ -100,7 +99,7 @@ elementwise("addcmul", lambda xp, x, tensor1, tensor2, *, value=1: x + value * t
             dtensor2=lambda F, tensor1, value: tensor1 * value)
 elementwise("addcdiv", lambda xp, x, tensor1, tensor2, *, value=1: x + value * tensor1 / tensor2,
             dx=1, dtensor1=lambda F, tensor2, value: value / tensor2, kinks={"tensor2": (0.0,)},
-            dtensor2=lambda F, tensor1, tensor2, value: -value * (tensor1 / tensor2) / tensor2,)
+            dtensor2=lambda F, tensor1, tensor2, value: -value * (tensor1 / tensor2) / tensor2)
 
 
 # choice -----------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from reference_engine.ops.dims import Dims, axes, axis
+from reference_engine.ops.dims import axes, axis
 from reference_engine.ops.opdef import composite, elementwise, nondiff
 
 # rows are laid out by hand
@@ -26,17 +26,9 @@ def _truth(xp: Any, x: Any) -> Any:
     return x if x.dtype == xp.bool else x != 0
 
 
-def _whole(xp: Any, x: Any, *, verb: str, dim: Dims = None, keepdim: bool = False) -> Any:
-    return getattr(xp, verb)(_truth(xp, x), axis=axes(dim, x.ndim), keepdims=keepdim)
-
-
 def _place_of(xp: Any, x: Any, *, verb: str, dim: int | None = None, keepdim: bool = False) -> Any:
-    if x.ndim == 0:
-        return xp.zeros_like(x, dtype=xp.int64)
-    if dim is None:
-        flat = getattr(xp, verb)(xp.reshape(x, (-1,)), axis=0)
-        return xp.reshape(xp.asarray(flat), (1,) * x.ndim) if keepdim else flat
-    return getattr(xp, verb)(x, axis=axis(dim, x.ndim), keepdims=keepdim)
+    where = None if dim is None or not x.ndim else axis(dim, x.ndim)
+    return getattr(xp, verb)(x, axis=where, keepdims=keepdim)
 
 
 nondiff("logical_and", lambda xp, x, other: _truth(xp, x) & _truth(xp, other))
@@ -49,7 +41,8 @@ for _name in ("bitwise_and", "bitwise_or", "bitwise_xor", "floor_divide"):
 for _name in ("isnan", "isinf", "isfinite", "signbit"):
     nondiff(_name)
 for _name in ("all", "any"):
-    nondiff(_name, partial(_whole, verb=_name))
+    nondiff(_name, partial(lambda xp, x, *, verb, dim=None, keepdim=False: getattr(xp, verb)(
+        _truth(xp, x), axis=axes(dim, x.ndim), keepdims=keepdim), verb=_name))
 for _name in ("argmax", "argmin"):
     nondiff(_name, partial(_place_of, verb=_name))
 # the neighbour of x moves with it

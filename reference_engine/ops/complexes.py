@@ -35,8 +35,7 @@ def _needing_complex(name: str, x: Any) -> Any:
 def _as_complex(xp: Any, x: Any) -> Any:
     if x.ndim == 0 or x.shape[-1] != 2:
         raise RuntimeError(
-            f"view_as_complex needs a last dimension of 2, got shape {tuple(x.shape)}"
-        )
+            f"view_as_complex needs a last dimension of 2, got shape {tuple(x.shape)}")
     if xp.strides(x)[-1] != 1:
         raise RuntimeError("view_as_complex needs a last dimension of neighbours; use contiguous()")
     return xp.view_as_complex(x)
@@ -45,8 +44,7 @@ def _as_complex(xp: Any, x: Any) -> Any:
 def _numpy_complex(real: Any, imag: Any) -> Any:
     # not real + 1j * imag, which makes nan of an infinite part
     out = np.empty(
-        np.broadcast_shapes(np.shape(real), np.shape(imag)), np.result_type(real, np.complex64)
-    )
+        np.broadcast_shapes(np.shape(real), np.shape(imag)), np.result_type(real, np.complex64))
     out.real, out.imag = real, imag
     return out
 

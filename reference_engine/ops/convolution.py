@@ -153,8 +153,7 @@ def _run(F: Any, n: int, back: bool, x: Any, weight: Any, bias: Any, steps: Step
     if weight.ndim != n + 2 or x.ndim not in (n + 1, n + 2) or x.shape[-n - 1] != channels:
         raise RuntimeError(
             f"conv{'_transpose' * back}{n}d with weight {list(weight.shape)} needs input "
-            f"(N, {channels}, ...) of {n} spatial dimensions, got {list(x.shape)}"
-        )
+            f"(N, {channels}, ...) of {n} spatial dimensions, got {list(x.shape)}")
     return batched(F, F._convolution, x, n, weight, bias, steps=steps, back=back, size=size)
 
 

@@ -66,18 +66,11 @@ def _lu_vjp(F: Any, g: Any, y: Any) -> Any:
     return F._solve(left, over(F, inner, right))
 
 
-def _lu_jvp(F: Any, y: Any, t_x: Any) -> Any:
-    left, right = _unpacked(F, y)
-    inner = over(F, F._solve(left, t_x), right)
-    return left @ F.tril(inner, diagonal=-1) + F.triu(inner) @ right
-
-
 NUMPY.define("lu_factor", _numpy_lu_factor)
 nondiff("_lu_pivots", lambda xp, x: _lu_parts(xp, x)[1])
 nondiff("_permuted", _permuted)
 # of a matrix whose rows stand in the order of their pivots
-own("_lu", lambda xp, x: _lu_parts(xp, x)[0], vjp_x=_lu_vjp, jvp=_lu_jvp,
-    node="LinalgLuFactorExBackward0")
+own("_lu", lambda xp, x: _lu_parts(xp, x)[0], vjp_x=_lu_vjp, node="LinalgLuFactorExBackward0")
 
 
 def _lu_factor(F: Any, A: Any, *, pivot: bool = True) -> tuple[Any, Any]:
@@ -136,13 +129,6 @@ def _qr_vjp(F: Any, g_Q: Any, g_R: Any, Q: Any, R: Any) -> Any:
     return over(F, turned if g_Q is None else turned + g_Q, F.mH(R))
 
 
-def _qr_jvp(F: Any, Q: Any, R: Any, t_x: Any) -> Any:
-    seen = over(F, t_x, R)
-    inner = F.mH(Q) @ seen
-    t_R = F.triu(inner + F.mH(inner), diagonal=1) + F.diag_embed(real_diagonal(F, inner))
-    return seen - Q @ t_R, t_R @ R
-
-
 def _linalg_qr(F: Any, A: Any, mode: str = "reduced") -> Any:
     """Gradients need the reduced factors of a matrix, or all of a square or wide one's."""
     m, n = A.shape[-2:]
@@ -172,7 +158,7 @@ def _ormqr(F: Any, A: Any, tau: Any, other: Any, left: bool = True, transpose: b
 
 
 own("_qr", lambda xp, x, *, mode="reduced": tuple(xp.linalg.qr(x, mode=mode)), vjp_x=_qr_vjp,
-    jvp=_qr_jvp, outputs=("Q", "R"), undefined=True, node="LinalgQrBackward0")
+    outputs=("Q", "R"), undefined=True, node="LinalgQrBackward0")
 composite("linalg.qr", _linalg_qr, **_FULL_RANK)
 composite("qr", lambda F, A, some=True: _linalg_qr(F, A, "reduced" if some else "complete"),
           samples=_RECTANGLES)
@@ -247,14 +233,9 @@ def _pinv_vjp(F: Any, g: Any, x: Any, y: Any) -> Any:
     return (h - x @ (y @ h)) @ y @ v + v @ (y @ (h - h @ y @ x)) - v @ g @ v
 
 
-def _pinv_jvp(F: Any, x: Any, y: Any, t_x: Any) -> Any:
-    h, v = F.mH(t_x), F.mH(y)
-    return y @ (v @ (h - h @ x @ y)) + (h - y @ (x @ h)) @ v @ y - y @ t_x @ y
-
-
 def _linalg_pinv(F: Any, A: Any, *, atol: Any = None, rtol: Any = None, rcond: Any = None,
                  hermitian: bool = False) -> Any:
-    del hermitian  # what it saves is time
+    """``hermitian`` would save time."""
     rtol = rcond if rtol is None else rtol
     rtol = 0.0 if rtol is None and atol is not None else rtol
     if hasattr(rtol, "shape") and rtol.ndim == 0:
@@ -278,7 +259,7 @@ def _lstsq(F: Any, A: Any, B: Any, rcond: float | None = None, *, driver: str | 
             spectrum if driver in ("gelss", "gelsd") else S)
 
 
-own("_pinv", _pinv, vjp_x=_pinv_vjp, jvp=_pinv_jvp, node="LinalgPinvBackward0")
+own("_pinv", _pinv, vjp_x=_pinv_vjp, node="LinalgPinvBackward0")
 composite("linalg.pinv", _linalg_pinv, **_FULL_RANK)
 composite("pinverse", lambda F, A, rcond=1e-15: F._pinv(A, rtol=rcond), samples=_RECTANGLES)
 composite("linalg.lstsq", _lstsq, samples=[on((4, 3), (4, 2))])

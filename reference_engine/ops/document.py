@@ -14,7 +14,7 @@ _INTRODUCTION = """\
 The reference engine's table, from which its forward, reverse and higher-order derivatives follow;
 written by `autograd-conformance spec --ops`. A row's kind says what its derivative follows from:
 *elementwise* from partial derivatives, *linear* from a transpose, *bilinear* from one vjp for each
-operand, *own* from a vjp and a jvp written out, *composite* from the operations it is made of;
+operand, *own* from vjps written out, *composite* from the operations it is made of;
 *nondiff* has none. The domain is where the function is real and differentiable; at a kink its
 derivative is PyTorch's choice among the subgradients.
 

@@ -35,7 +35,7 @@ composite("index_put", lambda F, x, indices, values, accumulate=False: F._index_
 
 
 # whole tensors ------------------------------------------------------------------------------------
-def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:  # noqa: ARG001
+def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     """Writes ``src``, broadcast and converted, into this tensor."""
     if not isinstance(src, Tensor):
         raise TypeError(f"copy_ needs a Tensor, got {type(src).__name__}")
@@ -132,10 +132,6 @@ def _view(x: Tensor, parts: list[Any]) -> Tensor:
     return result if result is not x else result.view(tuple(x.shape)) if x.ndim == 0 else x[0:]
 
 
-def _integer(n: Any) -> int:
-    return n.item() if isinstance(n, Tensor) else as_int(n)
-
-
 def _places(x: Tensor, indices: Any) -> tuple[Any, ...]:
     """One index tensor, or None for all, for each dimension, as arrays."""
     return tuple(slice(None) if i is None else _part(x, i) for i in indices)
@@ -147,7 +143,7 @@ def _part(x: Tensor, part: Any) -> Any:
     """
     if isinstance(part, slice):
         given = (part.start, part.stop, part.step)
-        start, stop, step = (None if n is None else _integer(n) for n in given)
+        start, stop, step = (None if n is None else as_int(n) for n in given)
         if step is not None and step < 1:
             raise ValueError(f"a slice needs a step of at least 1, got {step}; use flip")
         return slice(start, stop, step)
@@ -167,8 +163,7 @@ def _part(x: Tensor, part: Any) -> Any:
     if batched and "bool" in kind:
         raise RuntimeError(
             "vmap cannot index with a batched mask: how many elements it selects depends on its "
-            "values; use where()"
-        )
+            "values; use where()")
     if isinstance(part, Tensor) and array.ndim == 0 and "int" in kind and not batched:
         return int(part.item())
     return of_array(array if batched else x._raw).asarray(array, device=str(x._raw.device))

@@ -58,8 +58,7 @@ def _layer_norm(F: Any, x: Any, weight: Any = None, bias: Any = None, *, eps: fl
     n = len(normalized_shape)
     if tuple(x.shape[x.ndim - n :]) != tuple(normalized_shape):
         raise RuntimeError(
-            f"layer_norm over {list(normalized_shape)} got an input of shape {list(x.shape)}"
-        )
+            f"layer_norm over {list(normalized_shape)} got an input of shape {list(x.shape)}")
     made, mean, scale = _standard(F, x, tuple(range(-n, 0)), eps)
     made = _affine(made, weight, bias)
     # the statistics are no part of the graph, as in PyTorch
@@ -176,9 +175,8 @@ def _keeps_all(p: float, training: bool) -> bool:
 def _dropout(F: Any, x: Any, p: float = 0.5, training: bool = True, inplace: bool = False, *,
              drawn: Callable[[Any], Sequence[int]]) -> Any:
     """Zeros each element with probability p and scales the others by 1/(1 − p); ``drawn`` is the
-    shape of what is drawn.
+    shape of what is drawn. For ``inplace``, what calls a composite writes its result.
     """
-    del inplace  # what calls a composite writes its result
     if _keeps_all(p, training):
         return x
     return x * (F._kept(x, p=p, shape=tuple(drawn(x))) * (1 / (1 - p) if p < 1 else 0.0))
@@ -189,7 +187,6 @@ def _alpha_dropout(F: Any, x: Any, p: float = 0.5, training: bool = False, inpla
     """Dropout to selu's least value that keeps mean 0 and variance 1 (Klambauer et al. 2017,
     https://arxiv.org/abs/1706.02515).
     """
-    del inplace
     if _keeps_all(p, training):
         return x
     kept = F._kept(x.detach(), p=p, shape=tuple(drawn(x)))
@@ -200,7 +197,6 @@ def _alpha_dropout(F: Any, x: Any, p: float = 0.5, training: bool = False, inpla
 def _rrelu(F: Any, x: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False,
            inplace: bool = False) -> Any:
     """Negative slopes are drawn in training, else their mean."""
-    del inplace
     drawn = F.uniform(F.zeros_like(x.detach()), a=lower, b=upper) if training else None
     return F.where(x > 0, x, x * ((lower + upper) / 2 if drawn is None else drawn))
 
@@ -216,7 +212,7 @@ nondiff("_kept", lambda xp, x, *, p, shape: xp.cast(
     xp.dtype_of(x)))
 for _name, _drawn in (
     ("dropout", lambda x: x.shape), ("dropout2d", _channels),
-    ("dropout3d", lambda x: _channels(x) if x.ndim > 4 else (len(x), *(1,) * (x.ndim - 1))),):
+    ("dropout3d", lambda x: _channels(x) if x.ndim > 4 else (len(x), *(1,) * (x.ndim - 1)))):
     composite(f"nn.functional.{_name}", partial(_dropout, drawn=_drawn))
 for _name, _drawn in (("alpha_dropout", lambda x: x.shape), ("feature_alpha_dropout", _channels)):
     composite(f"nn.functional.{_name}", partial(_alpha_dropout, drawn=_drawn), **_REAL)

@@ -46,20 +46,11 @@ def success(F: Any, x: Any) -> Any:
     return F._numbers_of(x, values=(0,) * prod(x.shape[:-2])).int().reshape(x.shape[:-2])
 
 
-def _hermitian(F: Any, x: Any) -> Any:
-    return (x + F.mH(x)) * 0.5
-
-
 # Cholesky -----------------------------------------------------------------------------------------
 def _cholesky_vjp(F: Any, g: Any, y: Any) -> Any:
     product = F.tril(F.mH(y) @ g)
     inner = (product + F.mH(F.tril(product, diagonal=-1))) * 0.5
     return F._solve(F.mH(y), over(F, inner, y))
-
-
-def _cholesky_jvp(F: Any, y: Any, t_x: Any) -> Any:
-    inner = F._solve(y, over(F, _hermitian(F, t_x), F.mH(y)))
-    return y @ ((F.tril(inner) + F.tril(inner, diagonal=-1)) * 0.5)
 
 
 def _of_factor(F: Any, x: Any, upper: bool) -> Any:
@@ -68,7 +59,7 @@ def _of_factor(F: Any, x: Any, upper: bool) -> Any:
     return x @ F.mH(x)
 
 
-own("_cholesky", lambda xp, x: xp.linalg.cholesky(x), vjp_x=_cholesky_vjp, jvp=_cholesky_jvp,
+own("_cholesky", lambda xp, x: xp.linalg.cholesky(x), vjp_x=_cholesky_vjp,
     node="LinalgCholeskyExBackward0")
 composite("linalg.cholesky", lambda F, x, *, upper=False: F.mH(F._cholesky(x)) if upper
           else F._cholesky(x), **_DEFINITE)
@@ -87,12 +78,6 @@ def _slogdet_vjp(F: Any, g_sign: Any, g_logabsdet: Any, x: Any, sign: Any) -> An
     return g[..., None, None] * F.mH(F.linalg_inv(x))
 
 
-def _slogdet_jvp(F: Any, x: Any, sign: Any, t_x: Any) -> Any:
-    change = F.sum(F.diagonal(F.linalg_solve(x, t_x), dim1=-2, dim2=-1), dim=-1)
-    turn = F.complex(F.real(change) * 0, F.imag(change)) if holds_complex(x) else 0
-    return sign * turn, F.real(change)
-
-
 def _logdet(F: Any, x: Any) -> Any:
     sign, size = F.linalg_slogdet(x)
     return size + F.log(sign)
@@ -108,7 +93,7 @@ def _triangular(F: Any, A: Any, B: Any, *, upper: bool, left: bool = True,
 
 
 own("linalg.slogdet", lambda xp, x: tuple(xp.linalg.slogdet(x)), outputs=("sign", "logabsdet"),
-    vjp_x=_slogdet_vjp, jvp=_slogdet_jvp, aliases=("slogdet",), methods=("slogdet",),
+    vjp_x=_slogdet_vjp, aliases=("slogdet",), methods=("slogdet",),
     fill={"x": "positive-definite"})
 composite("logdet", _logdet)
 composite("linalg.inv_ex", lambda F, x, *, check_errors=False: (F.linalg_inv(x), success(F, x)))
@@ -175,8 +160,7 @@ def _determined(xp: Any, phases: Any) -> Any:
     if xp.any(xp.abs(phases) > 0.01):
         raise RuntimeError(
             "the loss depends on the phases of complex eigenvectors or singular vectors, which are "
-            "not determined; use what all of them have in common, such as absolute values"
-        )
+            "not determined; use what all of them have in common, such as absolute values")
     return phases
 
 
@@ -201,22 +185,8 @@ def _spectral_vjp(F: Any, g_eigenvalues: Any, g_eigenvectors: Any, eigenvalues: 
             turn = turn - v @ (eigenvectors * real_diagonal(F, turn)[..., None, :])
         parts.append((turn * F.conj(_gaps(F, eigenvalues))) @ v)
     inner = reduce(add, parts)
-    return _hermitian(F, eigenvectors @ inner) if hermitian else F._solve(v, inner)
-
-
-def _eigh_jvp(F: Any, eigenvalues: Any, eigenvectors: Any, t_x: Any) -> Any:
-    v = eigenvectors
-    inner = F.mH(v) @ _hermitian(F, t_x) @ v
-    return real_diagonal(F, inner), v @ (inner * _gaps(F, eigenvalues))
-
-
-def _eig_jvp(F: Any, eigenvalues: Any, eigenvectors: Any, t_x: Any) -> Any:
-    v = eigenvectors
-    inner = F._solve(v, (t_x + 0j) @ v)
-    turned = v @ (inner * _gaps(F, eigenvalues))
-    # unit vectors stay unit vectors
-    along = F.real(F.sum(F.conj(v) * turned, dim=-2, keepdim=True))
-    return F.diagonal(inner, dim1=-2, dim2=-1), turned - v * along
+    whole = eigenvectors @ inner if hermitian else F._solve(v, inner)
+    return (whole + F.mH(whole)) * 0.5 if hermitian else whole
 
 
 def _of_side(F: Any, g: Any, U: Any, S: Any, Vh: Any) -> Any:
@@ -246,33 +216,16 @@ def _svd_vjp(F: Any, g_U: Any, g_S: Any, g_Vh: Any, U: Any, S: Any, Vh: Any) -> 
     return reduce(add, parts)
 
 
-def _svd_jvp(F: Any, U: Any, S: Any, Vh: Any, t_x: Any) -> Any:
-    V, across, gaps = F.mH(Vh), S[..., None, :], _gaps(F, S * S)
-    inner, turned = F.mH(U) @ t_x @ V, []
-    for v, other, t, w in ((U, V, t_x, inner * across), (V, U, F.mH(t_x), S[..., None] * inner)):
-        turned.append(v @ (gaps * (w + F.mH(w))))
-        if v.shape[-2] > v.shape[-1]:
-            seen = t @ other / across
-            turned[-1] = turned[-1] + seen - v @ (F.mH(v) @ seen)
-    t_U, t_V = turned
-    if holds_complex(U):  # as in the vjp
-        phase = _phases(F, inner) / S
-        t_U = t_U + U * F.complex(phase * 0, phase)[..., None, :]
-    return t_U, real_diagonal(F, inner), F.mH(t_V)
-
-
 _SPECTRUM = ("eigenvalues", "eigenvectors")
-own("_eigh", lambda xp, x, *, UPLO: tuple(xp.linalg.eigh(x) if UPLO == "L" else xp.linalg.eigh(
-        xp.conj(xp.matrix_transpose(x)))), outputs=_SPECTRUM,
-    vjp_x=_spectral_vjp, jvp=_eigh_jvp, undefined=True, node="LinalgEighBackward0")
-composite("linalg.eigh", lambda F, x, UPLO="L": F._eigh(x, UPLO=UPLO))
-composite("linalg.eigvalsh", lambda F, x, UPLO="L": F._eigh(x, UPLO=UPLO)[0])
-own("_eig", lambda xp, x: tuple(v + 0j for v in xp.linalg.eig(x)), outputs=_SPECTRUM,
-    vjp_x=_spectral_vjp, jvp=_eig_jvp, undefined=True, node="LinalgEigBackward0")
-composite("linalg.eig", lambda F, x: F._eig(x))
-composite("linalg.eigvals", lambda F, x: F._eig(x)[0], samples=[on((3, 3))])
+own("linalg.eigh", lambda xp, x, *, UPLO="L": tuple(xp.linalg.eigh(
+        x if UPLO == "L" else xp.conj(xp.matrix_transpose(x)))),
+    outputs=_SPECTRUM, vjp_x=_spectral_vjp, undefined=True)
+composite("linalg.eigvalsh", lambda F, x, UPLO="L": F.linalg_eigh(x, UPLO=UPLO)[0])
+own("linalg.eig", lambda xp, x: tuple(v + 0j for v in xp.linalg.eig(x)), outputs=_SPECTRUM,
+    vjp_x=_spectral_vjp, undefined=True)
+composite("linalg.eigvals", lambda F, x: F.linalg_eig(x)[0], samples=[on((3, 3))])
 own("_svd", lambda xp, x: tuple(xp.linalg.svd(x, full_matrices=False)), outputs=("U", "S", "Vh"),
-    vjp_x=_svd_vjp, jvp=_svd_jvp, undefined=True, node="LinalgSvdBackward0")
+    vjp_x=_svd_vjp, undefined=True, node="LinalgSvdBackward0")
 composite("linalg.svdvals", lambda F, x: F._svd(x)[1])
 
 

@@ -113,8 +113,7 @@ def _with_logits(F: Any, x: Any, target: Any, weight: Any = None, *, pos_weight:
     if tuple(x.shape) != tuple(target.shape):
         raise ValueError(
             f"binary_cross_entropy_with_logits: input of shape {list(x.shape)} and target of shape "
-            f"{list(target.shape)} differ"
-        )
+            f"{list(target.shape)} differ")
     lost = F._bce_with_logits(x, target, weight, pos_weight, reduction=reduction)
     return lost.to(target.dtype)
 
@@ -194,8 +193,7 @@ def _shares(F: Any, x: Any, target: Any, weight: Any, ignore_index: int) -> Any:
     shape = tuple(target.shape)
     if (x.shape[0], *x.shape[2:]) != shape:
         raise ValueError(
-            f"nll_loss: input {list(x.shape)} needs a target of shape (N, ...), got {list(shape)}"
-        )
+            f"nll_loss: input {list(x.shape)} needs a target of shape (N, ...), got {list(shape)}")
     valid = target != ignore_index
     weights = F.zeros_of(x, size=shape) + 1 if weight is None else F.take(
         weight, F.where(valid, target, 0))
@@ -240,7 +238,7 @@ def _linear_cross_entropy(F: Any, x: Any, linear_weight: Any, target: Any, *,
                           linear_bias: Any = None, weight: Any = None, reduction: str = "mean",
                           ignore_index: int | None = None, label_smoothing: float = 0.0,
                           options: Any = None) -> Any:
-    del options  # how to save memory
+    """``options`` say how to save memory."""
     places = tuple(linear_weight.shape[:-1])  # classes, and what else a target has dimensions of
     logits = x @ F.mT(F.reshape(linear_weight, shape=(prod(places), -1)))
     logits = F.reshape(logits, shape=(*x.shape[:-1], *places))

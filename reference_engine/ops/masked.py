@@ -89,7 +89,7 @@ for _name, _forward, _identity, _samples in (
     ("sum", _reduced, 0, _ALL), ("amax", _reduced, -inf, _ALL), ("amin", _reduced, inf, _ALL),
     ("logsumexp", _reduced, -inf, _ONE), ("softmax", _along, -inf, _ALONG),
     ("log_softmax", _along, -inf, _ALONG), ("softmin", _along, inf, _ALONG),
-    ("cumsum", _along, 0, _ALONG), ("cumprod", _along, 1, _ALONG),):
+    ("cumsum", _along, 0, _ALONG), ("cumprod", _along, 1, _ALONG)):
     composite(f"masked.{_name}", partial(_forward, verb=_name, identity=_identity),
               complex=_name in ("sum", "logsumexp", "cumsum", "cumprod"), order=("x", "dim"),
               samples=_samples, **_ROW)

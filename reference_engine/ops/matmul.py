@@ -24,8 +24,7 @@ def _product(xp: Any, name: str, x: Any, other: Any, ranks: tuple[int, int]) -> 
     if not fits or x.shape[:batch] != other.shape[:batch]:
         raise RuntimeError(
             f"{name} needs tensors of {ranks[0]} and {ranks[1]} dimensions with matching sizes, "
-            f"got shapes {list(x.shape)} and {list(other.shape)}"
-        )
+            f"got shapes {list(x.shape)} and {list(other.shape)}")
     if x.dtype != other.dtype:
         raise RuntimeError(f"{name} needs operands of one dtype, got {x.dtype} and {other.dtype}")
     return xp.matmul(x, other)
@@ -57,8 +56,7 @@ def _rows(name: str, ranks: tuple[int, int], shapes: Any, names: str, to_first: 
         out = made if beta == 0 else _scaled(x, beta) + made
         if out.shape != made.shape:
             raise RuntimeError(
-                f"{plus}: input of shape {list(x.shape)} does not broadcast to {list(made.shape)}"
-            )
+                f"{plus}: input of shape {list(x.shape)} does not broadcast to {list(made.shape)}")
         return out
 
     def vjp(rule: Any, other: str) -> Any:
@@ -92,8 +90,7 @@ def _matmul(F: Any, x: Any, other: Any) -> Any:
     """As torch.matmul: 1-d operands are vectors, leading dimensions broadcast."""
     if not x.ndim or not other.ndim:
         raise RuntimeError(
-            "matmul needs tensors with at least one dimension, got a 0-dimensional one"
-        )
+            "matmul needs tensors with at least one dimension, got a 0-dimensional one")
     plain = {(2, 2): "mm", (1, 1): "dot", (2, 1): "mv"}.get((x.ndim, other.ndim))
     if plain is not None:
         return getattr(F, plain)(x, other)
@@ -141,8 +138,7 @@ def _einsum(F: Any, equation: str, operands: Any) -> Any:
     terms = left.split(",")
     if len(terms) != len(operands):
         raise RuntimeError(
-            f"einsum {equation!r} has {len(terms)} terms for {len(operands)} operands"
-        )
+            f"einsum {equation!r} has {len(terms)} terms for {len(operands)} operands")
     hidden = [x.ndim - len(t.replace("...", "")) for t, x in zip(terms, operands, strict=True)]
     dots = max((n for n, t in zip(hidden, terms, strict=True) if "..." in t), default=0)
     # letters for what an ellipsis stands for, aligned at the end
@@ -156,8 +152,7 @@ def _einsum(F: Any, equation: str, operands: Any) -> Any:
         term = term.replace("...", spare[len(spare) - n :])
         if len(term) != x.ndim:
             raise RuntimeError(
-                f"einsum term {term!r} does not fit a tensor of shape {list(x.shape)}"
-            )
+                f"einsum term {term!r} does not fit a tensor of shape {list(x.shape)}")
         parts.append(_diagonals(F, term, x))
     while len(parts) > 1:
         parts[:2] = [_pair(F, *parts[0], *parts[1], set(result).union(*(t for t, _ in parts[2:])))]
@@ -266,14 +261,6 @@ def _cofactors_vjp(F: Any, g: Any, x: Any, y: Any) -> Any:
     return inverse * F.sum(g * y, dim=(-2, -1), keepdim=True) - y @ F.mT(g) @ inverse
 
 
-def _cofactors_jvp(F: Any, x: Any, y: Any, t_x: Any) -> Any:
-    if not _regular(x):
-        places = _minor_places(x.shape[-1])
-        return F.sum(F._index(t_x, index=places) * _signed_slopes(F, x, places), dim=(-2, -1))
-    inverse = F.mT(F.linalg_inv(x))
-    return y * F.sum(inverse * t_x, dim=(-2, -1), keepdim=True) - inverse @ F.mT(t_x) @ y
-
-
 def _solve(xp: Any, A: Any, B: Any) -> Any:
     """Of matrices, never of vectors; batches broadcast."""
     batch = broadcast_shapes(tuple(A.shape[:-2]), tuple(B.shape[:-2]))
@@ -294,7 +281,7 @@ _DEFINITE: Any = _SQUARE | {"fill": {"x": "positive-definite"}}
 own("linalg.inv", lambda xp, x: xp.linalg.inv(x), node="LinalgInvExBackward0", aliases=("inverse",),
     vjp_x=lambda F, g, y: -(F.mH(y) @ (g @ F.mH(y))), jvp=lambda F, y, t_x: -(y @ (t_x @ y)),
     **_DEFINITE)
-own("_cofactors", _cofactors, vjp_x=_cofactors_vjp, jvp=_cofactors_jvp, **_SQUARE)
+own("_cofactors", _cofactors, vjp_x=_cofactors_vjp, **_SQUARE)
 own("linalg.det", lambda xp, x: xp.linalg.det(x), aliases=("det",), **_DEFINITE,
     vjp_x=lambda F, g, x: g[..., None, None] * F.conj(F._cofactors(x)),
     jvp=lambda F, x, t_x: F.sum(F._cofactors(x) * t_x, dim=(-2, -1)))

@@ -6,7 +6,7 @@ and builds a graph of the derivative when ``F`` works on tensors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,28 +17,17 @@ from reference_engine.ops.call import function_of
 from reference_engine.ops.opdef import ALIASES, INTERNAL, REGISTRY, OpDef
 from reference_engine.tensor import Tensor, from_raw
 
-_PREFIXES = ("nn.functional.", "linalg.", "fft.", "special.")
-
 
 def lookup(name: str) -> OpDef:
     """The row of a name as rules write it: ``sin``, ``conv2d``, ``linalg_inv``, or an alias.
 
     Raises AttributeError when there is no such row.
     """
-    for candidate in _spellings(name):
+    for candidate in (name, "nn.functional." + name, name.replace("_", ".", 1)):
         found = REGISTRY.get(ALIASES.get(candidate, candidate)) or INTERNAL.get(candidate)
         if found is not None:
             return found
     raise AttributeError(f"no operation is called {name!r}; see reference_engine.ops.table.TABLE")
-
-
-def _spellings(name: str) -> Iterator[str]:
-    yield name
-    yield "nn.functional." + name
-    for prefix in _PREFIXES[1:]:
-        stem = prefix[:-1] + "_"
-        if name.startswith(stem):
-            yield prefix + name[len(stem) :]
 
 
 class RawNamespace:

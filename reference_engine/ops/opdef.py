@@ -6,7 +6,7 @@
 - *linear*: the transpose, ``transpose_<input>`` (``transpose`` if there is one input). The jvp is
   the op itself on the tangents.
 - *bilinear*: ``vjp_<input>`` for both inputs. The jvp is op(ta, b) + op(a, tb).
-- *own*: ``vjp_<input>`` and ``jvp``, written out.
+- *own*: ``vjp_<input>``, written out, and ``jvp`` where the transpose of those takes too long.
 - *nondiff*: no derivative.
 - *composite*: a function of other operations; everything follows from those.
 
@@ -28,7 +28,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from math import inf
 from re import sub
 from types import CodeType
 from typing import Any, Literal, TypeAlias
@@ -125,11 +124,6 @@ class OpDef(_Row):
         """Whether the op takes a list of arrays."""
         return self.inputs[0][0] == "*"
 
-    @property
-    def differentiable(self) -> frozenset[str]:
-        """Inputs that have a derivative."""
-        return frozenset(self.rules)
-
     def __repr__(self) -> str:
         return f"<{self.kind} op {self.name}({', '.join(self.order)})>"
 
@@ -174,7 +168,7 @@ def bilinear(name: str, forward: str | Rule, **row: Any) -> OpDef:
 
 
 def own(name: str, forward: str | Rule, **row: Any) -> OpDef:
-    """A row with its own ``vjp_<input>`` rules and ``jvp`` rule."""
+    """A row with its own ``vjp_<input>`` rules; ``jvp`` is their transpose unless written out."""
     return _register(name, "own", forward, row)
 
 
@@ -308,9 +302,3 @@ def asking(rule: Rule, *names: str) -> Rule:
     """A rule that several rows share, with the names that it takes in this one."""
     vars(rule)["needs"] = names
     return rule
-
-
-__all__ = [
-    "REGISTRY", "REQUIRED", "Facts", "OpDef", "Rule", "Sample", "asking", "bilinear", "composite",
-    "elementwise", "floating", "inf", "linear", "needs", "nondiff", "on", "own",
-]  # fmt: skip

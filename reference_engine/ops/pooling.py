@@ -25,8 +25,7 @@ def _window(name: str, x: Any, n: int, kernel_size: Any, stride: Any, padding: A
             ceil_mode: bool) -> Window:
     if x.ndim not in (n + 1, n + 2):
         raise RuntimeError(
-            f"{name} needs (N, C, …) with {n} spatial dimensions, got {list(x.shape)}"
-        )
+            f"{name} needs (N, C, …) with {n} spatial dimensions, got {list(x.shape)}")
     steps = kernel_size if stride is None or stride == () else stride
     kernel, strides, paddings, dilations = (
         tuple_of(v, n) for v in (kernel_size, steps, padding, dilation))
@@ -45,8 +44,7 @@ def _counts(size: Sequence[int], window: Window) -> Sizes:
             count -= 1
         if count < 1:
             raise RuntimeError(
-                f"a window of {d * (k - 1) + 1} does not fit a dimension of size {n}"
-            )
+                f"a window of {d * (k - 1) + 1} does not fit a dimension of size {n}")
         counts.append(count)
     return tuple(counts)
 

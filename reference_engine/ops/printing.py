@@ -9,7 +9,7 @@ import numpy as np
 
 from reference_engine.backends.base import of_array
 from reference_engine.backends.device import get_default_device
-from reference_engine.backends.dtypes import bool_, dtype, get_default_dtype, int64
+from reference_engine.backends.dtypes import bool_, get_default_dtype, int64
 from reference_engine.tensor import Tensor
 
 
@@ -23,7 +23,8 @@ def to_string(x: Tensor) -> str:
         notes.append(f"device='{x.device}'")
     if values.size == 0 and x.shape != (0,):
         notes.append(f"size={tuple(x.shape)}")
-    if x.dtype not in _usual():
+    default = get_default_dtype()
+    if x.dtype not in (default, default.to_complex(), int64, bool_):
         notes.append(f"dtype={x.dtype.name}")
     if x.grad_fn is not None:
         notes.append(f"grad_fn=<{x.grad_fn.name()}>")
@@ -33,11 +34,6 @@ def to_string(x: Tensor) -> str:
     if tangent is not None:
         notes.append(f"tangent={tangent!r}")
     return ", ".join(["tensor(" + _numbers(values), *notes]) + ")"
-
-
-def _usual() -> tuple[dtype, ...]:
-    default = get_default_dtype()
-    return default, default.to_complex(), int64, bool_
 
 
 def _numbers(values: Any) -> str:

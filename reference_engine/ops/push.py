@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from reference_engine.backends.base import DIFFERENTIABLE
-from reference_engine.ops.opdef import needs
+from reference_engine.ops.opdef import Partial, needs
 from reference_engine.ops.plan import fact, product_with
 from reference_engine.tensor import Tensor, from_raw
 
@@ -109,11 +109,30 @@ class Push:
         return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
     def _own(self) -> Any:
-        if self.op.jvp is None:
-            raise NotImplementedError(
-                f"{self.op.name} has no forward-mode rule; use backward, or other operations"
-            )
-        return self.op.jvp(self.F, *map(self.named, needs(self.op.jvp)))
+        if self.op.jvp is not None:
+            return self.op.jvp(self.F, *map(self.named, needs(self.op.jvp)))
+        return self._transposed()
+
+    def _transposed(self) -> Any:
+        """The transpose of the vjps, which are linear in the cotangents: their own vjp, at 0."""
+        from reference_engine.func.derivatives import vjp
+
+        names = ["g"] if self.run.single else [f"g_{n}" for n in self.op.outputs]
+        at = {n: y for n, y in zip(names, self.outputs, strict=True) if y.dtype.differentiable}
+        moved = [(n, t) for n, t in zip(self.names, self.tangents, strict=True) if t is not None]
+
+        def pull(*cotangents: Tensor) -> tuple[Tensor, ...]:
+            given = dict(zip(at, cotangents, strict=True))
+            return tuple([self._pulled(self.op.rules[n], given, t.is_complex()) for n, t in moved])
+
+        made = vjp(pull, *map(self.F.zeros_like, at.values()))[1](tuple([t for _, t in moved]))
+        return made if len(made) > 1 else made[0]
+
+    def _pulled(self, rule: Partial, given: dict[str, Tensor], is_complex: bool) -> Tensor:
+        values = [given[n] if n in given else self.named(n) for n in needs(rule)]
+        assert callable(rule)
+        g: Tensor = rule(self.F, *values)
+        return g if is_complex else self.F.real(g)
 
     def _again(self, inputs: Sequence[Any]) -> Any:
         from reference_engine.dispatch import apply

@@ -61,20 +61,12 @@ def reducing(name: str, forward: Rule, slope: Rule, real: bool = False, **row: A
 
 # sums and products ------------------------------------------------------------------------------
 def _sum(
-    xp: Any, x: Any, *, dim: Dims = None, keepdim: bool = False, dtype: dtype | None = None
-) -> Any:
+    xp: Any, x: Any, *, dim: Dims = None, keepdim: bool = False, dtype: dtype | None = None) -> Any:
     return xp.sum(cast(xp, x, dtype), axis=axes(dim, x.ndim) or None, keepdims=keepdim)
 
 
-def _prod(
-    xp: Any, x: Any, *, dim: int | None = None, keepdim: bool = False, dtype: dtype | None = None
-) -> Any:
-    return xp.prod(cast(xp, x, dtype), axis=axes(dim, x.ndim), keepdims=keepdim)
-
-
 def _mean(
-    xp: Any, x: Any, *, dim: Dims = None, keepdim: bool = False, dtype: dtype | None = None
-) -> Any:
+    xp: Any, x: Any, *, dim: Dims = None, keepdim: bool = False, dtype: dtype | None = None) -> Any:
     x = cast(xp, x, dtype)
     if not _is_floating(xp, x):
         raise RuntimeError(f"mean needs a floating or complex dtype, got {x.dtype}; pass dtype=")
@@ -106,7 +98,9 @@ linear("mean", _mean, samples=_DIMS, nodes={"dim": 1},
 linear("sum_to_size", lambda xp, x, *, size: xp.sum_to_size(x, tuple(size)), order=("x", "*size"),
        transpose=lambda F, g, x_shape: F.expand(g, size=x_shape),
        samples=[on((2, 3, 4), size=(3, 1))])
-reducing("prod", _prod, lambda F, x, dim: F.conj(_others(F, x, dim)), nodes={"dim": 1},
+reducing("prod", lambda xp, x, *, dim=None, keepdim=False, dtype=None: xp.prod(
+             cast(xp, x, dtype), axis=axes(dim, x.ndim), keepdims=keepdim),
+         lambda F, x, dim: F.conj(_others(F, x, dim)), nodes={"dim": 1},
          samples=[on((2, 3)), *ONE_DIM, on((0,))])
 
 
@@ -270,7 +264,7 @@ def _norm(F: Any, x: Any, p: float | str | None = "fro", dim: Dims = None, keepd
 
 
 reducing("linalg.vector_norm", _vector_norm, _norm_slope, real=True, kinks={"x": (0.0,)},
-         samples=[*_DIMS[:4], *(on((2, 3), ord=p, dim=1) for p in (0, 1, inf, -inf, 3, 0.5))],)
+         samples=[*_DIMS[:4], *(on((2, 3), ord=p, dim=1) for p in (0, 1, inf, -inf, 3, 0.5))])
 composite("norm", _norm, samples=[on((2, 3)), on((2, 3), p=3, dim=1)])
 
 
@@ -290,7 +284,7 @@ def _top(xp: Any, x: Any, *, dim: Dims) -> Any:
     return xp.where(xp.isinf(top), 0, top)
 
 
-def _weights(F: Any, x: Any, y: Any, dim: Dims) -> Any:  # noqa: ARG001
+def _weights(F: Any, x: Any, y: Any, dim: Dims) -> Any:
     """The softmax of x, 0 where all of x is −∞; not from the logarithm of the sum, which has lost a
     digit for each digit of x.
 

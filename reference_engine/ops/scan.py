@@ -115,14 +115,13 @@ def argsort(xp: Any, x: Any, dim: int, descending: bool) -> Any:
 
 
 def _sort(xp: Any, x: Any, *, dim: int = -1, descending: bool = False, stable: bool = True) -> Any:
-    del stable  # it always is
+    """It is always stable."""
     return _topk(xp, x, k=x.shape[axis(dim, x.ndim)] if x.ndim else 1, dim=dim, largest=descending)
 
 
 def _topk(
-    xp: Any, x: Any, *, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
-) -> Any:
-    del sorted  # it always is
+    xp: Any, x: Any, *, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
+    """The elements are always sorted."""
     if not 0 <= k <= (x.shape[axis(dim, x.ndim)] if x.ndim else 1):
         raise RuntimeError(f"topk got k={k} for dimension {dim} of shape {tuple(x.shape)}")
     order = argsort(xp, x, dim, largest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -37,7 +38,6 @@ def _embedding_bag(F: Any, x: Any, weight: Any, offsets: Any = None, max_norm: f
                    sparse: bool = False, per_sample_weights: Any = None,
                    include_last_offset: bool = False, padding_idx: int | None = None) -> Any:
     """The sum, mean or maximum of each bag of rows; bags are x's rows, or start at ``offsets``."""
-    del sparse
     check("nn.functional.embedding_bag", Category.FLOATING, (weight,))
     if x.ndim == 2:
         offsets = F._numbers_of(x, values=[i * x.shape[1] for i in range(x.shape[0])])
@@ -95,9 +95,8 @@ def _attend(F: Any, query: Any, key: Any, value: Any, embed_dim_to_check: int, n
             static_v: Any = None, average_attn_weights: bool = True, is_causal: bool = False
             ) -> Any:
     """Vaswani et al. 2017, https://arxiv.org/abs/1706.03762; query (L, N, E), key and value
-    (S, N, E).
+    (S, N, E). ``is_causal`` says only what ``attn_mask`` holds.
     """
-    del is_causal  # says only what attn_mask holds
     given, e, h = (query, key, value), embed_dim_to_check, num_heads
     single = query.ndim == 2
     if single:
@@ -176,24 +175,21 @@ def _likelihood(F: Any, logs: Any, rows: Any, outs: list[int], steps: list[int],
     states = F.reshape(F.stack(F.zeros_like(rows) + blank, rows, dim=-1), shape=(len(outs), n - 1))
     states = F.constant_pad_nd(states, pad=(0, 1), value=blank)
 
-    def table(values: Any) -> Any:
-        return F._numbers_of(logs, values=tuple(map(tuple, values)))
-
+    table = partial(F._numbers_of, logs)
     index = F.expand(F.unsqueeze(states, dim=0), size=(logs.shape[0], len(outs), n))
     logs = F.gather(logs, dim=-1, index=index)
     skip = F.logical_and(
-        states != blank, states != F.constant_pad_nd(states, pad=(2, -2), value=blank)
-    )
-    first, start = (table([[i < k for i in range(n)] for _ in outs]) != 0 for k in (1, 2))
+        states != blank, states != F.constant_pad_nd(states, pad=(2, -2), value=blank))
+    first, start = (table(values=[[i < k for i in range(n)] for _ in outs]) != 0 for k in (1, 2))
     alpha = F.where(first, F.zeros_like(logs[0]), -inf) if logs.shape[0] else logs
     for t in range(max(steps)):
         one = F.constant_pad_nd(alpha, pad=(1, -1), value=-inf)
         two = F.where(skip, F.constant_pad_nd(one, pad=(1, -1), value=-inf), -inf)
         moved = F.logsumexp(F.stack(alpha, one, two), dim=0) if t else F.where(start, 0.0, -inf)
-        live = table([[t < m] for m in steps]) != 0
+        live = table(values=[[t < m] for m in steps]) != 0
         alpha = F.where(live, F.select(logs, dim=0, index=t) + moved, alpha)
-    last = F.gather(alpha, dim=1, index=table([[2 * k, max(2 * k - 1, 0)] for k in outs]))
-    both = table([[True, k > 0] for k in outs]) != 0
+    last = F.gather(alpha, dim=1, index=table(values=[[2 * k, max(2 * k - 1, 0)] for k in outs]))
+    both = table(values=[[True, k > 0] for k in outs]) != 0
     return F.logsumexp(F.where(both, last, -inf), dim=1)
 
 

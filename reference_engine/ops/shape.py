@@ -31,8 +31,7 @@ def _resolved(shape: Sequence[int], x_shape: Sequence[int]) -> tuple[int, ...]:
     fits = total == known if -1 not in shape else known > 0 and total % known == 0
     if not fits or list(shape).count(-1) > 1:
         raise RuntimeError(
-            f"shape {list(shape)} does not fit the {total} elements of {list(x_shape)}"
-        )
+            f"shape {list(shape)} does not fit the {total} elements of {list(x_shape)}")
     return tuple(total // known if n == -1 else n for n in shape)
 
 
@@ -89,14 +88,6 @@ def _inverse(dims: Sequence[int]) -> tuple[int, ...]:
     return tuple(order.index(i) for i in range(len(order)))
 
 
-def _swap(xp: Any, x: Any, *, dim0: int, dim1: int) -> Any:
-    order = list(range(x.ndim))
-    if order:
-        a, b = axis(dim0, x.ndim), axis(dim1, x.ndim)
-        order[a], order[b] = b, a
-    return xp.permute_dims(x, tuple(order))
-
-
 def _movedim(F: Any, x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
     sources, ends = ([axis(d, x.ndim) for d in ((dims,) if isinstance(dims, int) else dims)]
                      for dims in (source, destination))
@@ -114,8 +105,10 @@ def _t(xp: Any, x: Any) -> Any:
 
 linear("permute", _permute, transpose=lambda F, g, dims: F.permute(g, dims=_inverse(dims)),
        view=True, order=("x", "*dims"), samples=_cube({"dims": (2, 0, 1)}, {"dims": (-1, 0, 1)}))
-linear("transpose", _swap, transpose=lambda F, g, dim0, dim1: F.transpose(g, dim0=dim0, dim1=dim1),
-       view=True, aliases=("swapaxes", "swapdims"), samples=_cube({"dim0": 0, "dim1": -1}))
+linear("transpose", lambda xp, x, *, dim0, dim1: xp.swapaxes(
+           x, axis(dim0, x.ndim), axis(dim1, x.ndim)) if x.ndim else x[...],
+       transpose=lambda F, g, dim0, dim1: F.transpose(g, dim0=dim0, dim1=dim1), view=True,
+       aliases=("swapaxes", "swapdims"), samples=_cube({"dim0": 0, "dim1": -1}))
 linear("t", _t, transpose=lambda F, g: F.t(g), view=True, samples=[*_MATRIX, on((3,))])
 composite("movedim", _movedim, aliases=("moveaxis",),
           samples=_cube({"source": 0, "destination": -1}))
@@ -183,8 +176,7 @@ def _narrow(F: Any, x: Any, dim: int, start: Any, length: int) -> Any:
     first = int(start) + (n if int(start) < 0 else 0)
     if first < 0 or length < 0 or first + length > n:
         raise RuntimeError(
-            f"narrow to start {start}, length {length} leaves a dimension of size {n}"
-        )
+            f"narrow to start {start}, length {length} leaves a dimension of size {n}")
     return F.slice(x, dim=dim, start=first, end=first + length)
 
 
@@ -220,10 +212,6 @@ linear("unfold", _unfold, transpose=_refold, view=True, methods=("unfold",), sam
 
 
 # several parts ------------------------------------------------------------------------------------
-def _unbind(_xp: Any, x: Any, *, dim: int = 0) -> Any:
-    return tuple(x[at(x.ndim, dim, i)] for i in range(x.shape[axis(dim, x.ndim)]))
-
-
 def _split_sizes(_xp: Any, x: Any, *, split_sizes: Sequence[int], dim: int = 0) -> Any:
     n = x.shape[axis(dim, x.ndim)]
     if sum(split_sizes) != n:
@@ -250,8 +238,9 @@ def _chunk(F: Any, x: Any, chunks: int, dim: int = 0) -> Any:
     return F.split(x, max(-(-x.shape[axis(dim, x.ndim)] // chunks), 1), dim=dim)
 
 
-linear("unbind", _unbind, outputs=("*ys",), view=True, samples=_cube({}, {"dim": -1}),
-       transpose=lambda F, g, dim: F.stack(*g, dim=dim))
+linear("unbind", lambda xp, x, *, dim=0: tuple([
+           x[at(x.ndim, dim, i)] for i in range(x.shape[axis(dim, x.ndim)])]), outputs=("*ys",),
+       view=True, samples=_cube({}, {"dim": -1}), transpose=lambda F, g, dim: F.stack(*g, dim=dim))
 for _name, _node in (("split_with_sizes", "SplitWithSizes"), ("_split_equal", "Split")):
     linear(_name, _split_sizes, outputs=("*ys",), view=True, node=_node + "Backward0",
            transpose=lambda F, g, dim: F.cat(*g, dim=dim),
@@ -288,8 +277,7 @@ def _diag_embed(F: Any, x: Any, offset: int = 0, dim1: int = -2, dim2: int = -1)
 def _diag(F: Any, x: Any, diagonal: int = 0) -> Any:
     if x.ndim not in (1, 2):
         raise RuntimeError(
-            f"diag needs 1 or 2 dimensions, got {x.ndim}; use diagonal or diag_embed"
-        )
+            f"diag needs 1 or 2 dimensions, got {x.ndim}; use diagonal or diag_embed")
     if x.ndim == 1:
         return F.diag_embed(x, offset=diagonal)
     return F.clone(F.diagonal(x, offset=diagonal))

@@ -4,7 +4,7 @@ https://dlmf.nist.gov, chapters 5 (gamma), 7 (error) and 10 (Bessel).
 
 from __future__ import annotations
 
-from math import inf, log, nan, pi, sqrt
+from math import inf, log, pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -20,12 +20,11 @@ from reference_engine.ops.opdef import composite, elementwise, floating, on, own
 _REAL: dict[str, Any] = {"complex": False}
 _POSITIVE = {"domain": {"x": (0.0, inf)}, **_REAL}
 
-for _name, _scipy in (
-    ("digamma", "psi"), ("lgamma", "gammaln"), ("i0", "i0"), ("special_i0e", "i0e"),
-    ("special_i1", "i1"), ("special_i1e", "i1e"), ("special_entr", "entr"),
-    ("special_erfcx", "erfcx"), ("special_ndtri", "ndtri"),
-    ("special_log_ndtr", "log_ndtr"), ("polygamma", "polygamma"), ("special_zeta", "zeta"),):
+_SCIPY = {"digamma": "psi", "lgamma": "gammaln", "i0": "i0", "polygamma": "polygamma"}
+for _name, _scipy in _SCIPY.items():
     NUMPY.define(_name, of_scipy(_scipy))
+for _name in "i0e i1 i1e entr erfcx ndtri log_ndtr zeta xlog1py".split():
+    NUMPY.define(f"special_{_name}", of_scipy(_name))
 NUMPY.define("copysign", np.copysign)
 
 
@@ -80,11 +79,6 @@ floating("special.ndtr", lambda xp, x: xp.erfc(x * -sqrt(0.5)) * 0.5, inplace=Fa
 
 
 # others -------------------------------------------------------------------------------------------
-def _sinc(xp: Any, x: Any) -> Any:
-    z = xp.where(x == 0, 1, x) * pi
-    return xp.where(x == 0, 1, xp.sin(z) / z)
-
-
 def _sinc_slope(F: Any, x: Any) -> Any:
     """(cos πx − sin πx/(πx))/x, and its limit 0 at 0."""
     safe = F.where(x == 0, 1, x)
@@ -103,19 +97,6 @@ def _logit_slope(F: Any, x: Any, eps: float | None) -> Any:
     return F.where(inside, 1 / F.where(inside, x * (1 - x), 1), beyond)
 
 
-def _nan_to_num(xp: Any, x: Any, *, nan: float | None = None, posinf: float | None = None,
-                neginf: float | None = None) -> Any:
-    if xp.isdtype(x.dtype, ("bool", "integral")):
-        return xp.copy(x)
-    most = float(xp.finfo(x.dtype).max)
-    if holds_complex(x):
-        return xp.complex(*(_nan_to_num(xp, v, nan=nan, posinf=posinf, neginf=neginf)
-                            for v in (xp.real(x), xp.imag(x))))
-    x = xp.where(xp.isnan(x), 0.0 if nan is None else nan, x)
-    x = xp.where(x == inf, most if posinf is None else posinf, x)
-    return xp.where(x == -inf, -most if neginf is None else neginf, x)
-
-
 def _finite(F: Any, v: Any, x: Any) -> Any:
     if holds_complex(x):
         return F.complex(*(_finite(F, part(v), part(x)) for part in (F.real, F.imag)))
@@ -127,16 +108,16 @@ def _two_to(F: Any, exponent: Any, like: Any) -> Any:
     return F.pow(F.zeros_of(F.real(like), size=()) + 2.0, exponent)
 
 
-floating("sinc", _sinc, dx=_sinc_slope, aliases=("special.sinc",))
+floating("sinc", dx=_sinc_slope, aliases=("special.sinc",))
 floating("logit", _logit, dx=_logit_slope, aliases=("special.logit",), domain={"x": (0.0, 1.0)},
          samples=[on((2, 3)), on((2, 3), eps=0.1)], **_REAL)
-floating("special.xlog1py", lambda xp, x, other: xp.where(
-             xp.isnan(other), nan, x * xp.log1p(xp.where(x == 0, xp.zeros_like(x), other))),
-         dx=lambda F, v, x, other: F.where(
-             (x == 0) & (other <= -1), 0, F.special_xlog1py(v, other)),
-         dother=lambda F, v, x, other: v * x / (other + 1), inplace=False, **_REAL,
-         domain={"other": (-1.0, inf)}, samples=[on((2, 3), (2, 3)), on((3,), (2, 1))])
-elementwise("nan_to_num", _nan_to_num, dx=_finite, promotion="keep", **_REAL, samples=[on((2, 3))])
+_row("xlog1py", lambda F, v, x, other: F.where(
+         (x == 0) & (other <= -1), 0, F.special_xlog1py(v, other)),
+     dother=lambda F, v, x, other: v * x / (other + 1),
+     domain={"other": (-1.0, inf)}, samples=[on((2, 3), (2, 3)), on((3,), (2, 1))])
+elementwise("nan_to_num", lambda xp, x, *, nan=None, posinf=None, neginf=None: xp.nan_to_num(
+                x, nan=0.0 if nan is None else nan, posinf=posinf, neginf=neginf),
+            dx=_finite, promotion="keep", **_REAL, samples=[on((2, 3))])
 own("frexp", lambda xp, x: tuple(xp.frexp(x)), outputs=("mantissa", "exponent"), **_REAL,
     vjp_x=lambda F, g_mantissa, exponent: g_mantissa * _two_to(F, -exponent, g_mantissa),
     jvp=lambda F, exponent, t_x: t_x * _two_to(F, -exponent, t_x), samples=[on((2, 3))])

@@ -137,10 +137,10 @@ def _istft(F: Any, x: Any, n_fft: int, hop_length: int | None = None, win_length
            onesided: bool | None = None, length: int | None = None, return_complex: bool = False
            ) -> Any:
     """The signal whose windows, added up where they lie, have these spectra; each element over the
-    sum of the squares of the windows there.
+    sum of the squares of the windows there. A real signal is read from the first half,
+    ``onesided`` or not.
     """
     steps = n_fft // 4 if hop_length is None else hop_length
-    del onesided  # a real signal is read from the first half either way
     norm, shape = "ortho" if normalized else "backward", _window(F, x, window, win_length, n_fft)
     frames = (F.fft_ifft if return_complex else F.fft_irfft)(F.mT(x), n=n_fft, norm=norm) * shape
     lead, count = tuple(frames.shape[:-2]), frames.shape[-2]

@@ -7,9 +7,9 @@ from importlib import import_module
 from reference_engine.ops.opdef import ALIASES, REGISTRY, OpDef
 
 _FAMILIES = """
-    activations arrange binary comparison complexes convolution copies decompositions factories
-    grids indexing layers linalg losses masked matmul pooling reduction resampling scan scattering
-    sequences shape special spectral statistics unary vectors
+    activations binary comparison complexes convolution copies decompositions factories indexing
+    layers linalg losses masked matmul pooling reduction resampling scan sequences shape special
+    spectral statistics unary
 """
 for _family in _FAMILIES.split():  # a family's rows register on import
     import_module(f"reference_engine.ops.{_family}")

@@ -49,12 +49,15 @@ def test_a_refusal_is_a_sentence_of_its_own(engine: Any, number: int) -> None:
         assert refused.message != outcome(scenario, pytorch).message
 
 
-def test_an_op_without_a_forward_rule_is_refused_in_forward_mode() -> None:
-    """Row 105. torch has such ops; here all rows have a rule, so one without is made."""
-    op = OpDef(**vars(REGISTRY["_cholesky"]) | {"jvp": None})
-    x, fw = reference_engine.eye(2), reference_engine.autograd.forward_ad
-    with fw.dual_level(), pytest.raises(NotImplementedError, match="no forward-mode rule"):
-        apply(Operator(op), (fw.make_dual(x, x.clone()),), {})
+def test_an_op_without_a_forward_rule_has_the_transpose_of_its_gradients() -> None:
+    """Row 105. torch refuses such ops; here any vjp gives a jvp, its transpose."""
+    op = OpDef(**vars(REGISTRY["linalg.inv"]) | {"jvp": None})
+    x = reference_engine.tensor([[2.0, 1.0], [0.0, 4.0]])
+    t, fw = reference_engine.tensor([[0.0, 0.0], [1.0, 0.0]]), reference_engine.autograd.forward_ad
+    with fw.dual_level():
+        tangent = fw.unpack_dual(apply(Operator(op), (fw.make_dual(x, t),), {})).tangent
+    inverse = x.inverse()
+    assert tangent.tolist() == (-(inverse @ t @ inverse)).tolist() != t.tolist()
     fw = pytorch.autograd.forward_ad
     scores = pytorch.ones(4, 2, 3).log_softmax(-1)
     with fw.dual_level(), pytest.raises(NotImplementedError):
