@@ -111,6 +111,8 @@ class _Saved:
         draft.nodes(self.graph, self.graph.reached(user), self.results)
         self.saved = self.results[saved]
         self.shape = self.graph.vertices[saved].shape
+        above = (self.graph.vertices[i] for i in self.graph.reached(saved))
+        self.contiguous = not any(isinstance(v, Node) and v.op.view for v in above)
 
     def finish(self, draft: Draft) -> str:
         """Write what is left of the graph and return the root's name."""
@@ -123,7 +125,7 @@ def _overwrite(draft: Draft, saved: _Saved, *, through: tuple[str, ...]) -> None
     how = part.pick(through)
     target, shape = saved.saved, saved.shape
     if how == "view":
-        target, shape = write_view(draft, target, shape)
+        target, shape = write_view(draft, target, shape, contiguous=saved.contiguous)
     elif how != "itself":
         target = draft.unary(how, target)
     write_in_place(draft, target, shape)

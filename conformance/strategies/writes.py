@@ -14,7 +14,7 @@ from conformance.strategies.shapes import Shape
 WRITES = ("add", "mul", "zero", "neg", "copy", "sub")
 """In-place operations that change values, simplest first."""
 VIEWS = ("view", "narrow", "select", "transpose", "unsqueeze")
-"""Operations whose results share the memory of a contiguous operand, simplest first."""
+"""Operations whose results share memory with their operand, simplest first."""
 
 
 def write_in_place(
@@ -44,15 +44,18 @@ def write_in_place(
         draft.call_(name, (target, *args), params, refused=refused)
 
 
-def write_view(draft: Draft, base: str, shape: Shape, stem: str = "seen") -> tuple[str, Shape]:
-    """Write a view of a contiguous tensor; return its name and its shape; four bytes.
+def write_view(
+    draft: Draft, base: str, shape: Shape, stem: str = "seen", *, contiguous: bool = True
+) -> tuple[str, Shape]:
+    """Write a view of a tensor; return its name and its shape; four bytes.
 
-    An engine that has no view of such a shape gets the tensor itself.
+    An engine that has no view of such a shape gets the tensor itself. contiguous: whether the
+    tensor certainly is: `view` refuses others.
     """
     part = draft.choices.part(4)
     drawn = part.byte()
     draw = Draw(part.byte(), part.byte(), 0, part.byte())
-    known = [name for name in VIEWS if draft.facts.knows(name)]
+    known = [n for n in VIEWS if draft.facts.knows(n) and (contiguous or n != "view")]
     for offset in range(len(known)):
         name = known[(drawn + offset) % len(known)]
         found = reshaped(name, shape, draw)

@@ -78,6 +78,16 @@ def test_nothing_is_written_into_the_memory_that_it_is_a_view_of() -> None:
             assert step.verb != "apply_" or event.refusal is None, (event.refusal, program)
 
 
+def test_no_hazard_is_written_through_a_view_of_turned_memory() -> None:
+    """PyTorch refuses the `view`, so nothing is overwritten and backward owes no error."""
+    for program in programs("data.hazard", 4000):
+        turned: set[str] = set()
+        for step in program.walk():
+            if step.op in ("transpose", "permute") or turned & set(step.args):
+                turned |= set(step.out)
+            assert step.op != "view" or step.args[0] not in turned, program
+
+
 def test_what_is_overwritten_unnoticed_is_used_by_the_gradient_for_certain() -> None:
     """A logsumexp has its gradient from its operand alone, or from that and its result."""
     for program in programs("data.silent", 600):
