@@ -21,7 +21,7 @@ from reference_engine.backward import backward
 from reference_engine.function import Function
 from reference_engine.modes import MODES, Mode, enable_grad
 from reference_engine.saved_tensors import saved_tensors_hooks
-from reference_engine.tensor import Tensor, from_raw
+from reference_engine.tensor import Tensor
 
 Run: TypeAlias = "Callable[..., Any]"
 Contexts: TypeAlias = "tuple[AbstractContextManager[Any], AbstractContextManager[Any]]"
@@ -136,10 +136,9 @@ def _repeated(ctx: Any) -> Iterator[list[Any]]:
 
 def _leaf(x: Tensor) -> Tensor:
     """An argument again, cut off from what it was computed from."""
-    leaf = from_raw(x._raw, x._storage)
-    if x.requires_grad:  # as requires_grad_, which a func transform would refuse
-        leaf._extras()
-        leaf._tracked = True
+    leaf = x.detach()
+    leaf._extras()
+    leaf._tracked = x.requires_grad  # a func transform would refuse requires_grad_()
     return leaf
 
 

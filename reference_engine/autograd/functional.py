@@ -21,12 +21,15 @@ Tensors: TypeAlias = "Tensor | tuple[Tensor, ...]"
 Function: TypeAlias = "Callable[..., Any]"
 
 
-def _as_tuple(given: Any, what: str = "what the function returns") -> tuple[Tensor, ...]:
-    found = given if isinstance(given, tuple) else (given,)
-    for x in found:
+def _as_tuple(given: Any) -> tuple[Any, ...]:
+    return given if isinstance(given, tuple) else (given,)
+
+
+def _checked(given: Any, what: str = "what the function returns") -> Any:
+    for x in _as_tuple(given):
         if not isinstance(x, Tensor):
             raise TypeError(f"{what} must be a Tensor or a tuple of them, got {type(x).__name__}")
-    return found
+    return given
 
 
 def _run(
@@ -37,9 +40,9 @@ def _run(
     """
     xs = tuple(
         x.view(x.shape) if create_graph and x.requires_grad else x.detach().requires_grad_()
-        for x in _as_tuple(inputs, "inputs")
+        for x in _as_tuple(_checked(inputs, "inputs"))
     )
-    made = func(*xs)
+    made = _checked(func(*xs))
     outputs = _as_tuple(made)
     for i, y in enumerate(outputs):
         if strict and not y.requires_grad:
@@ -51,8 +54,8 @@ def _scalar(func: Function) -> Function:
     """The function, which must return one tensor of one element, as one of shape ()."""
 
     def function(*xs: Tensor) -> Tensor:
-        made = func(*xs)
-        if isinstance(made, tuple) or _as_tuple(made)[0].shape.numel() != 1:
+        made = _checked(func(*xs))
+        if isinstance(made, tuple) or made.shape.numel() != 1:
             raise RuntimeError("a Hessian needs a function that returns one tensor of one element")
         return made.reshape(())  # type: ignore[no-any-return]
 
@@ -70,7 +73,7 @@ def _vector(v: Any, like: Sequence[Tensor], what: str) -> tuple[Tensor, ...]:
         if len(like) != 1 or like[0].shape.numel() != 1:
             raise RuntimeError(f"v can be left out only for {what} of one element in all")
         return (like[0].detach().new_ones(tuple(like[0].shape)),)
-    found = _as_tuple(v, "v")
+    found = _as_tuple(_checked(v, "v"))
     if [x.shape for x in found] != [x.shape for x in like]:
         shapes = [list(x.shape) for x in found], [list(x.shape) for x in like]
         raise RuntimeError(f"v has shapes {shapes[0]}; it needs those of {what}, {shapes[1]}")
@@ -145,16 +148,10 @@ def jacobian(
     if forward_mode and not vectorize:
         raise NotImplementedError(f"{strategy} needs vectorize=True")
     if forward_mode:
-        xs = _as_tuple(inputs, "inputs")
-
-        def checked(*given: Tensor) -> Any:
-            made = func(*given)
-            _as_tuple(made)
-            return made
-
+        xs = _as_tuple(_checked(inputs, "inputs"))
         argnums = tuple(range(len(xs))) if isinstance(inputs, tuple) else 0
         with enable_grad():
-            return engine.func.jacfwd(checked, argnums)(*xs)
+            return engine.func.jacfwd(lambda *given: _checked(func(*given)), argnums)(*xs)
     with enable_grad():
         xs, outputs, made = _run(func, inputs, create_graph, strict)
         if not vectorize:

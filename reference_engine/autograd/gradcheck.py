@@ -166,11 +166,12 @@ class _Point:
     """
 
     def __init__(self, func: Function, given: tuple[Any, ...], check_dtypes: bool) -> None:
-        self._func, self._given, self._check_dtypes = func, given, check_dtypes
-        self._places = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
-        if not self._places:
+        self._func, self._check_dtypes = func, check_dtypes
+        places = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
+        if not places:
             raise ValueError(_NOTHING)
-        self._inputs = [given[i] for i in self._places]
+        parted = engine.func.derivatives.parted(given, tuple(places))
+        self._inputs, _, self._arguments = parted
         _check_inputs(self._inputs)
         self._point = _joined(self._inputs)
         self._leaves, outputs = self._run(self._point)
@@ -179,8 +180,7 @@ class _Point:
         self.sizes = sum(map(_size, self.roots)), sum(map(_size, self._inputs))
 
     def _call(self, *leaves: Tensor) -> list[Tensor]:
-        replaced = dict(zip(self._places, leaves, strict=True))
-        return _outputs(self._func(*(replaced.get(i, x) for i, x in enumerate(self._given))))
+        return _outputs(self._func(*self._arguments(leaves)))
 
     def _run(self, point: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         leaves = [x.requires_grad_() for x in _parted(point, self._inputs)]

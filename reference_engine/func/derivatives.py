@@ -106,7 +106,8 @@ def pullback_of(
         transform.admit(others, kwargs)
         made, aux = split_aux(name, func(*joined(structure.build(inputs)), **kwargs), has_aux)
         outputs, shape = tensors_of(made, f"what {name}'s function returns must be tensors")
-        if not outputs or (name != "grad" and not all(y.dtype.differentiable for y in outputs)):
+        floating = outputs and all(y.dtype.differentiable for y in outputs)
+        if not floating and name in ("vjp", "jacrev"):
             raise RuntimeError(f"{name} needs a function that returns floating tensors, got {made}")
     value, aux = released(made, aux)
 
@@ -170,8 +171,11 @@ def linearize(func: Function, *primals: Any) -> tuple[Any, Function]:
         if not x.dtype.differentiable:
             raise ValueError(f"linearize needs floating or complex primals, got {x.dtype}")
     zeros = structure.build([x.new_zeros(tuple(x.shape)) for x in leaves])
-    slope, pull, output = vjp(lambda *v: jvp(func, primals, v)[::-1], *zeros, has_aux=True)
-    _, push = vjp(pull, slope)  # the transpose of the transpose
+    every = tuple(range(len(primals)))
+    slope, pull, output = pullback_of(
+        "linearize", lambda *v: jvp(func, primals, v)[::-1], zeros, {}, every, True
+    )
+    _, push, _ = pullback_of("linearize", pull, (slope,), {}, 0, False)  # transposed once more
 
     def jvp_fn(*tangents: Any) -> Any:
         directions, _ = tensors_of(tangents, "tangents must be tensors", like=structure)
@@ -181,6 +185,6 @@ def linearize(func: Function, *primals: Any) -> tuple[Any, Function]:
                     f"a tangent of shape {list(t.shape)} and {t.dtype} was given for a primal of "
                     f"shape {list(x.shape)} and {x.dtype}"
                 )
-        return push(tangents)[0]
+        return push(tangents)
 
     return output, jvp_fn

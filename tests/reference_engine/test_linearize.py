@@ -81,6 +81,7 @@ CASES: dict[str, Callable[[Any], Any]] = {
     "complex": lambda t: t.func.linearize(
         lambda z: z * z.conj() * z, t.complex(point(t), direction(t))
     )[1](t.complex(direction(t), point(t))),
+    "nothing": lambda t: t.func.linearize(lambda x: (), point(t))[1](direction(t)),
     "refuses_another_structure": lambda t: t.func.linearize(cube, point(t))[1]((direction(t),)),
     "refuses_another_dtype": lambda t: t.func.linearize(cube, point(t))[1](direction(t).float()),
     "refuses_another_shape": lambda t: t.func.linearize(cube, point(t))[1](direction(t)[:2]),
