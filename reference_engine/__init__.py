@@ -65,22 +65,20 @@ _NAMESPACES = ("fft", "linalg", "masked", "special")
 def __getattr__(name: str) -> Any:
     if name in _PACKAGES:
         return import_module(f"reference_engine.{name}")
+    made: Any
     if name in _NAMESPACES:
-        made = globals()[name] = ModuleType(f"reference_engine.{name}")
+        made = ModuleType(f"reference_engine.{name}")
         vars(made).update(methods.functions(f"{name}."))
-        return made
-    if name == "utils":
-        utils = globals()[name] = ModuleType("reference_engine.utils")
-        vars(utils)["checkpoint"] = import_module("reference_engine.checkpoint")
-        return utils
-    if name in _ELSEWHERE:
-        module = import_module(f"reference_engine.{_ELSEWHERE[name]}")
-        return globals().setdefault(name, getattr(module, name))
-    found = methods.function(name)
-    if found is not None:
-        globals()[name] = found
-        return found
-    raise AttributeError(f"module 'reference_engine' has no attribute {name!r}")
+    elif name == "utils":
+        made = ModuleType("reference_engine.utils")
+        vars(made)["checkpoint"] = import_module("reference_engine.checkpoint")
+    elif name in _ELSEWHERE:
+        made = getattr(import_module(f"reference_engine.{_ELSEWHERE[name]}"), name)
+    else:
+        made = methods.function(name)
+        if made is None:
+            raise AttributeError(f"module 'reference_engine' has no attribute {name!r}")
+    return globals().setdefault(name, made)
 
 
 def __dir__() -> list[str]:

@@ -257,37 +257,38 @@ def _root_grads(
     given = [grads] if isinstance(grads, Tensor) else list(grads)
     if len(given) != len(outputs):
         raise RuntimeError(f"got {len(given)} gradients for {len(outputs)} outputs")
-    checked = []
-    for place, g in zip(outputs, given, strict=True):
-        out = place if isinstance(place, Tensor) else _like(place)
-        if g is None:
-            if out.shape.numel() != 1 or out.dtype.is_complex or batched:
-                raise RuntimeError(
-                    f"backward without a gradient needs a real scalar, got shape "
-                    f"{list(out.shape)} of {out.dtype}; pass gradient=, a tensor of that shape"
-                )
-            backend = of_array(out._raw)
-            checked.append(from_raw(backend.wrap(backend.ones_like(out._raw))))
-            continue
-        if not isinstance(g, Tensor):
-            raise TypeError(f"a gradient must be a Tensor or None, got {type(g).__name__}")
-        if g.shape[batched:] != out.shape or g.ndim != out.ndim + batched:
-            raise RuntimeError(
-                f"a gradient of shape {list(g.shape)} was given for an output of shape "
-                f"{list(out.shape)}; they must be equal" + ", after the batch's size" * batched
-            )
-        if g.dtype.is_complex != out.dtype.is_complex:
-            raise RuntimeError(
-                f"a gradient of {g.dtype} was given for an output of {out.dtype}; both must be "
-                "complex or neither"
-            )
-        checked.append(g)
-    return checked
+    return [_root_grad(_like(y), g, batched) for y, g in zip(outputs, given, strict=True)]
 
 
-def _like(edge: GradientEdge) -> Tensor:
-    """A tensor such as the one at an edge."""
-    if isinstance(edge.node, AccumulateGrad):
-        return edge.node.variable.detach()
-    shape, dtype = edge.node.metas[edge.output_nr]
+def _root_grad(out: Tensor, g: Tensor | None, batched: bool) -> Tensor:
+    if g is None:
+        if out.shape.numel() != 1 or out.dtype.is_complex or batched:
+            raise RuntimeError(
+                f"backward without a gradient needs a real scalar, got shape "
+                f"{list(out.shape)} of {out.dtype}; pass gradient=, a tensor of that shape"
+            )
+        backend = of_array(out._raw)
+        return from_raw(backend.wrap(backend.ones_like(out._raw)))
+    if not isinstance(g, Tensor):
+        raise TypeError(f"a gradient must be a Tensor or None, got {type(g).__name__}")
+    if g.shape[batched:] != out.shape or g.ndim != out.ndim + batched:
+        raise RuntimeError(
+            f"a gradient of shape {list(g.shape)} was given for an output of shape "
+            f"{list(out.shape)}; they must be equal" + ", after the batch's size" * batched
+        )
+    if g.dtype.is_complex != out.dtype.is_complex:
+        raise RuntimeError(
+            f"a gradient of {g.dtype} was given for an output of {out.dtype}; both must be "
+            "complex or neither"
+        )
+    return g
+
+
+def _like(place: Place) -> Tensor:
+    """The tensor at a place, or one such as it."""
+    if isinstance(place, Tensor):
+        return place
+    if isinstance(place.node, AccumulateGrad):
+        return place.node.variable.detach()
+    shape, dtype = place.node.metas[place.output_nr]
     return from_raw(OF_DTYPE[dtype].zeros(shape, dtype=dtype))

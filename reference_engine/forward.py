@@ -10,8 +10,8 @@ carries tangents of outer levels only. So nested levels cannot be confused with 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 from reference_engine.graph import Node, OpNode
 from reference_engine.modes import MODES, Mode
@@ -29,10 +29,6 @@ class Level(Mode):
     Levels nest: tangents of the inner one are differentiated by the outer.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._held: WeakSet[Tangents] = WeakSet()
-
     def settings(self) -> Mapping[str, Any]:
         """The level is the innermost."""
         return {"levels": (*MODES.levels, self)}
@@ -41,24 +37,10 @@ class Level(Mode):
         super().__enter__()
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        super().__exit__()
-        # a tangent may be the history of one that its own tensor's node has saved: break the cycle
-        for tangents in list(self._held):
-            tangents.pop(self, None)
 
-
-class Tangents(dict[Level, "Tensor | None"]):
-    """The tangents of one tensor; None hides the one that its base has."""
-
-    __slots__ = ("__weakref__",)
-    __hash__ = object.__hash__  # type: ignore[assignment]
-    __eq__ = object.__eq__
-
-    def put(self, level: Level, tangent: Tensor | None) -> None:
-        """Sets the tangent at a level, until that ends."""
-        self[level] = tangent
-        level._held.add(self)
+#: the tangents of one tensor, each for as long as there is its level: it may be the history of one
+#: that its own tensor's node has saved. None hides the one that the base has.
+Tangents: TypeAlias = "WeakKeyDictionary[Level, Tensor | None]"
 
 
 def below(level: Level) -> Mode:
@@ -110,7 +92,7 @@ def tangent_of(x: object, level: Level) -> Tensor | None:
     if not isinstance(x, Tensor):
         return None
     held, view = x._rare.tangents, x._rare.view
-    if held is not None and level in held:
+    if level in held:
         return held[level]
     whole = None if view is None else tangent_of(view.base, level)
     if view is None or whole is None:
@@ -124,9 +106,9 @@ def tangent_of(x: object, level: Level) -> Tensor | None:
 def set_tangent(x: Tensor, level: Level, tangent: Tensor | None) -> None:
     """Sets a tensor's tangent at a level; None means that it has none, even if its base has."""
     rare = x._extras()
-    if rare.tangents is None:
-        rare.tangents = Tangents()
-    rare.tangents.put(level, tangent)
+    if not rare.tangents:
+        rare.tangents = WeakKeyDictionary()
+    rare.tangents[level] = tangent
 
 
 def copy_tangents(source: Tensor, target: Tensor) -> None:
@@ -137,23 +119,19 @@ def copy_tangents(source: Tensor, target: Tensor) -> None:
 
 def overwrite_tangent(x: Tensor, level: Level, tangent: Tensor) -> None:
     """Updates a tangent in place, and so those of a base and its other views."""
-    rare = x._extras()
-    hidden = rare.tangents is not None and level in rare.tangents
-    before = tangent_of(x, level)
+    view = x._rare.view
+    hidden = level in x._rare.tangents
     with below(level):
-        if before is not None:
-            before.copy_(tangent)
-            return
-        if rare.view is not None and not hidden:
-            base = rare.view.base
-            whole = base.new_zeros(tuple(base.shape))
+        if view is not None and not hidden and tangent_of(view.base, level) is None:
+            whole = view.base.new_zeros(tuple(view.base.shape))
             if MODES.vmaps:  # of as many numbers as there are in either batch
-                whole = whole + tangent.new_zeros(tuple(base.shape))
-            set_tangent(base, level, whole)
-            part = replay(whole, way_from_base(rare.view))
-            part.copy_(tangent)
-            tangent = part
-        set_tangent(x, level, tangent)
+                whole = whole + tangent.new_zeros(tuple(whole.shape))
+            set_tangent(view.base, level, whole)
+        before = tangent_of(x, level)
+        if before is None:
+            set_tangent(x, level, tangent)
+        else:
+            before.copy_(tangent)
 
 
 # one operation ------------------------------------------------------------------------------------
@@ -176,33 +154,17 @@ def push_forward(call: Call) -> None:
                 if t is not None:
                     set_tangent(y, level, t)
     node = next((y._grad_fn for y in outputs if y._grad_fn is not None), None)
-    keep_tangents(node, inputs, outputs)
-
-
-# what backward needs ------------------------------------------------------------------------------
-def keep_tangents(node: Node | None, inputs: Sequence[Any], outputs: Sequence[Tensor]) -> None:
-    """Keeps in an op's node the tangents of what it saved: its gradient depends on them."""
-    if not isinstance(node, OpNode) or not node._saved:
-        return
-    count = len(node._plan.op.inputs)
-    saved = [
-        outputs[place - count] if place >= count else inputs[place] if place < len(inputs) else None
-        for place in node._plan.sources
-    ]
-    attach_tangents(node, saved)
+    if isinstance(node, OpNode) and node._saved:
+        count = len(run.op.inputs)
+        values = [*[*inputs, *[None] * count][:count], *outputs]
+        attach_tangents(node, [values[source] for source in node._plan.sources])
 
 
 def attach_tangents(node: Node, saved: Sequence[Any]) -> None:
-    """Keeps in a node the tangents of the tensors that it saved."""
-    tangents = list(map(_all_tangents, saved))
-    if any(t is not None for t in tangents):
+    """Keeps in a node the tangents of the tensors that it saved: its gradient depends on them."""
+    tangents: list[Tangents] = [WeakKeyDictionary() for _ in saved]
+    for held, x in zip(tangents, saved, strict=True):
+        every = ((level, tangent_of(x, level)) for level in MODES.forward)
+        held.update((level, t) for level, t in every if t is not None)
+    if any(tangents):
         node.attached().tangents = tangents
-
-
-def _all_tangents(x: object) -> Tangents | None:
-    found = Tangents()
-    for level in MODES.forward:
-        t = tangent_of(x, level)
-        if t is not None:
-            found.put(level, t)
-    return found or None

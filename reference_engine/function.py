@@ -17,7 +17,7 @@ from reference_engine.backends.base import DIFFERENTIABLE, of_array
 from reference_engine.forward import attach_tangents, paused
 from reference_engine.function_misuse import refusal
 from reference_engine.function_rules import batch_of, is_inside, map_custom, push_custom
-from reference_engine.graph import Cotangent, Edge, Node, Saved, refuse_changed, saved_at
+from reference_engine.graph import CONSTANT, NO_EDGE, Cotangent, Edge, Node, Saved
 from reference_engine.inplace import bump, leaf_in_place, rebase
 from reference_engine.modes import MODES, no_grad
 from reference_engine.saved_tensors import pack
@@ -182,10 +182,8 @@ class FunctionNode(FunctionCtx, Node):
         self.metas = tuple(((), None) if y is None else (tuple(y.shape), y.dtype) for y in likes)
         #: what makes up for undefined gradients
         self._zeros = [
-            None
-            if y is None
-            else partial(of_array(y).zeros, meta[0], dtype=meta[1], device=y.device)
-            for y, meta in zip(likes, self.metas, strict=True)
+            y if y is None else partial(of_array(y).zeros, y.shape, dtype=y.dtype, device=y.device)
+            for y in likes
         ]
         self.differentiable = [
             y is not None and id(x) not in constant and y.dtype in DIFFERENTIABLE
@@ -197,10 +195,10 @@ class FunctionNode(FunctionCtx, Node):
             else x
             for nr, x in enumerate(returned)
         )
-        followed = [x for x in adopted if isinstance(x, Tensor) and x._tracked]
-        for x in followed:
-            if x._rare.view is not None and len(followed) > 1:
-                x._rare.view.mode = "multi_output"
+        views = [x._rare.view for x in adopted if isinstance(x, Tensor) and x._tracked]
+        for view in views if len(views) > 1 else ():
+            if view is not None:
+                view.mode = "multi_output"
         return adopted
 
     def _adopt(self, x: Tensor, nr: int, given: bool, flows: bool) -> Tensor:
@@ -233,13 +231,17 @@ class FunctionNode(FunctionCtx, Node):
         flat: list[Any] = []
         places: list[Edge] = []
         for x in self._to_save:
-            node, nr = (None, 0) if x is None else x._edge()
-            flat += (None, None, 0) if x is None else (x._raw, x._storage, x._storage.version)
+            node, nr = NO_EDGE if x is None else x._edge()
+            flat += (None, CONSTANT, 0) if x is None else (x._raw, x._storage, x._storage.version)
             # None, -1 - n: output n of this node, which must not refer to itself
             places.append((None, -1 - nr) if node is self else (node, nr))
         self._saved, self._places = pack(tuple(flat), self._to_save), tuple(places)
         attach_tangents(self, self._to_save)
         self._to_save = self._dirty = self._non_differentiable = ()
+
+    def _place(self, number: int) -> Edge:
+        node, nr = self._places[number]
+        return (self, -1 - nr) if nr < 0 else (node, nr)
 
     @property
     def saved_tensors(self) -> tuple[Tensor | None, ...]:
@@ -247,15 +249,8 @@ class FunctionNode(FunctionCtx, Node):
         saved = self._unpacked()
         if self._for_forward:
             return self._for_forward
-        triples = zip(saved[::3], saved[1::3], saved[2::3], self._places, strict=True)
-        return tuple(self._dual([self._tensor(*triple) for triple in triples]))
-
-    def _tensor(self, raw: Any, storage: Any, version: int, place: Edge) -> Tensor | None:
-        if raw is None:
-            return None
-        if storage.version != version:  # detached since is no matter: the place is the node's own
-            refuse_changed(self, raw, version, storage.version, (None, 0))
-        return saved_at(raw, storage, *((self, -1 - place[1]) if place[1] < 0 else place))
+        self._check_versions(saved)
+        return tuple(self._rebuild(saved))
 
     # backward -------------------------------------------------------------------------------------
     def run(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from reference_engine.backends.base import BACKENDS, DIFFERENTIABLE, Shape, of_array
 from reference_engine.hooks import Hooks, NodeHooks, RemovableHandle
 from reference_engine.ops.plan import Plan
-from reference_engine.storage import Detached, Storage, new_storage
+from reference_engine.storage import Detached, new_storage
 
 if TYPE_CHECKING:
     from reference_engine.saved_tensors import Packed
@@ -129,16 +129,55 @@ class Node:
             )
         return self._saved if isinstance(self._saved, tuple) else self._saved.unpack()
 
-    def _dual(self, saved: list[Any]) -> list[Any]:
-        """Saved values with the tangents that they had."""
+    def _place(self, number: int) -> Edge:
+        """Where a saved value was: at the edge to an input, or an output of this node."""
+        raise NotImplementedError
+
+    def _check_versions(self, saved: tuple[Any, ...]) -> None:
+        for i in range(1, len(saved), 3):
+            if saved[i].version != saved[i + 1]:
+                self._refuse_changed(saved[i - 1], saved[i].version, saved[i + 1], i // 3)
+
+    def _refuse_changed(self, raw: Any, now: int, then: int, number: int) -> None:
+        """Raises for a saved value whose version moved on, or an input detached in place."""
+        needed = f"{self.name()} needs a tensor of shape {list(raw.shape)}"
+        if not isinstance(now, Detached) or int(now) != int(then):
+            raise RuntimeError(
+                f"{needed} as it was at version {then}, but an in-place operation has since "
+                f"modified it (version {now}); modify a clone() instead"
+            )
+        place = self._place(number)
+        # custom Functions do not mind, as in PyTorch
+        if isinstance(self, OpNode) and place[0] not in (None, self) and now.was(raw, *place):
+            raise RuntimeError(
+                f"{needed} that has since been detached in place; use detach() instead"
+            )
+
+    def _rebuild(self, saved: tuple[Any, ...], output: Tensor | None = None) -> list[Any]:
+        """Saved values as tensors with their place in the graph, and the tangents that they had.
+
+        ``output`` stands for the saved output of a write into a view, see ``inplace``.
+        """
         from reference_engine.tensor import from_graph
 
-        for place, tangents in enumerate(() if self.hooks is None else self.hooks.tangents):
-            if tangents is not None:
-                x = saved[place]
-                saved[place] = from_graph(x._raw, x._storage, *x._edge())
-                saved[place]._extras().tangents = tangents
-        return saved
+        made: list[Any] = []
+        tangents = () if self.hooks is None else self.hooks.tangents
+        for i, (raw, storage) in enumerate(zip(saved[::3], saved[1::3], strict=True)):
+            node, nr = self._place(i)
+            if storage is CONSTANT and not hasattr(raw, "shape"):
+                made.append(raw)  # a number that was not brought together with others, or None
+            elif node is self and output is not None:
+                made.append(output)
+            elif tangents and tangents[i]:
+                made.append(from_graph(raw, storage, node, nr))
+                made[-1]._extras().tangents = tangents[i]
+            elif isinstance(node, AccumulateGrad) and node.variable._raw is raw:
+                made.append(node.variable)
+            else:
+                # an output as an array of its own: to detach it in place leaves this one alone
+                alias = raw[...] if node is self and not of_array(raw).batched else raw
+                made.append(from_graph(alias, storage, node, nr))
+        return made
 
 
 class GradientEdge(NamedTuple):
@@ -165,7 +204,7 @@ class OpNode(Node):
     def run(
         self, grads: Cotangents, F: Any, wanted: Wanted, output: Tensor | None = None
     ) -> Cotangents:
-        """``output`` stands for the saved output of a write into a view, see ``inplace``."""
+        """``output`` as in ``_rebuild``."""
         plan = self._plan
         saved = self._saved
         if type(saved) is not tuple:
@@ -196,33 +235,11 @@ class OpNode(Node):
         ]
         return [tuple(grads)] if self._plan.op.outputs[0].startswith("*") else grads
 
-    def _check_versions(self, saved: tuple[Any, ...]) -> None:
-        for i in range(1, len(saved), 3):
-            if saved[i].version != saved[i + 1]:
-                places = (*self.next_functions, *[NO_EDGE] * len(self.metas))
-                place = places[self._plan.sources[i // 3]]
-                refuse_changed(self, saved[i - 1], saved[i + 1], saved[i].version, place)
-
-    def _rebuild(self, saved: tuple[Any, ...], output: Tensor | None = None) -> list[Any]:
-        """Saved values as tensors with their place in the graph."""
-        return self._dual([
-            self._tensor(source, value, storage)
-            if output is None or source < len(self.next)
-            else output
-            for source, value, storage in zip(
-                self._plan.sources, saved[::3], saved[1::3], strict=True
-            )
-        ])  # fmt: skip
-
-    def _tensor(self, source: int, value: Any, storage: Storage) -> Any:
-        """One saved value: an input, seen through this node's edge, or an output of this node."""
-        if storage is CONSTANT and not hasattr(value, "shape"):
-            return value  # a number that was not brought together with other inputs, or None
-        if source < len(self.next):
-            return saved_at(value, storage, self.next[source], self.nrs[source])
-        # an array of its own: to detach the output in place leaves what is saved of this alone
-        alias = value if of_array(value).batched else value[...]
-        return saved_at(alias, storage, self, source - len(self.next))
+    def _place(self, number: int) -> Edge:
+        source, inputs = self._plan.sources[number], len(self.next)
+        if source < inputs:
+            return self.next[source], self.nrs[source]
+        return self, source - inputs
 
     def release(self) -> None:
         """Frees saved values."""
@@ -243,27 +260,6 @@ class OpNode(Node):
                 self._check_versions(saved)
                 return [*self._rebuild(saved), *self._facts][place]
         raise AttributeError(f"{self.name()} has no attribute {name!r}")
-
-
-def saved_at(raw: Any, storage: Storage, node: Node | None, nr: int) -> Tensor:
-    """A saved array as a tensor at its place in the graph: the leaf itself, if it still is that."""
-    from reference_engine.tensor import from_graph
-
-    if isinstance(node, AccumulateGrad) and node.variable._raw is raw:
-        return node.variable
-    return from_graph(raw, storage, node, nr)
-
-
-def refuse_changed(by: Node, raw: Any, then: int, now: int, place: Edge) -> None:
-    """Raises for a saved input at a place whose version moved on, or that was detached in place."""
-    needed = f"{by.name()} needs a tensor of shape {list(raw.shape)}"
-    if not isinstance(now, Detached) or int(now) != int(then):
-        raise RuntimeError(
-            f"{needed} as it was at version {then}, but an in-place operation has since modified "
-            f"it (version {now}); modify a clone() instead"
-        )
-    if place[0] is not None and now.was(raw, *place):
-        raise RuntimeError(f"{needed} that has since been detached in place; use detach() instead")
 
 
 def _holds_array(fact: Any) -> bool:

@@ -63,7 +63,7 @@ class NodeHooks:
         #: outputs whose tensor asked to retain_grad
         self.retained: dict[int, ref[Tensor]] = {}
         #: those of what the node saved
-        self.tangents: Sequence[Tangents | None] = ()
+        self.tangents: Sequence[Tangents] = ()
 
     def arrive(self, grads: list[Cotangent], F: Any) -> list[Cotangent]:
         """Calls the tensor hooks and fills retained ``.grad``; returns the cotangents."""
@@ -168,7 +168,7 @@ def register_multi_grad_hook(
         with lock:
             found = arrived.setdefault(task, {})
             found[place] = grad
-            awaited = 1 if mode == "any" else sum(task.visits(node()) for node in nodes)
+            awaited = 1 if mode == "any" else sum(task.enters(node()) for node in nodes)
             complete = len(found) == awaited
         if complete:
             fn(grad if mode == "any" else [found.get(i) for i in range(len(nodes))])

@@ -117,8 +117,8 @@ def add_raw(target: Tensor, addend: Any) -> None:
 
 def bump(target: Tensor) -> None:
     """Counts one write to a tensor's memory, which is about to follow."""
-    if MODES.mutation is not None:
-        MODES.mutation.before_write(target._storage)
+    if MODES.before_write is not None:
+        MODES.before_write(target._storage)
     if not isinstance(target._storage, InferenceStorage):
         target._storage.version += 1
 

@@ -45,8 +45,8 @@ class Modes(local):
         #: (pack, unpack) hooks of saved tensors, innermost last; why there may be none, if so
         self.saved_hooks: tuple[tuple[Callable[..., Any], Callable[..., Any]], ...] = ()
         self.saved_hooks_refusal: str | None = None
-        #: the ``allow_mutation_on_saved_tensors`` that holds, and anomaly mode
-        self.mutation: Any = None
+        #: what ``allow_mutation_on_saved_tensors`` does before a storage is written; anomaly mode
+        self.before_write: Callable[[Storage], None] | None = None
         self.anomaly = self.check_nan = False
         #: the node that anomaly mode is running, and the backward run that is going on
         self.evaluating: Any = None
@@ -150,27 +150,24 @@ class Mode:
             raise TypeError(
                 f"a mode decorates functions, got class {function.__name__}; decorate its methods"
             )
+        held: Any
         if inspect.isgeneratorfunction(function):
 
-            @wraps(function)
-            def steps(*args: Any, **kwargs: Any) -> Any:
+            def held(*args: Any, **kwargs: Any) -> Any:
                 return (yield from _Steps(function(*args, **kwargs), self.clone))
 
-            return steps  # type: ignore[return-value]
-        if inspect.iscoroutinefunction(function):
+        elif inspect.iscoroutinefunction(function):
 
-            @wraps(function)
-            async def coroutine(*args: Any, **kwargs: Any) -> Any:
+            async def held(*args: Any, **kwargs: Any) -> Any:
                 return await _Steps(function(*args, **kwargs), self.clone)
 
-            return coroutine  # type: ignore[return-value]
+        else:
 
-        @wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            with self.clone():
-                return function(*args, **kwargs)
+            def held(*args: Any, **kwargs: Any) -> Any:
+                with self.clone():
+                    return function(*args, **kwargs)
 
-        return call  # type: ignore[return-value]
+        return wraps(function)(held)  # type: ignore[return-value]
 
 
 class _Steps(Generator[Any, Any, Any]):

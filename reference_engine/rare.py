@@ -10,8 +10,8 @@ from reference_engine.hooks import Hooks
 from reference_engine.ops.opdef import OpDef
 
 if TYPE_CHECKING:
-    from reference_engine.forward import Tangents
-    from reference_engine.graph import AccumulateGrad, Node
+    from reference_engine.forward import Level, Tangents
+    from reference_engine.graph import AccumulateGrad, Edge
     from reference_engine.tensor import Tensor
 
 #: in which circumstances a view was made, and so whether writing through it can be recorded
@@ -26,17 +26,15 @@ class View:
     __slots__ = ("age", "base", "chain", "grad_fn", "mode", "nr", "requires_grad", "version")
 
     def __init__(
-        self, base: Tensor, chain: tuple[ViewStep, ...], mode: CreationMode, age: int, version: int
+        self, base: Tensor, chain: tuple[ViewStep, ...], age: int, mode: CreationMode, edge: Edge
     ) -> None:
         self.base = base
         #: from the base to this tensor, when ``age`` of the base's ``reshaped`` had been
-        self.chain = chain
-        self.age = age
+        self.chain, self.age = chain, age
         self.mode = mode
-        #: storage version for which ``grad_fn`` is the right history
-        self.version = version
-        self.grad_fn: Node | None = None
-        self.nr = 0
+        #: its history, and the storage version for which it is right
+        self.grad_fn, self.nr = edge
+        self.version = int(base._storage.version)
         #: a leaf that was asked to require grad although it is a view
         self.requires_grad = False
 
@@ -56,7 +54,7 @@ class Rare:
         self.view: View | None = None
         #: for each ``t_`` and its like that changed this tensor's shape, the view op back
         self.reshaped: tuple[ViewStep, ...] = ()
-        self.tangents: Tangents | None = None
+        self.tangents: Tangents | dict[Level, Tensor | None] = {}
         #: tensor hooks of a leaf, and those for when its gradient has been accumulated
         self.hooks: Hooks = {}
         self.accumulated: Hooks = {}

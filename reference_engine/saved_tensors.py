@@ -36,28 +36,27 @@ class Packed:
         # a hook may want to know parameters; results it gets without history, or keeping one
         # would close a cycle
         leaves = {id(x._raw): x for x in inputs if isinstance(x, Tensor) and x.is_leaf}
-        flat: list[Any] = []
+        #: value, storage and version of each, or what the hook made of these, True and 0
+        self._saved: list[Any] = []
         for value, storage, version in zip(saved[::3], saved[1::3], saved[2::3], strict=True):
-            if storage is None or storage is CONSTANT:
-                flat += (value, storage, version)
+            if storage is CONSTANT:
+                self._saved += (value, storage, version)
                 continue
             before = int(storage.version)
             with no_grad():
                 x = leaves.get(id(value))
-                flat += (pack_hook(from_raw(value, storage) if x is None else x), True, 0)
+                self._saved += (pack_hook(from_raw(value, storage) if x is None else x), True, 0)
             if int(storage.version) != before:
                 raise RuntimeError(
                     f"a pack hook modified the saved tensor of shape {list(value.shape)} in place; "
                     "return a modified clone() instead"
                 )
-        self._saved = flat
 
     def unpack(self) -> tuple[Any, ...]:
         """The saved values as they were before packing; TypeError when the hook gives no Tensor."""
         flat: list[Any] = []
-        for value, storage, version in zip(
-            self._saved[::3], self._saved[1::3], self._saved[2::3], strict=True
-        ):
+        saved = self._saved
+        for value, storage, version in zip(saved[::3], saved[1::3], saved[2::3], strict=True):
             if storage is not True:
                 flat += (value, storage, version)
                 continue
@@ -65,10 +64,10 @@ class Packed:
                 found = self._unpack(value)
             if not isinstance(found, Tensor):
                 raise TypeError(f"an unpack hook must return a Tensor, got {found!r}")
-            raw, version = found._raw, found._storage.version
-            if isinstance(version, Detached) and not of_array(raw).batched:
+            raw, now = found._raw, found._storage.version
+            if isinstance(now, Detached) and not of_array(raw).batched:
                 raw = raw[...]  # to detach in place leaves alone what hooks have packed
-            flat += (raw, found._storage, version)
+            flat += (raw, found._storage, now)
         return tuple(flat)
 
 
@@ -111,53 +110,35 @@ def disable_saved_tensors_hooks(error_message: str) -> Mode:
     return Mode(saved_hooks_refusal=error_message)
 
 
-class _Kept:
-    """One saved array, which gets memory of its own when the shared one is about to be written."""
-
-    __slots__ = ("__weakref__", "raw", "storage")
-
-    def __init__(self, x: Tensor) -> None:
-        self.raw = x._raw
-        self.storage: Storage | None = x._storage
-
-
-class _Mutation:
-    """The saved tensors of one ``allow_mutation_on_saved_tensors``."""
-
-    def __init__(self) -> None:
-        self._kept: WeakKeyDictionary[Storage, WeakSet[_Kept]] = WeakKeyDictionary()
-        self.open = True
-
-    def pack(self, x: Tensor) -> _Kept:
-        kept = _Kept(x)
-        self._kept.setdefault(x._storage, WeakSet()).add(kept)
-        return kept
-
-    def unpack(self, kept: _Kept) -> Tensor:
-        if not self.open:
-            # as in PyTorch, which asserts it
-            raise AssertionError(
-                "this graph was recorded in allow_mutation_on_saved_tensors; run backward inside it"
-            )
-        return from_raw(kept.raw, kept.storage)
-
-    def before_write(self, storage: Storage) -> None:
-        """Gives everything saved of a storage memory of its own."""
-        for kept in self._kept.pop(storage, ()):
-            kept.raw, kept.storage = of_array(kept.raw).copy(kept.raw), None
-
-
 @contextmanager
 def allow_mutation_on_saved_tensors() -> Iterator[None]:
     """Inside, a saved tensor that is written is copied first, so that backward sees it unchanged.
 
     RuntimeError when nested.
     """
-    if MODES.mutation is not None:
+    if MODES.before_write is not None:
         raise RuntimeError("allow_mutation_on_saved_tensors cannot be nested; one is enough")
-    mutation = _Mutation()
+    saved: WeakKeyDictionary[Storage, WeakSet[Tensor]] = WeakKeyDictionary()
+    inside = True
+
+    def keep(x: Tensor) -> Tensor:
+        kept = x.detach()
+        saved.setdefault(x._storage, WeakSet()).add(kept)
+        return kept
+
+    def give(kept: Tensor) -> Tensor:
+        if not inside:  # as in PyTorch, which asserts it
+            raise AssertionError(
+                "this graph was recorded in allow_mutation_on_saved_tensors; run backward inside it"
+            )
+        return kept
+
+    def give_memory_of_its_own(storage: Storage) -> None:
+        for kept in saved.pop(storage, ()):
+            kept._raw, kept._storage = of_array(kept._raw).copy(kept._raw), MODES.storage()
+
     try:
-        with Mode(mutation=mutation), saved_tensors_hooks(mutation.pack, mutation.unpack):
+        with Mode(before_write=give_memory_of_its_own), saved_tensors_hooks(keep, give):
             yield
     finally:
-        mutation.open = False
+        inside = False

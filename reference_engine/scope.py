@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from reference_engine.graph import Cotangent, Node
 
@@ -56,14 +56,14 @@ class Task:
         #: the nodes that can be reached, and how many edges to each have not been walked yet
         self.dependencies = reachable(nodes)
         self.everywhere = targets is None
-        if targets is None:
-            return
         self.captured: dict[Edge, Cotangent] = {}
         self._accumulate = accumulate
         self._targets: dict[Node, list[int]] = {}
-        for node, nr in targets:
+        for node, nr in targets or ():
             self._targets.setdefault(node, []).append(nr)
-        self._leading = leading(self.dependencies, self._targets)
+        self._leading: Collection[Node] = (
+            self.dependencies if targets is None else leading(self.dependencies, self._targets)
+        )
         self._root = nodes[0] if len(nodes) == 1 else None
 
     def capture(self, node: Node, grads: Sequence[Cotangent]) -> None:
@@ -75,14 +75,10 @@ class Task:
         """Whether the node itself must run."""
         return node in self._leading or (self._accumulate and node in self._targets)
 
-    def enters(self, node: Node) -> bool:
-        """Whether the node is looked at: PyTorch always looks at a single root, hooks and all."""
-        return self.everywhere or self.leads_on(node) or node is self._root
-
     def leads_on(self, node: Node) -> bool:
         """Whether a cotangent for the node is wanted."""
         return node in self._leading or node in self._targets
 
-    def visits(self, node: Node | None) -> bool:
-        """Whether the run comes, or has come, to a node."""
-        return node is not None and node in self.dependencies and self.enters(node)
+    def enters(self, node: Node | None) -> bool:
+        """Whether the node is looked at: PyTorch always looks at a single root, hooks and all."""
+        return node in self.dependencies and (self.leads_on(node) or node is self._root)

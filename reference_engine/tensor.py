@@ -167,23 +167,22 @@ class Tensor:
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
         if value is not None:
-            self._check_grad(value)
+            if not isinstance(value, Tensor):
+                raise TypeError(f"grad must be a Tensor or None, got {type(value).__name__}")
+            if value is self:
+                raise RuntimeError("a tensor cannot be its own grad; assign a clone()")
+            kind = self.grad_dtype if self.is_leaf else self.dtype
+            for what, mine in (("dtype", kind), ("device", self.device), ("shape", self.shape)):
+                theirs = getattr(value, what)
+                if mine is not None and mine != theirs:
+                    raise RuntimeError(
+                        f"grad has {what} {theirs}, but its tensor needs {what} {mine}"
+                    )
         self._extras().grad = value
 
     @grad.deleter
     def grad(self) -> None:
         self._extras().grad = None
-
-    def _check_grad(self, value: Tensor) -> None:
-        if not isinstance(value, Tensor):
-            raise TypeError(f"grad must be a Tensor or None, got {type(value).__name__}")
-        if value is self:
-            raise RuntimeError("a tensor cannot be its own grad; assign a clone()")
-        kind = self.grad_dtype if self.is_leaf else self.dtype
-        for what, mine in (("dtype", kind), ("device", self.device), ("shape", self.shape)):
-            theirs = getattr(value, what)
-            if mine is not None and mine != theirs:
-                raise RuntimeError(f"grad has {what} {theirs}, but its tensor needs {what} {mine}")
 
     @property
     def grad_dtype(self) -> dtype | None:
@@ -298,8 +297,8 @@ class Tensor:
             if node.hooks is not None and node.hooks.output.get(nr):
                 self._extras().hooks = node.hooks.output[nr]  # they stay, for when it is a leaf
         self._grad_fn, self._nr, self._tracked = None, 0, False
-        if self._rare.tangents is not None:
-            self._rare.tangents = None
+        if self._rare.tangents:
+            self._rare.tangents = {}
         return self
 
     @property
@@ -360,14 +359,11 @@ class Tensor:
         # methods and operators are made from the table of operations, see ops/methods.py
 
         def __getattr__(self, name: str) -> Callable[..., Any]: ...
-        def __add__(self, other: object) -> Tensor: ...
-        def __sub__(self, other: object) -> Tensor: ...
-        def __mul__(self, other: object) -> Tensor: ...
-        def __truediv__(self, other: object) -> Tensor: ...
-        def __pow__(self, other: object) -> Tensor: ...
-        def __matmul__(self, other: Tensor) -> Tensor: ...
+        def _binary(self, other: object) -> Tensor: ...
+
+        __add__ = __sub__ = __mul__ = __truediv__ = __pow__ = __matmul__ = __getitem__ = _binary
+
         def __neg__(self) -> Tensor: ...
-        def __getitem__(self, index: object) -> Tensor: ...
         def __setitem__(self, index: object, value: object) -> None: ...
         def __iter__(self) -> Iterator[Tensor]: ...
         def __len__(self) -> int: ...

@@ -54,14 +54,12 @@ def _view(
     if x.is_inference():
         return made
     above = x._rare.view
-    if above is None:
-        view = View(x, (step,), mode, len(x._rare.reshaped), int(x._storage.version))
-    else:
-        mode = above.mode if mode == "default" else mode
-        view = View(above.base, (*above.chain, step), mode, above.age, int(x._storage.version))
-    view.grad_fn, view.nr = node, nr
     made._rare = Rare()
-    made._rare.view = view
+    if above is None:
+        made._rare.view = View(x, (step,), len(x._rare.reshaped), mode, (node, nr))
+    else:
+        mode, chain = above.mode if mode == "default" else mode, (*above.chain, step)
+        made._rare.view = View(above.base, chain, above.age, mode, (node, nr))
     made._tracked = raw.dtype in DIFFERENTIABLE
     return made
 

@@ -80,7 +80,7 @@ def test_reverse_over_forward_over_reverse() -> None:
 
 
 def test_a_level_leaves_no_cycle() -> None:
-    """A tangent may be computed from its own tensor's node, which keeps it until the level ends."""
+    """A tangent may be computed from its own tensor's node, which keeps it as long as the level."""
     gc.collect()
     gc.disable()
     try:
@@ -88,7 +88,7 @@ def test_a_level_leaves_no_cycle() -> None:
         with forward.Level() as level:
             y = forward.make_dual(p, number(1.0), level).exp()
             node = weakref.ref(y.grad_fn)
-        del y
+        del y, level
         assert node() is None
     finally:
         gc.enable()
