@@ -20,7 +20,7 @@ from conformance.gradient_check.directions import Draws, finite
 from conformance.gradient_check.examination import Findings, examined, judge_nonfinite
 from conformance.gradient_check.full import by_element
 from conformance.gradient_check.numerics import taylor_order
-from conformance.gradient_check.probes import SPENT, looked, probed
+from conformance.gradient_check.probes import PROBES, SPENT, Questions, probed
 from conformance.gradient_check.probes.context import Context
 from conformance.gradient_check.probes.inputs import HUGE
 from conformance.gradient_check.probes.precision import native
@@ -110,11 +110,11 @@ MOST_REPORTED = 16
 
 
 class Check:
-    """One run of the checker. asks: tells whether probes are to be asked at a point."""
+    """One run of the checker. asks: tells which probes are to be asked at a point."""
 
     def __init__(
         self, fn: Callable[..., Any], inputs: tuple[Any, ...], engine: Engine, options: Options,
-        asks: Callable[[Context], bool] | None = None,
+        asks: Callable[[Context], Questions] | None = None,
     ) -> None:  # fmt: skip
         self.asks = asks
         self.options, self.engine = options, engine
@@ -188,11 +188,12 @@ class Check:
 
     def _probe(self, context: Context) -> None:
         context.huge = self.options.huge
-        if self.asks is not None and not self.asks(context):
-            self.probes = looked(context, self.found)
+        asked = PROBES if self.asks is None else self.asks(context)
+        self.probes = probed(context, self.found, asked)
+        if asked is not PROBES:
             self.found.notes.append("other questions were asked of another sample like this one")
+        if not asked:
             return
-        self.probes = probed(context, self.found)
         if any(probe.detail == SPENT for probe in self.probes):
             self.found.notes.append(UNFINISHED)
         if self.target is not self.native:

@@ -68,12 +68,26 @@ def along(random: Draws, scale: Array, gradient: Array) -> Array:
     Its signs are the gradient's, random where that is zero: terms of one sign do not cancel, so
     that an error in proportion to the gradient shows at its full size.
     """
+    if scale.size > POOL // 2:
+        return _along_many(random, scale, gradient)
     drawn = signed(random, scale.size)
     drawn = np.multiply(drawn, scale, out=drawn if drawn.flags.writeable else None)
     if np.count_nonzero(gradient) < gradient.size:
         np.copysign(drawn, gradient, out=drawn, where=gradient != 0)
     else:
         np.copysign(drawn, gradient, out=drawn)
+    return drawn
+
+
+def _along_many(random: Draws, scale: Array, gradient: Array) -> Array:
+    """Return what `along` does, stretch by stretch: each stays in a cache."""
+    piece = _repeated(_pool(), random)
+    drawn = np.empty_like(scale)
+    for begin in range(0, scale.size, piece.size):
+        part = slice(begin, begin + piece.size)
+        out, signs = drawn[part], gradient[part]
+        np.multiply(piece[: out.size], scale[part], out=out)
+        np.copysign(out, signs, out=out, where=signs != 0)
     return drawn
 
 
@@ -91,11 +105,16 @@ def signed_digits(random: Draws, size: int) -> Array:
 
 
 def _stretch(sequence: Array, random: Draws, size: int) -> Array:
-    if size > POOL // 2:  # of an odd length: repetitions do not line up with dimensions
-        start = random.place(POOL // 2)
-        return np.resize(sequence[start : start + POOL // 2 - 1], size)
+    if size > POOL // 2:
+        return np.resize(_repeated(sequence, random), size)
     start = random.place(POOL - size)
     return sequence[start : start + size]
+
+
+def _repeated(sequence: Array, random: Draws) -> Array:
+    """Return what is repeated, of an odd length: repetitions do not line up with dimensions."""
+    start = random.place(POOL // 2)
+    return sequence[start : start + POOL // 2 - 1]
 
 
 def finite(array: Array) -> bool:

@@ -22,8 +22,8 @@ STEADY = 2.0**-6
 """Fraction of the sum of magnitudes by which slopes at far and near steps may differ."""
 LONG = 1 << 18
 """Numbers of inputs, or of outputs, beyond which a line is long: it takes memory sparingly."""
-CACHED = 1 << 15
-"""Numbers of a long vector that are worked on at a time."""
+CACHED = 1 << 13
+"""Numbers of a long vector that are worked on at a time: too few for BLAS to wake its threads."""
 DEPTH = 3
 """Steps of one window: enough for an extrapolation and for a bound of its error."""
 
@@ -106,8 +106,8 @@ class Line:
     def magnitude(self, gradient: Array) -> float:
         """Return Σ |gradient|·|direction|."""
         total = 0.0
-        for begin in range(0, gradient.size, LONG):
-            part = slice(begin, begin + LONG)
+        for begin in range(0, gradient.size, CACHED):
+            part = slice(begin, begin + CACHED)
             total += float(np.abs(gradient[part]).dot(np.abs(self.direction[part])))
         return total
 

@@ -92,7 +92,6 @@ class Recording:
             return values[0]
         return np.concatenate(values) if values else np.zeros(0)
 
-    def point_now(self) -> Array:
+    def leaves_now(self) -> list[Array]:
         """Return the values of the leaves."""
-        values = [flat(self.target.bridge.values(leaf)) for leaf in self.leaves]
-        return values[0] if len(values) == 1 else np.concatenate(values)
+        return [flat(self.target.bridge.values(leaf)) for leaf in self.leaves]

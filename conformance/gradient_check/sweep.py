@@ -7,6 +7,7 @@ from typing import Any
 
 from conformance.adapters.base import Engine
 from conformance.gradient_check.checker import BUDGET, Check, Options, loaded
+from conformance.gradient_check.probes import AT_THE_POINT, PROBES, Questions
 from conformance.gradient_check.probes.context import Context
 from conformance.gradient_check.probes.inputs import HUGE
 from conformance.gradient_check.result import GradientResult, Verdict
@@ -20,7 +21,9 @@ class Sweep:
     gradient is compared too. All other questions (`probes`) are asked of the first sample of each
     circumstance: the operations that its backward consists of, by name, and of every input and
     output the dtype, the number of dimensions up to two, whether it has no elements, a dimension of
-    one or gaps in memory, and which inputs have equal shapes. Options are those of `gradcheck`.
+    one or gaps in memory, and which inputs have equal shapes. Those about other inputs, which have
+    other shapes, are asked once for the same operations and dtypes. Options are those of
+    `gradcheck`.
     """
 
     def __init__(
@@ -30,13 +33,14 @@ class Sweep:
         self._engine = loaded(engine) if isinstance(engine, str) else engine
         self._options = Options(order, "directional", seed, probes, huge, budget)
         self._asked: set[Hashable] = set()
+        self._ways: set[Hashable] = set()
         self.samples = 0
         self.failures: list[GradientResult] = []
         self.doubts: list[GradientResult] = []
 
     @property
     def circumstances(self) -> int:
-        """How many samples were asked everything."""
+        """How many samples were asked more than what is asked of every one."""
         return len(self._asked)
 
     @property
@@ -49,7 +53,7 @@ class Sweep:
     def check(self, fn: Callable[..., Any], inputs: Sequence[Any] | Any) -> GradientResult:
         """Check one sample; `fn` may be a function of its own that holds the sample's options."""
         arguments = tuple(inputs) if isinstance(inputs, (list, tuple)) else (inputs,)
-        result = Check(fn, arguments, self._engine, self._options, self._is_new).result()
+        result = Check(fn, arguments, self._engine, self._options, self._questions).result()
         self.samples += 1
         if result.verdict is Verdict.FAIL:
             self.failures.append(result)
@@ -57,33 +61,35 @@ class Sweep:
             self.doubts.append(result)
         return result
 
-    def _is_new(self, context: Context) -> bool:
-        """Tell whether no sample of this circumstance was asked before, and note that one is."""
-        circumstance = circumstance_of(context)
-        if circumstance in self._asked:
-            return False
-        self._asked.add(circumstance)
-        return True
+    def _questions(self, context: Context) -> Questions:
+        """Return what no sample of this circumstance was asked before, and note that one is."""
+        way, shapes = circumstance_of(context)
+        if (way, shapes) in self._asked:
+            return ()
+        self._asked.add((way, shapes))
+        if way in self._ways:
+            return AT_THE_POINT
+        self._ways.add(way)
+        return PROBES
 
 
-def circumstance_of(context: Context) -> Hashable:
-    """Return what the answers to the probes depend on beside the values, as `Sweep` lists it."""
+def circumstance_of(context: Context) -> tuple[Hashable, Hashable]:
+    """Return what the answers to the probes depend on beside the values, as `Sweep` lists it.
+
+    The second part, of shapes, matters to those that are asked at the point itself.
+    """
     base = context.base
     target, recording = base.target, base.recording
     bridge = target.bridge
     shapes = [variable.shape for variable in target.variables]
-    inputs = tuple(
-        (bridge.dtype_name(tensor), *_kind(bridge.shape(tensor)), bridge.is_contiguous(tensor))
-        for tensor in target.arguments.tensors
-    )
-    outputs = tuple(
-        (bridge.dtype_name(tensor), *_kind(bridge.shape(tensor))) for tensor in recording.tensors
-    )
-    equal = tuple(shapes.index(shape) for shape in shapes)
-    return (
-        bridge.operations(recording.tensors), inputs, outputs, equal,
+    inputs, outputs = target.arguments.tensors, recording.tensors
+    way = (
+        bridge.operations(outputs), tuple(map(bridge.dtype_name, [*inputs, *outputs])),
         target.arguments.constants, target.held is None,
     )  # fmt: skip
+    forms = tuple((*_kind(bridge.shape(t)), bridge.is_contiguous(t)) for t in inputs)
+    results = tuple(_kind(bridge.shape(tensor)) for tensor in outputs)
+    return way, (forms, results, tuple(map(shapes.index, shapes)))
 
 
 def _kind(shape: tuple[int, ...]) -> tuple[int, bool, bool]:

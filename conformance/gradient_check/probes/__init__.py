@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from conformance.gradient_check.examination import Findings
 from conformance.gradient_check.probes.asking import Answer, Ask, Outcome, Probing, together
 from conformance.gradient_check.probes.calls import CALLS, received
@@ -12,36 +14,37 @@ from conformance.gradient_check.result import Probe, skipped
 from conformance.gradient_check.targets import Spent
 
 LOOKS = (received, unharmed)
+"""What takes no call: the dtypes of the gradients, and if arguments were left alone."""
 STATE = ("repeated backward", "state between calls")
 SPENT = "the budget was spent"
 UNANSWERED = Probe("", "unclear")
-PROBES = (*COTANGENTS, *CALLS, *INPUTS, undefined)
-"""The last takes what graph the others leave."""
+Questions = tuple[Callable[[Context], Probing], ...]
+PROBES: Questions = (*COTANGENTS, *CALLS, *INPUTS, undefined)
+"""All of them; the last takes what graph the others leave."""
+AT_THE_POINT: Questions = (*COTANGENTS, *CALLS, undefined)
+"""Those that take no other inputs."""
 
 
-def probed(context: Context, found: Findings) -> tuple[Probe, ...]:
-    """Ask every probe; add failures to what was found.
+def probed(context: Context, found: Findings, asked: Questions) -> tuple[Probe, ...]:
+    """Ask some probes; add failures to what was found.
 
     Of state that the function keeps all else would be a consequence: it ends the list.
     """
     outcomes: list[Outcome] = [look(context) for look in LOOKS]
-    outcomes += _answered(context)
+    if not asked:
+        return tuple(_reported(outcome, found) for outcome in outcomes)
+    outcomes += _answered(context, asked)
     first = len(LOOKS)  # the layout, which often is the cause of what follows, is told before it
     outcomes[first : first + 2] = reversed(outcomes[first : first + 2])
     return tuple(_reported(outcome, found) for outcome in outcomes)
 
 
-def looked(context: Context, found: Findings) -> tuple[Probe, ...]:
-    """Ask what takes no call: the dtypes of the gradients, and if arguments were left alone."""
-    return tuple(_reported(look(context), found) for look in LOOKS)
-
-
-def _answered(context: Context) -> list[Outcome]:
-    """Return the outcomes of all probes; their first questions are answered at once."""
+def _answered(context: Context, asked: Questions) -> list[Outcome]:
+    """Return the outcomes of probes; their first questions are answered at once."""
     asks: list[Ask] = []
     waiting: list[tuple[int, Probing, int]] = []
     outcomes: list[Outcome] = []
-    for place, probe in enumerate(PROBES):
+    for place, probe in enumerate(asked):
         probing = probe(context)
         try:
             wanted = next(probing)
@@ -49,7 +52,7 @@ def _answered(context: Context) -> list[Outcome]:
             outcomes.append(done.value)
             continue
         except Spent:
-            outcomes.append(_unasked(place))
+            outcomes.append(_unasked(probe))
             continue
         waiting.append((place, probing, len(wanted)))
         outcomes.append(UNANSWERED)
@@ -57,20 +60,20 @@ def _answered(context: Context) -> list[Outcome]:
     try:
         answers, start = together(asks), 0
     except Spent:
-        return [_unasked(place) for place in range(len(PROBES))]
+        return [_unasked(probe) for probe in asked]
     for place, probing, count in waiting:
         try:
             outcomes[place] = _finished(probing, answers[start : start + count])
         except Spent:
-            outcomes[place] = _unasked(place)
+            outcomes[place] = _unasked(asked[place])
         if _of_state(outcomes[place]):
             return outcomes[: place + 1]
         start += count
     return outcomes
 
 
-def _unasked(place: int) -> Probe:
-    return skipped(PROBES[place].__name__.replace("_", " "), SPENT)
+def _unasked(probe: Callable[[Context], Probing]) -> Probe:
+    return skipped(probe.__name__.replace("_", " "), SPENT)
 
 
 def _of_state(outcome: Outcome) -> bool:
