@@ -86,6 +86,7 @@ def circumstance_of(context: Context) -> tuple[Hashable, Hashable]:
     way = (
         bridge.operations(outputs), tuple(map(bridge.dtype_name, [*inputs, *outputs])),
         target.arguments.constants, target.held is None,
+        any(shapes), any(0 in shape for shape in shapes),  # what has no dimensions is not enlarged
     )  # fmt: skip
     forms = tuple((*_kind(bridge.shape(t)), bridge.is_contiguous(t)) for t in inputs)
     results = tuple(_kind(bridge.shape(tensor)) for tensor in outputs)
