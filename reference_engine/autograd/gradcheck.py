@@ -167,11 +167,10 @@ class _Point:
 
     def __init__(self, func: Function, given: tuple[Any, ...], check_dtypes: bool) -> None:
         self._func, self._check_dtypes = func, check_dtypes
-        places = [i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad]
+        places = tuple(i for i, x in enumerate(given) if isinstance(x, Tensor) and x.requires_grad)
         if not places:
             raise ValueError(_NOTHING)
-        parted = engine.func.derivatives.parted(given, tuple(places))
-        self._inputs, _, self._arguments = parted
+        self._inputs, _, self._arguments = engine.func.derivatives.parted(given, places)
         _check_inputs(self._inputs)
         self._point = _joined(self._inputs)
         self._leaves, outputs = self._run(self._point)
