@@ -9,14 +9,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from reference_engine.anomaly import run_watched
-from reference_engine.backends.base import BACKENDS, OF_DTYPE, of_array
+from reference_engine.backends.base import BACKENDS, COMPLEX, OF_DTYPE, of_array
 from reference_engine.graph import AccumulateGrad, Cotangent, Cotangents, GradientEdge, Node
-from reference_engine.modes import MODES, Mode, refuse_in_transform
+from reference_engine.modes import MODES, refuse_in_transform
 from reference_engine.ops.namespace import TENSORS, raw_namespace
 from reference_engine.scope import Edge, Task
 from reference_engine.tensor import Tensor, from_raw
@@ -79,18 +80,19 @@ def run(roots: Sequence[Edge], grads: Cotangents, F: Any, *, keep_graph: bool, t
 
 def _visit(node: Node, grads: list[Cotangent], F: Any, task: Task) -> Cotangents | None:
     """Runs a node that has hooks, or in a run to targets; None when it need not run for these."""
-    wanted = None
-    if not task.enters(node):
+    hooks, wanted = node.hooks, None
+    if not (task.everywhere or node in task.wanted or node is task.root):
         return None  # nothing arrives here that was asked for: not even a hook is called
-    if node.hooks is not None:
-        grads = node.hooks.arrive(grads, F)
+    if hooks is not None:
+        grads = hooks.arrive(grads, F)
     if not task.everywhere:
-        task.capture(node, grads)
-        if not task.runs(node):
+        for nr in task.targets.get(node, ()):
+            task.captured[node, nr] = grads[nr]
+        if node not in task.running:
             return None
-        wanted = [parent is not None and task.leads_on(parent) for parent in node.next]
-    if node.hooks is not None:
-        grads = node.hooks.before(grads, F)
+        wanted = [parent in task.wanted for parent in node.next]
+    if hooks is not None:
+        grads = hooks.before(grads, F)
     outs = (run_watched if MODES.anomaly else type(node).run)(node, grads, F, wanted)
     return outs if node.hooks is None else node.hooks.after(outs, grads, F)
 
@@ -166,8 +168,9 @@ def grad(
             TENSORS.zeros_like(x) if g is None and isinstance(x, Tensor) else g
             for g, x in zip(results, wanted, strict=True)
         )
-    if not allow_unused and any(g is None for g in results):
-        place = [g is None for g in results].index(True)
+    unused = [g is None for g in results]
+    if not allow_unused and True in unused:
+        place = unused.index(True)
         raise RuntimeError(
             f"input {place} was not used in computing the outputs; pass allow_unused=True to get "
             "None for it"
@@ -189,18 +192,23 @@ def _run(
     keep = create_graph if retain_graph is None else retain_graph
     task = Task(roots, targets, accumulate)
     # saved values and cotangents may have tangents in a level of forward mode
-    kinds = [type(g._raw) for g in grads]
-    kind = next((k for k in kinds if BACKENDS[k].batched), kinds[0])
+    kind = type(grads[0]._raw)
+    for g in grads:
+        kind = type(g._raw) if BACKENDS[type(g._raw)].batched else kind
     F: Any = TENSORS if create_graph or MODES.forward else raw_namespace(kind)
     # nobody has asked NumPy for warnings about overflow or 0/0: torch gives none
-    with Mode(grad=create_graph, task=task), np.errstate(all="ignore"):
-        fitted = [
-            F.fit(F.from_tensor(g), *node.metas[nr], node)
-            for g, (node, nr) in zip(grads, roots, strict=True)
-        ]
-        run(roots, fitted, F, keep_graph=keep, task=task)
-        found = [task.captured.get(edge) for edge in targets or ()]
-        return [None if g is None else F.to_tensor(g) for g in found]
+    before = MODES.switch({"grad": create_graph, "task": task})
+    try:
+        with np.errstate(all="ignore"):
+            fitted = [
+                F.fit(F.from_tensor(g), *node.metas[nr], node)
+                for g, (node, nr) in zip(grads, roots, strict=True)
+            ]
+            run(roots, fitted, F, keep_graph=keep, task=task)
+            found = [task.captured.get(edge) for edge in targets or ()]
+            return [None if g is None else F.to_tensor(g) for g in found]
+    finally:
+        MODES.switch(before)
 
 
 def _run_batched(
@@ -261,22 +269,25 @@ def _root_grads(
 
 
 def _root_grad(out: Tensor, g: Tensor | None, batched: bool) -> Tensor:
+    shape, is_complex = tuple(out._raw.shape), out._raw.dtype in COMPLEX
     if g is None:
-        if out.shape.numel() != 1 or out.dtype.is_complex or batched:
+        if prod(shape) != 1 or is_complex or batched:
             raise RuntimeError(
                 f"backward without a gradient needs a real scalar, got shape "
-                f"{list(out.shape)} of {out.dtype}; pass gradient=, a tensor of that shape"
+                f"{list(shape)} of {out.dtype}; pass gradient=, a tensor of that shape"
             )
         backend = of_array(out._raw)
-        return from_raw(backend.wrap(backend.ones_like(out._raw)))
+        one = backend.copy(out._raw)
+        backend.assign(one, 1)
+        return from_raw(one)
     if not isinstance(g, Tensor):
         raise TypeError(f"a gradient must be a Tensor or None, got {type(g).__name__}")
-    if g.shape[batched:] != out.shape or g.ndim != out.ndim + batched:
+    if tuple(g._raw.shape)[batched:] != shape or g._raw.ndim != len(shape) + batched:
         raise RuntimeError(
             f"a gradient of shape {list(g.shape)} was given for an output of shape "
-            f"{list(out.shape)}; they must be equal" + ", after the batch's size" * batched
+            f"{list(shape)}; they must be equal" + ", after the batch's size" * batched
         )
-    if g.dtype.is_complex != out.dtype.is_complex:
+    if (g._raw.dtype in COMPLEX) is not is_complex:
         raise RuntimeError(
             f"a gradient of {g.dtype} was given for an output of {out.dtype}; both must be "
             "complex or neither"

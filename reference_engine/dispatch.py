@@ -8,20 +8,24 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property, partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from reference_engine.anomaly import note_traceback
-from reference_engine.backends.base import BACKENDS, COMPLEX, DIFFERENTIABLE, Backend, Kernel
+from reference_engine.backends.base import COMPLEX, DIFFERENTIABLE, Backend, Kernel
 from reference_engine.forward import push_forward
-from reference_engine.graph import CONSTANT, NO_EDGE, Edge, OpNode, new_node, node_type
+from reference_engine.graph import CONSTANT, Node, OpNode, new_node, node_type
 from reference_engine.modes import MODES
 from reference_engine.ops.accepted import check, least_of
 from reference_engine.ops.opdef import OpDef
 from reference_engine.ops.plan import Plan
-from reference_engine.ops.promotion import bring_together
+from reference_engine.ops.promotion import Common, bring_together
 from reference_engine.saved_tensors import pack
 from reference_engine.tensor import Tensor, from_raw
 from reference_engine.views import make_view
+
+#: of an op's inputs the nodes whose outputs they are and which of these, and the inputs that have
+#: such a node
+Edges: TypeAlias = "tuple[tuple[Node | None, ...], tuple[int, ...], tuple[int, ...]]"
 
 
 class Operator:
@@ -29,7 +33,10 @@ class Operator:
 
     def __init__(self, op: OpDef) -> None:
         self.op = op
+        self.view = op.view
         self.kernels: dict[type, Kernel] = {}
+        #: by the kinds of inputs, what they are brought to
+        self.common: dict[tuple[object, ...], Common] = {}
         #: by the inputs that require grad ((0,) for a variadic op) and whether it is complex
         self.plan: Callable[[tuple[int, ...], bool], Plan] = cache(partial(Plan, op))
         self.variadic = op.variadic
@@ -39,7 +46,7 @@ class Operator:
         if not self.single and not op.outputs[0].startswith("*"):
             named = namedtuple(op.name.split(".")[-1].strip("_"), op.outputs)  # type: ignore[misc]
             self.collect = lambda outputs: named(*outputs)
-        names = [n.lstrip("*") for n in op.inputs]
+        self.names = names = [n.lstrip("*") for n in op.inputs]
         #: which inputs have a derivative
         self.follows = tuple(n in op.rules for n in names)
         #: which inputs' dtypes are brought together
@@ -47,6 +54,8 @@ class Operator:
             op.promotion != "keep" and (n in op.rules or not op.rules) for n in names
         )
         self.promotes = any(self.promoted)
+        #: what it is called in place
+        self.writing = op.name.split(".")[-1] + "_"
         #: the least category of its inputs
         self.least = least_of(op.name)
 
@@ -59,24 +68,37 @@ class Operator:
         """The class of the op's nodes."""
         return node_type(self.op.node)
 
+    @cached_property
+    def overloads(self) -> list[tuple[str, int | None, Callable[[Any], type[OpNode]]]]:
+        """By parameter or input (and its place), the class of nodes of PyTorch's overloads."""
+        names, stem = self.op.inputs, self.op.node[:-1]
+
+        def class_of(digit: int | Callable[[Any], int]) -> Callable[[Any], type[OpNode]]:
+            if callable(digit):
+                return lambda value: node_type(f"{stem}{digit(value)}")
+            made = node_type(f"{stem}{digit}")
+            return lambda value: made
+
+        return [
+            (name, names.index(name) if name in names else None, class_of(digit))
+            for name, digit in self.op.nodes.items()
+        ]
+
     def node_class_for(self, inputs: Sequence[Any], params: Mapping[str, Any]) -> type[OpNode]:
         """The class of a node: PyTorch's overloads of an op have nodes of their own."""
-        for name, number in self.op.nodes.items():
-            names = self.op.inputs
-            value = inputs[names.index(name)] if name in names else params.get(name)
-            if value is not None and (name in params or isinstance(value, Tensor)):
-                digit = number if isinstance(number, int) else number(value)
-                return node_type(f"{self.op.node[:-1]}{digit}")
+        for name, place, class_of in self.overloads:
+            value = params.get(name) if place is None else inputs[place]
+            if value is not None and (place is None or isinstance(value, Tensor)):
+                return class_of(value)
         return self.node_class
 
-    def kernel(self, array_type: type) -> Kernel:
-        """The function that computes the op on raw arrays of a type."""
-        found = self.kernels.get(array_type)
+    def kernel(self, backend: Backend) -> Kernel:
+        """The function that computes the op on a backend's arrays."""
+        found = self.kernels.get(backend.array_type)
         if found is None:
-            backend = BACKENDS[array_type]
             found = backend.kernel(self.op.forward)
             if not backend.batched:  # ``fast`` must not find it
-                self.kernels[array_type] = found
+                self.kernels[backend.array_type] = found
         return found
 
 
@@ -103,43 +125,41 @@ def apply(run: Operator, inputs: Sequence[Any], params: Mapping[str, Any]) -> An
     input that is no tensor, RuntimeError for inputs on different devices, and what the forward rule
     raises.
     """
-    raws, backend = bring_together(run, inputs)
-    if run.least is not None and params.get("dtype") is None:
+    raws, backend, taken = bring_together(run, inputs)
+    if not taken and params.get("dtype") is None:
         check(run.op.name, run.least, inputs)
-    array_type = backend.array_type
     if backend.batched:
         from reference_engine.ops.batching import align
 
         inputs, raws = align(run.op.name, inputs, raws, params)
     out: Any = compute(run, backend, raws, params)
-    y: Any
     edges = input_edges(run, inputs) if MODES.recording else None
-    if run.op.view:
-        y = make_view(run, inputs[0], params, out, edges)
-    elif run.single:
-        if type(out) is not array_type:
-            out = backend.wrap(out)
-        elif id(out) in map(id, raws):  # positive(x): an alias that is no view
-            out = backend.copy(out)
-        y = from_raw(out)
+    if not run.single:
+        arrays = tuple(out) if run.view else tuple(map(backend.wrap, out))
+    elif type(out) is not backend.array_type:
+        arrays = (backend.wrap(out),)
+    elif not run.view and id(out) in map(id, raws):  # positive(x): an alias that is no view
+        arrays = (backend.copy(out),)
     else:
-        y = run.collect(from_raw(backend.wrap(raw)) for raw in out)
-    if edges is None and not MODES.forward:
-        return y
-    call = Call(run, inputs, raws, params, (y,) if run.single else y)
-    if not DIFFERENTIABLE.isdisjoint([x._raw.dtype for x in call.outputs]):
-        if edges is not None and not run.op.view:
-            record(call, edges)
-        if MODES.forward:
-            push_forward(call)
-    return y
+        arrays = (out,)
+    node = None if edges is None else make_node(run, inputs, params, arrays, edges)
+    outputs: Sequence[Tensor]
+    if run.view:
+        outputs = make_view(run, inputs[0], params, arrays, node)
+    else:
+        outputs = [from_raw(array) for array in arrays]
+        if node is not None:
+            keep(node, inputs, raws, outputs, arrays)
+    if MODES.forward and not DIFFERENTIABLE.isdisjoint([array.dtype for array in arrays]):
+        push_forward(Call(run, inputs, raws, params, outputs))
+    return outputs[0] if run.single else run.collect(outputs)
 
 
 def compute(run: Operator, backend: Backend, raws: Sequence[Any], params: Mapping[str, Any]) -> Any:
     """What the op's kernel gives; RuntimeError, as in PyTorch, when operands do not broadcast."""
     try:
-        kernel = run.kernel(backend.array_type)
-        if backend.narrow is not None and not run.op.view:
+        kernel = run.kernels.get(backend.array_type) or run.kernel(backend)
+        if backend.narrow is not None and not run.view:
             kernel = backend.wide(kernel)
         return MODES.run(kernel, *raws, **params)
     except ValueError:
@@ -149,31 +169,25 @@ def compute(run: Operator, backend: Backend, raws: Sequence[Any], params: Mappin
         raise RuntimeError(f"{run.op.name}: shapes {shapes} do not broadcast together") from None
 
 
-def input_edges(run: Operator, inputs: Sequence[Any]) -> list[Edge] | None:
+def input_edges(run: Operator, inputs: Sequence[Any]) -> Edges | None:
     """The graph edges of the differentiable inputs; None when no input requires grad."""
-    edges = []
+    parents: list[Node | None] = []
+    nrs: list[int] = []
+    wanted: list[int] = []
     found = False
-    for x, follow in zip(inputs, run.for_each(run.follows, inputs), strict=False):
-        edge = NO_EDGE
-        if follow and isinstance(x, Tensor) and x._tracked:
-            edge = x._edge()
+    for place, x in enumerate(inputs):
+        parent, nr = None, 0
+        if isinstance(x, Tensor) and x._tracked and run.follows[0 if run.variadic else place]:
+            parent, nr = x._grad_fn, x._nr
+            if parent is None:
+                parent, nr = x._edge()
+            if parent is not None:
+                wanted.append(place)
             # a view made in no_grad requires grad and has no edge; so will what comes of it
-            found = found or edge[0] is not None or x.requires_grad
-        edges.append(edge)
-    return edges if found else None
-
-
-def record(call: Call, edges: Sequence[Edge]) -> None:
-    """Makes the node of an op that has run, and the differentiable outputs its children."""
-    run, inputs, raws, params, outputs = call
-    arrays = [y._raw for y in outputs]
-    node = make_node(run, inputs, params, arrays, edges)
-    missing = [None] * (len(run.op.inputs) - len(inputs))
-    tensors, arrays = [*inputs, *missing, *outputs], [*raws, *missing, *arrays]
-    node._saved = pack(save(node._plan.sources, tensors, arrays), inputs)
-    for nr, out in enumerate(outputs):
-        if out._raw.dtype in DIFFERENTIABLE:
-            out._grad_fn, out._nr, out._tracked = node, nr, True
+            found = found or parent is not None or x.requires_grad
+        parents.append(parent)
+        nrs.append(nr)
+    return (tuple(parents), tuple(nrs), tuple(wanted)) if found else None
 
 
 def make_node(
@@ -181,18 +195,39 @@ def make_node(
     inputs: Sequence[Any],
     params: Mapping[str, Any],
     outputs: Sequence[Any],
-    edges: Sequence[Edge],
-) -> OpNode:
-    """A node without saved values; ``outputs`` are arrays."""
-    parents, nrs = zip(*edges, strict=True)
-    wanted = (0,) if run.variadic else tuple([i for i, n in enumerate(parents) if n is not None])
+    edges: Edges,
+) -> OpNode | None:
+    """A node without saved values; ``outputs`` are arrays. None where none has a derivative."""
     metas = tuple([(out.shape, out.dtype) for out in outputs])
-    plan = run.plan(wanted, not COMPLEX.isdisjoint([dtype for _, dtype in metas]))
+    if DIFFERENTIABLE.isdisjoint([dtype for _, dtype in metas]):
+        return None
+    parents, nrs, wanted = edges
+    # only elementwise rules, of one output, ask whether that is complex
+    plan = run.plan((0,) if run.variadic else wanted, metas[0][1] in COMPLEX)
     facts = plan.facts(inputs, params)
     node_class = run.node_class_for(inputs, params) if run.op.nodes else run.node_class
     node = new_node(node_class, plan, parents, nrs, metas, (), facts)
-    note_traceback(node)
+    if MODES.anomaly:
+        note_traceback(node)
     return node
+
+
+def keep(
+    node: OpNode,
+    inputs: Sequence[Any],
+    raws: Sequence[Any],
+    outputs: Sequence[Tensor],
+    arrays: Sequence[Any],
+) -> None:
+    """Saves what the node of an op that has run needs, and makes its outputs the node's."""
+    sources = node._plan.sources
+    if sources:
+        missing = [None] * (len(node._plan.op.inputs) - len(inputs))
+        saved = save(sources, [*inputs, *missing, *outputs], [*raws, *missing, *arrays])
+        node._saved = pack(saved, inputs)
+    for nr, out in enumerate(outputs):
+        if out._raw.dtype in DIFFERENTIABLE:
+            out._grad_fn, out._nr, out._tracked = node, nr, True
 
 
 def save(sources: Sequence[int], tensors: Sequence[Any], arrays: Sequence[Any]) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from reference_engine.graph import Node, OpNode
 from reference_engine.modes import MODES, Mode
+from reference_engine.ops.opdef import REGISTRY
 from reference_engine.ops.push import Push
 from reference_engine.tensor import Tensor
 from reference_engine.views import replay, way_from_base
@@ -68,21 +69,28 @@ def make_dual(primal: Tensor, tangent: Tensor, level: Level) -> Tensor:
         raise RuntimeError(
             "this tensor has a tangent at this level already; take its primal with unpack_dual"
         )
-    if tangent.shape != primal.shape:
+    if tangent._raw.shape != primal._raw.shape:
         raise RuntimeError(
             f"a tangent of shape {list(tangent.shape)} was given for a tensor of shape "
             f"{list(primal.shape)}; they must be equal"
         )
-    dual: Tensor = primal.view(primal.shape)
+    dual = _alias(primal)
     if tangent.stride() != primal.stride():  # an expanded tangent could not be written to
         tangent = tangent.clone()
     set_tangent(dual, level, tangent)
     return dual
 
 
+def _alias(x: Tensor) -> Tensor:
+    """A view of all of a tensor."""
+    made: Tensor = replay(x, [(REGISTRY["view"], {"shape": tuple(x._raw.shape)}, None)])
+    return made
+
+
 def unpack(x: Tensor, level: Level) -> tuple[Tensor, Tensor | None]:
     """A view of ``x`` without its tangent at a level, and that tangent."""
-    primal = x.view(x.shape)
+    with below(level):  # a view without it: what would be computed is not asked for
+        primal = _alias(x)
     set_tangent(primal, level, None)
     return primal, tangent_of(x, level)
 

@@ -243,7 +243,7 @@ class OpNode(Node):
 
     def release(self) -> None:
         """Frees saved values."""
-        if self._saved or any(map(_holds_array, self._facts)):
+        if self._saved or (self._facts and any(map(_holds_array, self._facts))):
             self._saved, self._facts = None, ()
             if self.hooks is not None:
                 self.hooks.tangents = ()
@@ -299,7 +299,7 @@ class AccumulateGrad(Node):
 
     def __init__(self, variable: Tensor) -> None:
         self.variable = variable
-        self.link((), ())
+        self.next, self.nrs, self.hooks = (), (), None
         self.priority = next(_leaf_priorities)
         self.describe()
         if variable._rare.hooks:

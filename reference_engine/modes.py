@@ -36,8 +36,8 @@ class Modes(local):
         self.inference = False
         #: whether ops make nodes: grad outside inference mode, which enable_grad does not lift
         self.recording = True
-        #: ``run`` while recording; None sends ops the general way
-        self.fast: Callable[..., Any] | None = self.run
+        #: ``run`` and ``recording``; None sends ops the general way
+        self.short: tuple[Callable[..., Any], bool] | None = (self.run, True)
         #: the levels of forward mode, outermost first; those of them that operations heed
         self.levels: tuple[Level, ...] = ()
         self.forward: tuple[Level, ...] = ()
@@ -70,13 +70,16 @@ class Modes(local):
 
     def refresh(self) -> None:
         """Recomputes what follows from the settings after one has changed."""
-        self.recording = self.grad and not self.inference
-        self.forward = self.levels if self.forward_enabled and not self.inference else ()
-        special = self.saved_hooks or self.anomaly or self.forward or self.transforms
-        self.fast = self.run if self.recording and not special else None
-        self.storage = InferenceStorage if self.inference else new_storage
-        if self.transforms and not self.inference:
-            self.storage = self.transforms[-1].storage
+        mine = vars(self)  # a thread's own attributes take longer to reach
+        inference, transforms = mine["inference"], mine["transforms"]
+        recording = mine["recording"] = mine["grad"] and not inference
+        forward = mine["levels"] if mine["forward_enabled"] and not inference else ()
+        special = mine["saved_hooks"] or mine["anomaly"] or forward or transforms
+        mine["forward"] = forward
+        mine["short"] = None if inference or special else (mine["run"], recording)
+        mine["storage"] = InferenceStorage if inference else new_storage
+        if transforms and not inference:
+            mine["storage"] = transforms[-1].storage
 
 
 MODES = Modes()

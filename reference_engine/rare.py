@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from reference_engine.backends.dtypes import dtype
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: in which circumstances a view was made, and so whether writing through it can be recorded
 CreationMode = Literal["default", "no_grad", "inference", "multi_output", "custom_function"]
 #: view op, parameters, which of its outputs (None for the only one)
-ViewStep = tuple[OpDef, dict[str, Any], "int | None"]
+ViewStep = tuple[OpDef, Mapping[str, Any], "int | None"]
 
 
 class View:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from reference_engine.graph import Cotangent, Node
 
@@ -56,29 +56,22 @@ class Task:
         #: the nodes that can be reached, and how many edges to each have not been walked yet
         self.dependencies = reachable(nodes)
         self.everywhere = targets is None
+        if targets is None:
+            return
         self.captured: dict[Edge, Cotangent] = {}
-        self._accumulate = accumulate
-        self._targets: dict[Node, list[int]] = {}
-        for node, nr in targets or ():
-            self._targets.setdefault(node, []).append(nr)
-        self._leading: Collection[Node] = (
-            self.dependencies if targets is None else leading(self.dependencies, self._targets)
-        )
-        self._root = nodes[0] if len(nodes) == 1 else None
-
-    def capture(self, node: Node, grads: Sequence[Cotangent]) -> None:
-        """Keeps what has arrived at a target."""
-        for nr in self._targets.get(node, ()):
-            self.captured[node, nr] = grads[nr]
-
-    def runs(self, node: Node) -> bool:
-        """Whether the node itself must run."""
-        return node in self._leading or (self._accumulate and node in self._targets)
-
-    def leads_on(self, node: Node) -> bool:
-        """Whether a cotangent for the node is wanted."""
-        return node in self._leading or node in self._targets
+        #: the targets' outputs that are wanted
+        self.targets: dict[Node, list[int]] = {}
+        for node, nr in targets:
+            self.targets.setdefault(node, []).append(nr)
+        self.running = leading(self.dependencies, self.targets)
+        #: the nodes that a cotangent is wanted for, and those of them that must run
+        self.wanted = self.running.union(self.targets)
+        if accumulate:
+            self.running = self.wanted
+        #: PyTorch always looks at a single root, hooks and all
+        self.root = nodes[0] if len(nodes) == 1 else None
 
     def enters(self, node: Node | None) -> bool:
-        """Whether the node is looked at: PyTorch always looks at a single root, hooks and all."""
-        return node in self.dependencies and (self.leads_on(node) or node is self._root)
+        """Whether the run comes, or has come, to a node."""
+        looked_at = self.everywhere or node in self.wanted or node is self.root
+        return node is not None and node in self.dependencies and looked_at

@@ -8,7 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from reference_engine.backends.base import ENGINE_DTYPES, Array, of_array
+from reference_engine.backends.base import ENGINE_DTYPES, Array
 from reference_engine.backends.device import device, device_of
 from reference_engine.backends.dtypes import dtype, unsupported
 from reference_engine.graph import NO_EDGE, AccumulateGrad, Edge, Node
@@ -67,9 +67,13 @@ class Tensor:
             return self._grad_fn, self._nr
         view = self._rare.view
         if view is not None:
-            from reference_engine.views import view_edge
+            if view.grad_fn is not None and view.version == self._storage.version:
+                return view.grad_fn, view.nr  # up to date, as nearly always
+            edge = NO_EDGE
+            if view.grad_fn is not None or view.base._tracked:
+                from reference_engine.views import view_edge
 
-            edge = view_edge(self, view)
+                edge = view_edge(self, view)
             if edge[0] is not None or not view.requires_grad:
                 return edge
         rare = self._extras()
@@ -207,17 +211,6 @@ class Tensor:
         accumulator = rare.accumulator and rare.accumulator()
         if accumulator is not None:
             accumulator.describe()
-
-    def _accumulate_raw(self, g: Any) -> None:
-        rare = self._extras()
-        grad = rare.grad
-        if grad is None:
-            # what arrives may be shared with other leaves, or with the caller's gradient=
-            rare.grad = from_raw(of_array(g).copy(g))
-        else:
-            from reference_engine.inplace import add_raw
-
-            add_raw(grad, g)
 
     def retain_grad(self) -> None:
         """Makes backward fill ``.grad`` of this non-leaf; RuntimeError if it requires no grad."""

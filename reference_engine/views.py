@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from reference_engine.backends.base import DIFFERENTIABLE
-from reference_engine.graph import NO_EDGE, Edge, Node
+from reference_engine.backends.base import BACKENDS, DIFFERENTIABLE
+from reference_engine.graph import Edge, Node
 from reference_engine.modes import MODES, enable_grad
 from reference_engine.rare import CreationMode, Rare, View, ViewStep
+from reference_engine.storage import InferenceStorage
 from reference_engine.tensor import Tensor, from_raw
 
 if TYPE_CHECKING:
@@ -21,37 +22,25 @@ if TYPE_CHECKING:
 
 
 def make_view(
-    run: Operator,
-    x: Tensor,
-    params: Mapping[str, Any],
-    out: Any,
-    edges: Sequence[Edge] | None,
-) -> Any:
-    """The tensor, or tuple of tensors, that a view op gives: ``out`` over ``x``'s memory."""
-    from reference_engine.dispatch import make_node
-
-    raws = (out,) if run.single else tuple(out)
+    run: Operator, x: Tensor, params: Mapping[str, Any], raws: Sequence[Any], node: Node | None
+) -> list[Tensor]:
+    """The tensors that a view op gives: ``raws``, outputs of ``node``, over ``x``'s memory."""
     mode: CreationMode = "default" if run.single else "multi_output"
     if MODES.inference:
         mode = "inference"
     elif not MODES.recording:
         mode = "no_grad"
-    node = None
-    if edges is not None and raws and raws[0].dtype in DIFFERENTIABLE:
-        node = make_node(run, (x,), params, raws, edges)
-    step = (run.op, dict(params))
-    views = [
-        _view(x, raw, (*step, None if run.single else nr), mode, node, nr)
+    return [
+        _view(x, raw, (run.op, params, None if run.single else nr), mode, node, nr)
         for nr, raw in enumerate(raws)
     ]
-    return views[0] if run.single else tuple(views)
 
 
 def _view(
     x: Tensor, raw: Any, step: ViewStep, mode: CreationMode, node: Node | None, nr: int
 ) -> Tensor:
     made = from_raw(raw, x._storage)
-    if x.is_inference():
+    if isinstance(x._storage, InferenceStorage):
         return made
     above = x._rare.view
     made._rare = Rare()
@@ -77,8 +66,6 @@ def view_edge(tensor: Tensor, info: View) -> Edge:
     RuntimeError for a view that cannot follow: made in no_grad or inference mode, or one of several
     outputs of one op.
     """
-    if info.grad_fn is None and not info.base.requires_grad:
-        return NO_EDGE
     version = int(tensor._storage.version)
     if info.version != version:
         check_creation(info, "its base, or another view of it,")
@@ -109,7 +96,7 @@ def replay(x: Any, chain: Sequence[ViewStep]) -> Any:
         if isinstance(x, Tensor):
             made = apply(run, (x,), params)
         else:
-            made = run.kernel(type(x))(x, **params)
+            made = run.kernel(BACKENDS[type(x)])(x, **params)
         x = made if nr is None else made[nr]
     return x
 

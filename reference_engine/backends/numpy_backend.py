@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -35,7 +35,7 @@ def _bfloat16() -> np.dtype[Any]:
     import ml_dtypes
 
     raw: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
-    _RAW[dtypes.bfloat16] = raw
+    _RAW[dtypes.bfloat16] = NUMPY.narrow = raw
     ENGINE_DTYPES[raw] = dtypes.bfloat16
     DIFFERENTIABLE.add(raw)
     return raw
@@ -58,6 +58,7 @@ class NumpyBackend(Backend):
     scalar_types = (np.generic,)
 
     sum, prod = staticmethod(_reduction(np.add)), staticmethod(_reduction(np.multiply))
+    isdtype = staticmethod(cache(np.isdtype))
     max, min = staticmethod(_reduction(np.maximum)), staticmethod(_reduction(np.minimum))
 
     @cached_property
@@ -65,14 +66,10 @@ class NumpyBackend(Backend):
         # made when first needed: numpy.random takes 10 ms to import
         return np.random.default_rng()
 
-    @property
-    def narrow(self) -> Any:
-        return _RAW.get(dtypes.bfloat16)
-
     def wide(self, run: Kernel) -> Kernel:
         def kernel(*xs: Any, **params: Any) -> Any:
             # ml_dtypes has arithmetic, but few functions, and no rule for Python numbers
-            narrow = _RAW.get(dtypes.bfloat16)
+            narrow = self.narrow
             if narrow is None or not any(getattr(x, "dtype", None) == narrow for x in xs):
                 return run(*xs, **params)
             wider = [x.astype(np.float32) if getattr(x, "dtype", 0) == narrow else x for x in xs]
@@ -168,10 +165,11 @@ class NumpyBackend(Backend):
         )
 
     def expand(self, x: Any, shape: Sequence[int]) -> Any:
-        if not x.ndim:  # one number, as the gradient of a sum: broadcast_to would take 3 µs
-            return np.ndarray(tuple(shape), x.dtype, x, 0, (0,) * len(shape))
+        shape = tuple(shape)
+        if x.size == 1 and x.ndim <= len(shape):  # as the gradient of a sum: 3 µs less
+            return np.ndarray(shape, x.dtype, x, 0, (0,) * len(shape))
         try:
-            out = np.broadcast_to(x, tuple(shape))
+            out = np.broadcast_to(x, shape)
         except ValueError:
             raise RuntimeError(
                 f"a tensor of shape {list(x.shape)} does not expand to {list(shape)}"
@@ -179,6 +177,10 @@ class NumpyBackend(Backend):
         # NumPy makes it read-only for fear of overlap; the engine refuses overlapping writes itself
         out.flags.writeable = x.flags.writeable
         return out
+
+    def permute_dims(self, x: Any, axes: Sequence[int]) -> Any:
+        """``x`` with its dimensions in another order, without NumPy's wrapper."""
+        return x.transpose(axes)
 
     def matrix_diagonal(self, x: Any, offset: int) -> Any:
         out = np.linalg.diagonal(x, offset=offset)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from reference_engine.backends.base import DIFFERENTIABLE
 from reference_engine.backends.dtypes import Category, dtype, int64, of_python
 from reference_engine.tensor import Tensor
 
@@ -65,22 +66,32 @@ def least_of(name: str) -> Category | None:
     return _LEAST[name] if name in _LEAST else _BY_PREFIX.get(name.rpartition(".")[0])
 
 
-def check(name: str, least: Category, inputs: Iterable[Any]) -> None:
+def check(name: str, least: Category | None, inputs: Sequence[Any]) -> None:
     """NotImplementedError (a RuntimeError: PyTorch raises the one or the other) when the tensors
-    among an op's inputs are all of a lower category than it computes with. Numbers count where
-    tensors are promoted to them, except that integers are not promoted to a floating dtype.
+    among an op's inputs are all of a lower category than it computes with.
     """
+    first = below(least, inputs)
+    if first is not None:
+        raise NotImplementedError(
+            f"{name} is not implemented for {first.name}; convert its inputs to "
+            + ("a floating dtype" if least is Category.FLOATING else "an integer dtype")
+        )
+
+
+def below(least: Category | None, inputs: Sequence[Any]) -> dtype | None:
+    """The first input's dtype, where all are of a lower category than ``least``. Numbers count
+    where tensors are promoted to them, except that integers are not promoted to a floating dtype.
+    """
+    for x in inputs:
+        if least is None or (isinstance(x, Tensor) and x._raw.dtype in DIFFERENTIABLE):
+            return None  # nearly always
     kinds = [
         x.dtype if isinstance(x, Tensor) else of_python(x)
         for x in inputs
         if isinstance(x, Tensor)
         or (least is Category.INTEGER and isinstance(x, (bool, int, float, complex)))
     ]
-    if kinds and max(kind.category for kind in kinds) < least:
-        raise NotImplementedError(
-            f"{name} is not implemented for {kinds[0].name}; convert its inputs to "
-            + ("a floating dtype" if least is Category.FLOATING else "an integer dtype")
-        )
+    return kinds[0] if kinds and least and max(k.category for k in kinds) < least else None
 
 
 def of_integers(call: Callable[..., Any], kind: dtype | None, promotes: bool) -> Callable[..., Any]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from reference_engine.dispatch import apply, operator
 from reference_engine.fast import quick, unary
@@ -17,6 +17,9 @@ from reference_engine.tensor import Tensor
 
 #: a call's positional and named arguments → its result
 _General = Callable[[tuple[Any, ...], dict[str, Any]], Any]
+#: of the arguments of a call: their names, where the array inputs are among them (None: left out),
+#: and where the parameters are
+Form: TypeAlias = "tuple[tuple[str, ...], tuple[int | None, ...], tuple[tuple[str, int], ...]]"
 #: other spellings that PyTorch accepts for a parameter, and for the input in a place
 _SPELLINGS = {"axis": "dim", "keepdims": "keepdim", "size": "shape"}
 _PLACES = {"input": 0, "self": 0, "other": 1, "tensors": 0}
@@ -25,10 +28,9 @@ _PLACES = {"input": 0, "self": 0, "other": 1, "tensors": 0}
 @cache
 def function_of(op: OpDef) -> Callable[..., Any]:
     """The function of an op: positional arguments in PyTorch's order, or by name."""
-    composite = op.kind == "composite"
     bind, fast = Binder(op), quick(op)
-    general = _composed(op, bind) if composite else _applied(op, bind)
-    arity = -1 if composite else bind.plain_arity
+    general = _composed(op, bind) if op.kind == "composite" else _applied(op, bind)
+    arity = bind.plain_arity
     last = op.inputs[1] if arity == 2 else ""
 
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -81,8 +83,8 @@ def _applied(op: OpDef, bind: Binder, in_place: bool = False) -> _General:
         if flagged and (len(args) > len(op.order) or "inplace" in kwargs):
             written = kwargs.pop("inplace") if "inplace" in kwargs else args[-1]
             args = args[: len(op.order)]
-        params = bind(args, kwargs)
-        inputs, run = bind.inputs(params), plain
+        inputs, params = bind.split(args, kwargs)
+        run = plain
         for name, row in op.variants.items():
             if params.get(name) is not None:
                 if REGISTRY[row].kind == "composite":
@@ -99,14 +101,14 @@ def _composed(op: OpDef, bind: Binder) -> _General:
     from reference_engine.ops.namespace import TENSORS
 
     assert callable(op.forward)
-    forward, least, first = op.forward, least_of(op.name), bind.first
+    forward, least, first, variadic = op.forward, least_of(op.name), bind.first, op.variadic
 
     def general(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         found = bind(args, kwargs)
         if least is not None and found.get("dtype") is None:
-            given = found.get(first) or () if op.variadic else map(found.get, op.inputs)
-            check(op.name, least, (x for x in given if isinstance(x, Tensor)))
-        if op.variadic:
+            given = found.get(first) or () if variadic else map(found.get, op.inputs)
+            check(op.name, least, [x for x in given if isinstance(x, Tensor)])
+        if variadic:
             return forward(TENSORS, *found.pop(first, ()), **found)
         y = forward(TENSORS, **found)
         written = found.get("inplace") and y is not found[first]
@@ -150,39 +152,65 @@ class Binder:
     """Gives a call's arguments their names; TypeError when they do not fit."""
 
     def __init__(self, op: OpDef) -> None:
-        self._op = op
+        self._op, self._variadic = op, op.variadic
         self._inputs = tuple(n.lstrip("*") for n in op.inputs)
         self._names = tuple(n.lstrip("*") for n in op.order)
         self.first = self._inputs[0]
-        #: the last parameter takes all remaining positional arguments: x.view(2, 3)
-        self._spread = op.order[-1].startswith("*") and not op.variadic
+        #: its arrays are one sequence, or separate arguments; or the last parameter takes all
+        #: remaining positional arguments: x.view(2, 3)
+        self._collects = op.variadic or op.order[-1].startswith("*")
         self._known = {*self._names, *self._inputs, *op.params}
         self._spelled = {k: v for k, v in _SPELLINGS.items() if v in op.params}
         self._spelled |= {k: self._inputs[i] for k, i in _PLACES.items() if i < len(self._inputs)}
-        self._required = [n for n, default in op.params.items() if default is REQUIRED]
+        self._required = {n for n, default in op.params.items() if default is REQUIRED}
         #: a call with this many positional arguments and no others has just the op's inputs
         leading = self._names[: len(self._inputs)] == self._inputs
-        plain = leading and not self._required and not op.variadic
+        plain = leading and not (self._required or self._collects)
         self.plain_arity = len(self._inputs) if plain else -1
-        self._named = cache(self._names_of)
+        self._form = cache(self._form_of)
 
     def __call__(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments by name."""
-        op, last = self._op, len(self._names) - 1
-        if op.variadic and args:  # its arrays are one sequence, or separate arguments
-            one = isinstance(args[0], (tuple, list))
-            args = (tuple(args[0]), *args[1:]) if one else (args,)
-        if self._spread and len(args) > last:
-            one = len(args) == last + 1 and isinstance(args[last], (tuple, list))
-            args = (*args[:last], tuple(args[last] if one else args[last:]))
-        found = dict(zip(self._named(len(args), *kwargs), (*args, *kwargs.values()), strict=True))
-        for name, value in found.items():
-            if isinstance(value, Tensor) and name in op.params:
-                found[name] = self._number(name, value)
-        return found
+        names, values, _, params = self._sorted(args, kwargs)
+        return dict(zip(names, values, strict=True)) | params
 
-    def _names_of(self, count: int, *spellings: str) -> tuple[str, ...]:
-        """The names of so many positional arguments, and of those given by name."""
+    def split(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[Sequence[Any], dict[str, Any]]:
+        """The array inputs, in the row's order, and the parameters by name."""
+        _, values, places, params = self._sorted(args, kwargs)
+        inputs = [None if place is None else values[place] for place in places]
+        if self._variadic:
+            return (() if inputs[0] is None else tuple(inputs[0])), params
+        return inputs, params
+
+    def _sorted(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[
+        tuple[str, ...], tuple[Any, ...], tuple[int | None, ...], dict[str, Any]
+    ]:  # fmt: skip
+        """The arguments' names; their values; where the inputs are among them; the parameters."""
+        if self._collects:
+            args = self._collected(args)
+        names, inputs, places = self._form(len(args), *kwargs)
+        values = (*args, *kwargs.values()) if kwargs else args
+        params = {}
+        for name, place in places:
+            value = values[place]
+            params[name] = self._number(name, value) if isinstance(value, Tensor) else value
+        return names, values, inputs, params
+
+    def _collected(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The positional arguments, those that a variadic op or a last parameter takes as one."""
+        if self._variadic:  # its arrays are one sequence, or separate arguments
+            one = args and isinstance(args[0], (tuple, list))
+            return (tuple(args[0]), *args[1:]) if one else (args,) if args else ()
+        last = len(self._names) - 1
+        if len(args) <= last:
+            return args
+        one = len(args) == last + 1 and isinstance(args[last], (tuple, list))
+        return (*args[:last], tuple(args[last] if one else args[last:]))
+
+    def _form_of(self, count: int, *spellings: str) -> Form:
+        """What so many positional arguments are, and those given by name."""
         takes = f"{self._op.name} takes ({', '.join(self._op.order)}), got"
         if count > len(self._names):
             raise TypeError(f"{takes} {count} arguments")
@@ -192,18 +220,12 @@ class Binder:
             if name not in self._known or name in found:
                 raise TypeError(f"{takes} argument {name!r}")
             found.append(name)
-        return tuple(found)
-
-    def inputs(self, found: dict[str, Any]) -> list[Any]:
-        """Takes the array inputs, in the row's order, from the arguments; leaves the parameters."""
-        if self._op.variadic:
-            inputs = list(found.pop(self.first, ()))
-        else:
-            inputs = [found.pop(name, None) for name in self._inputs]
-        for name in self._required:
-            if name not in found:
-                raise TypeError(f"{self._op.name} needs argument {name!r}")
-        return inputs
+        missing = self._required.difference(found)
+        if missing and self._op.kind != "composite":  # whose function says so itself
+            raise TypeError(f"{self._op.name} needs argument {min(missing)!r}")
+        inputs = [found.index(name) if name in found else None for name in self._inputs]
+        params = [(n, place) for place, n in enumerate(found) if n in self._op.params]
+        return tuple(found), tuple(inputs), tuple(params)
 
     def _number(self, name: str, value: Tensor) -> Any:
         """A 0-d tensor given for a parameter, which has no derivative: its number, as in PyTorch.

@@ -16,6 +16,8 @@ Dims: TypeAlias = "int | Sequence[int] | None"
 
 def axis(dim: int, ndim: int) -> int:
     """``dim`` counted from the front; IndexError when there is no such dimension."""
+    if 0 <= dim < ndim:  # nearly always
+        return dim
     low, high = -max(ndim, 1), max(ndim, 1) - 1
     if not low <= dim <= high:
         raise IndexError(
@@ -29,7 +31,9 @@ def axes(dim: Dims, ndim: int) -> tuple[int, ...]:
 
     None and the empty sequence mean all. RuntimeError for a dimension given twice.
     """
-    given = () if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
+    if dim is None:
+        return tuple(range(ndim))
+    given = (dim,) if isinstance(dim, int) else tuple(dim)
     found = {axis(d, ndim) for d in given}
     if len(found) != len(given):
         raise RuntimeError(f"dim {given} names a dimension twice")
@@ -38,7 +42,7 @@ def axes(dim: Dims, ndim: int) -> tuple[int, ...]:
 
 def count(shape: Sequence[int], dim: Dims) -> int:
     """How many elements a reduction over ``dim`` brings together."""
-    return prod(shape[d] for d in axes(dim, len(shape)))
+    return prod([shape[d] for d in axes(dim, len(shape))])
 
 
 def restore(F: Any, reduced: Any, shape: Sequence[int], dim: Dims, keepdim: bool = False) -> Any:
@@ -48,7 +52,7 @@ def restore(F: Any, reduced: Any, shape: Sequence[int], dim: Dims, keepdim: bool
     if keepdim:
         return reduced
     gone = axes(dim, len(shape))
-    return F.reshape(reduced, shape=tuple(1 if d in gone else n for d, n in enumerate(shape)))
+    return F.reshape(reduced, shape=tuple([1 if d in gone else n for d, n in enumerate(shape)]))
 
 
 def at(ndim: int, dim: int, index: Any) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from reference_engine.backends.base import of_array
+from reference_engine.dispatch import apply, operator
 from reference_engine.modes import MODES
 from reference_engine.ops.call import function_of, in_place_of
 from reference_engine.ops.opdef import REGISTRY, composite, linear
@@ -39,7 +40,10 @@ def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     """Writes ``src``, broadcast and converted, into this tensor."""
     if not isinstance(src, Tensor):
         raise TypeError(f"copy_ needs a Tensor, got {type(src).__name__}")
-    return in_place_of(REGISTRY["copy"])(self, src.to(self.device, self.dtype))
+    raw, mine = src._raw, self._raw
+    if raw.dtype != mine.dtype or raw.device != mine.device:
+        src = src.to(self.device, self.dtype)
+    return in_place_of(REGISTRY["copy"])(self, src)
 
 
 def fill_(self: Tensor, value: Any) -> Tensor:
@@ -110,6 +114,8 @@ def _parts(x: Tensor, index: Any) -> list[Any]:
 
 def _consumes(part: Any) -> int:
     """How many dimensions of the tensor a part of an index stands for."""
+    if type(part) in (int, slice):
+        return 1
     if str(getattr(part, "dtype", "")).endswith("bool"):
         return int(part.ndim)
     return 0 if part is None or part is Ellipsis or isinstance(part, bool) else 1
@@ -120,16 +126,21 @@ def _view(x: Tensor, parts: list[Any]) -> Tensor:
     dim, result = 0, x
     for part in parts:
         if isinstance(part, int):
-            result = result.select(dim, part)
+            result = _applied("select", result, dim=dim, index=part)
             continue
         if part is None:
-            result = result.unsqueeze(dim)
+            result = _applied("unsqueeze", result, dim=dim)
         elif part != slice(None):
-            take = function_of(REGISTRY["slice"])
-            result = take(result, dim=dim, start=part.start, end=part.stop, step=part.step or 1)
+            cut = {"start": part.start, "end": part.stop, "step": part.step or 1}
+            result = _applied("slice", result, dim=dim, **cut)
         dim += 1
     # x[...] and x[:] are views too, never the tensor itself
     return result if result is not x else result.view(tuple(x.shape)) if x.ndim == 0 else x[0:]
+
+
+def _applied(name: str, x: Tensor, **params: Any) -> Tensor:
+    made: Tensor = apply(operator(REGISTRY[name]), (x,), params)
+    return made
 
 
 def _places(x: Tensor, indices: Any) -> tuple[Any, ...]:
@@ -141,9 +152,11 @@ def _part(x: Tensor, part: Any) -> Any:
     """A part of an index in numbers, or as an array of the backend's, copied: a later write must
     not change the gradient.
     """
+    if type(part) is int:
+        return part
     if isinstance(part, slice):
         given = (part.start, part.stop, part.step)
-        start, stop, step = (None if n is None else as_int(n) for n in given)
+        start, stop, step = [None if n is None else as_int(n) for n in given]
         if step is not None and step < 1:
             raise ValueError(f"a slice needs a step of at least 1, got {step}; use flip")
         return slice(start, stop, step)

@@ -12,6 +12,7 @@ from typing import Any
 
 from reference_engine.backends.base import BACKENDS, Backend, Shape, of_array
 from reference_engine.graph import Node
+from reference_engine.inplace import add_raw
 from reference_engine.modes import MODES
 from reference_engine.ops.call import function_of
 from reference_engine.ops.opdef import ALIASES, INTERNAL, REGISTRY, OpDef
@@ -75,7 +76,7 @@ class RawNamespace:
 
     def accumulate(self, leaf: Tensor, g: Any) -> None:
         """Adds a raw cotangent to ``leaf.grad``, in place when there already is one."""
-        leaf._accumulate_raw(g)
+        _accumulate(leaf, g)
 
     def retain(self, tensor: Tensor, g: Any) -> None:
         """Fills ``.grad`` of a non-leaf."""
@@ -123,7 +124,7 @@ class TensorNamespace:
     def accumulate(self, leaf: Tensor, g: Tensor) -> None:
         """Adds a cotangent to ``leaf.grad`` out of place, so that the sum is part of the graph."""
         if not MODES.grad:  # a run in a level of forward mode: .grad gets no tangent, as in PyTorch
-            leaf._accumulate_raw(g._raw)
+            _accumulate(leaf, g._raw)
             return
         rare = leaf._extras()
         rare.grad = self.clone(g) if rare.grad is None else self.add(rare.grad, g)
@@ -156,6 +157,15 @@ def check_expandable(shape: Shape, grown: Shape, node: Node) -> None:
             f"{node.name()} returned a gradient of shape {list(grown)} for an input of shape "
             f"{list(shape)}"
         )
+
+
+def _accumulate(leaf: Tensor, g: Any) -> None:
+    rare = leaf._extras()
+    if rare.grad is None:
+        # what arrives may be shared with other leaves, or with the caller's gradient=
+        rare.grad = from_raw(of_array(g).copy(g))
+    else:
+        add_raw(rare.grad, g)
 
 
 _raw_namespaces: dict[type, RawNamespace] = {}

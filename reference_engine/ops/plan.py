@@ -7,6 +7,7 @@ gradient that nobody wants. Plans are made once and cached.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from operator import itemgetter
 from typing import Any, TypeAlias
 
@@ -96,8 +97,9 @@ def fact(op: OpDef, name: str) -> Fact:
     if op.variadic:
         return lambda inputs, params: tuple(getattr(x, what) for x in inputs)
     place = op.inputs.index(stem)
-    of_number = () if what == "shape" else None
-    return lambda inputs, params: getattr(inputs[place], what, of_number)
+    if what == "shape":
+        return lambda inputs, params: getattr(getattr(inputs[place], "_raw", None), "shape", ())
+    return lambda inputs, params: getattr(inputs[place], what, None)
 
 
 def _vjp(op: OpDef, rule: Partial, is_complex: bool) -> tuple[Rule, tuple[str, ...]]:
@@ -111,6 +113,7 @@ def _vjp(op: OpDef, rule: Partial, is_complex: bool) -> tuple[Rule, tuple[str, .
     return product, tuple("g" if n == "v" else n for n in names)
 
 
+@cache
 def product_with(partial: Partial, conjugated: bool) -> tuple[Rule, tuple[str, ...]]:
     """The product of ``v`` with an elementwise row's partial derivative, and the names it takes."""
     if not callable(partial):

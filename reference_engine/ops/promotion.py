@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from reference_engine.backends.base import BACKENDS, DIFFERENTIABLE, Backend
+from reference_engine.backends.base import BACKENDS, Backend
 from reference_engine.backends.dtypes import (
     Category,
     dtype,
@@ -13,29 +13,59 @@ from reference_engine.backends.dtypes import (
     of_python,
     result_type,
 )
+from reference_engine.ops.accepted import below
 from reference_engine.tensor import Tensor
 
 if TYPE_CHECKING:
     from reference_engine.dispatch import Operator
 
+#: what inputs of some kinds come to: the backend, the dtype that each is brought to (None as it is;
+#: None for all where nothing is to be done), and whether the op takes them
+Common: TypeAlias = "tuple[Backend, tuple[dtype | None, ...] | None, bool]"
+
 _NUMBERS = (bool, int, float, complex)
 
 
-def bring_together(run: Operator, inputs: Sequence[Any]) -> tuple[list[Any], Backend]:
-    """The raw arrays of an op's inputs, on one backend and promoted as the row says.
+def bring_together(run: Operator, inputs: Sequence[Any]) -> tuple[list[Any], Backend, bool]:
+    """The raw arrays of an op's inputs, on one backend and promoted as the row says; the backend;
+    and whether the op takes inputs of these dtypes.
 
     TypeError for an input that is no tensor, RuntimeError for tensors on different devices.
     """
-    raws = [x._raw for x in inputs if type(x) is Tensor]
-    alike = len({(type(raw), raw.dtype) for raw in raws}) == 1 and len(raws) == len(inputs)
-    if alike and (not run.promotes or raws[0].dtype in DIFFERENTIABLE):  # nearly always
-        return raws, BACKENDS[type(raws[0])]
+    raws: list[Any] = []
+    kinds: list[object] = [get_default_dtype()]
+    for x in inputs:
+        if isinstance(x, Tensor):
+            raw = x._raw
+            raws.append(raw)
+            kinds += (type(raw), raw.dtype, not raw.ndim)
+        else:
+            raws.append(x)
+            kinds.append(type(x))
+    key = tuple(kinds)
+    common = run.common.get(key)
+    if common is None:
+        common = run.common[key] = _common(run, inputs)
+    backend, dtypes, taken = common
+    if dtypes is None:  # nearly always
+        return raws, backend, taken
+    device = next(x._raw.device for x in inputs if isinstance(x, Tensor))
+    if run.op.kind == "elementwise":
+        device = "cpu"  # where numbers are: torch combines 0-d ones with any device's arrays
+    for place, d in enumerate(dtypes):
+        if d is not None:
+            raw = raws[place]
+            tensor = isinstance(inputs[place], Tensor)
+            raws[place] = backend.cast(raw, d) if tensor else backend.asarray(raw, d, device)
+    return raws, backend, taken
+
+
+def _common(run: Operator, inputs: Sequence[Any]) -> Common:
+    """What inputs of these kinds are brought to."""
     kinds = {type(x._raw) for x in inputs if isinstance(x, Tensor)}
-    numbers = False
     for position, x in enumerate(inputs):
         if not isinstance(x, Tensor):
             _check_operand(run, position, x)
-            numbers = numbers or x is not None
     if not kinds:
         raise TypeError(f"{run.op.name} needs at least one Tensor, got {inputs!r}")
     if len(kinds) > 1:
@@ -47,17 +77,14 @@ def bring_together(run: Operator, inputs: Sequence[Any]) -> tuple[list[Any], Bac
                 "move them together with to(device)"
             )
         kinds = batches
-    backend = BACKENDS[kinds.pop()]
-    if not (run.promotes or numbers):
-        return [x if x is None else x._raw for x in inputs], backend
     common = _common_dtype(run, inputs) if run.promotes else None
-    device = next(x._raw.device for x in inputs if isinstance(x, Tensor))
-    if run.op.kind == "elementwise":
-        device = "cpu"  # where numbers are: torch combines 0-d ones with any device's arrays
-    return [
-        _raw(backend, x, common if joins else _number_dtype(x, inputs), device)
+    dtypes = tuple([
+        None if x is None else common if joins and common else _number_dtype(x, inputs)
         for x, joins in zip(inputs, run.for_each(run.promoted, inputs), strict=False)
-    ], backend
+    ])  # fmt: skip
+    given = tuple([x.dtype if isinstance(x, Tensor) else None for x in inputs])
+    needed = any(d is not None and d is not was for d, was in zip(dtypes, given, strict=True))
+    return BACKENDS[kinds.pop()], dtypes if needed else None, below(run.least, inputs) is None
 
 
 def _check_operand(run: Operator, position: int, x: Any) -> None:
@@ -87,9 +114,3 @@ def _number_dtype(x: Any, inputs: Sequence[Any]) -> dtype | None:
         return None
     first = next(t.dtype for t in inputs if isinstance(t, Tensor))
     return result_type([first], [], [of_python(x)])
-
-
-def _raw(backend: Backend, x: Any, common: dtype | None, device: Any) -> Any:
-    if isinstance(x, Tensor):
-        return x._raw if common is None else backend.cast(x._raw, common)
-    return x if x is None else backend.asarray(x, common, device=device)

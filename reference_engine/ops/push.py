@@ -23,7 +23,7 @@ class Push:
         self.F: Any = TENSORS
         self.run, self.inputs, self.raws, self.params, self.outputs = call
         self.op, self.tangents = call.run.op, tangents
-        self.names = [n.lstrip("*") for n in call.run.op.inputs]
+        self.names = call.run.names
 
     def fitted(self) -> list[Tensor | None]:
         """For each output its tangent, in its shape and dtype, or None where it has none."""
@@ -37,9 +37,9 @@ class Push:
         ]
 
     def _fit(self, t: Tensor, y: Tensor) -> Tensor:
-        if t.dtype is not y.dtype:
+        if t._raw.dtype != y._raw.dtype:
             t = self.F._to_copy(t, dtype=y.dtype)
-        expands = t.shape != y.shape
+        expands = t._raw.shape != y._raw.shape
         if expands:
             t = self.F.expand(t, size=tuple(y.shape))
         # an op that passes its input's tangent on: the output's must be written separately

@@ -26,13 +26,13 @@ def _cube(*params: dict[str, Any]) -> list[Sample]:
 # the same elements in another shape ---------------------------------------------------------------
 def _resolved(shape: Sequence[int], x_shape: Sequence[int]) -> tuple[int, ...]:
     """``shape`` with its −1 replaced; RuntimeError when the number of elements does not fit."""
-    known = prod(n for n in shape if n != -1)
-    total = prod(x_shape)
-    fits = total == known if -1 not in shape else known > 0 and total % known == 0
-    if not fits or list(shape).count(-1) > 1:
+    inferred = list(shape).count(-1)
+    known, total = prod(shape) * (-1) ** inferred, prod(x_shape)
+    fits = total == known if not inferred else known > 0 and total % known == 0
+    if not fits or inferred > 1:
         raise RuntimeError(
             f"shape {list(shape)} does not fit the {total} elements of {list(x_shape)}")
-    return tuple(total // known if n == -1 else n for n in shape)
+    return tuple([total // known if n == -1 else n for n in shape] if inferred else shape)
 
 
 def _reshape(F: Any, x: Any, shape: Sequence[int]) -> Any:
@@ -126,12 +126,13 @@ def _squeeze(xp: Any, x: Any, *, dim: int | Sequence[int] | None = None) -> Any:
 
 
 def _expand(xp: Any, x: Any, *, size: Sequence[int]) -> Any:
-    lead = len(size) - x.ndim
-    old = (*(-1,) * lead, *x.shape)
-    sizes = tuple(o if n == -1 else n for o, n in zip(old, size, strict=False))
-    if lead < 0 or -1 in sizes or any(o not in (-1, 1, n) for o, n in zip(old, sizes, strict=True)):
-        raise RuntimeError(f"expand to {list(size)} does not fit a tensor of shape {list(x.shape)}")
-    return xp.expand(x, sizes)
+    lead, old = len(size) - x.ndim, x.shape
+    if lead >= 0 and -1 in size[lead:]:
+        size = (*size[:lead], *[o if n == -1 else n for o, n in zip(old, size[lead:], strict=True)])
+    grown = size[lead:] != old and [o not in (1, n) for o, n in zip(old, size[lead:], strict=False)]
+    if lead < 0 or -1 in size or (grown and any(grown)):
+        raise RuntimeError(f"expand to {list(size)} does not fit a tensor of shape {list(old)}")
+    return xp.expand(x, size)
 
 
 linear("unsqueeze", lambda xp, x, *, dim: x[at(x.ndim + 1, dim, None)], view=True,
@@ -158,10 +159,11 @@ def _place(xp: Any, g: Any, *, size: Sequence[int], index: Any) -> Any:
 def _select(_xp: Any, x: Any, *, dim: int, index: int) -> Any:
     if x.ndim == 0:
         raise IndexError("a 0-dimensional tensor has no elements to select; use item()")
-    n = x.shape[axis(dim, x.ndim)]
+    where = axis(dim, x.ndim)
+    n = x.shape[where]
     if not -n <= index < n:
         raise IndexError(f"index {index} is out of range for dimension {dim} of size {n}")
-    return x[at(x.ndim, dim, index % n)]
+    return x[at(x.ndim, where, index % n)]
 
 
 def _slice(_xp: Any, x: Any, *, dim: int = 0, start: int | None = None, end: int | None = None,

@@ -9,7 +9,7 @@ from tests.mutants.mutant import OverTorch, knows, mutant, patch
 
 
 @patch(
-    "reference_engine.tensor:Tensor._accumulate_raw",
+    "reference_engine.ops.namespace:_accumulate",
     "overwritten",
     "ACC-1 ACC-2 ACC-3 ACC-5 ACC-6 ACC-9 COT-7 RET-2 RET-3 TRN-3 TRN-7",
     "Backward assigns a leaf's gradient instead of adding to it, the commonest difference between"
@@ -21,7 +21,7 @@ def overwritten(original: Callable[..., Any], self: Any, g: Any) -> None:
 
 
 @patch(
-    "reference_engine.tensor:Tensor._accumulate_raw",
+    "reference_engine.ops.namespace:_accumulate",
     "stored-without-a-copy",
     "ACC-8 COT-13",
     "The first gradient is stored without a copy, so that leaves share one buffer with each other"
