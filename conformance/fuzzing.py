@@ -35,7 +35,7 @@ from conformance.workers import Lost, Notes, Workers
 
 CHUNK = 500
 """Programs that a worker is given at once."""
-BATCH = 250
+BATCH = 500
 """Programs that run on one engine before they run on the other: its code stays in the caches."""
 SECONDS = 120.0
 """How long a chunk, or the shrinking of one program, may take before the engine is said to hang."""

@@ -65,19 +65,22 @@ def begin(composer: Composer, slot: bytes) -> None:
 
 
 def finish(composer: Composer) -> None:
-    """Close all blocks, run backward where none ran, and observe what there is."""
+    """Close all blocks, run backward where none ran, and observe what there is.
+
+    All that shares memory with what was written to is observed: a write must show in each.
+    """
     composer.steps()
     if not composer.ran_backward:
         slots.backward(composer, bytes(WIDTH))
     facts = composer.facts
     variables = composer.variables
-    for variable in variables[-2:]:
-        slots.look(composer, "value", variable)
+    latest = variables[-2:]
+    written = {v.memory for v in variables if v.written}
     for variable in variables:
-        if variable.written:
+        if variable in latest or variable.memory in written:
             slots.look(composer, "value", variable)
-            if variable.counted and facts.can("version"):
-                slots.look(composer, "version", variable)
+        if variable.written and variable.counted and facts.can("version"):
+            slots.look(composer, "version", variable)
         if (variable.tracked and variable.leaf) or variable.watched:
             slots.look(composer, "grad", variable)
     if composer.hooked:
