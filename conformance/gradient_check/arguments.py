@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -76,21 +77,17 @@ class Arguments:
         for number, value in enumerate(self.inputs):
             self._find(f"input {number}", value, found)
         found.extend(extra.items())
-        tensors = [t for _, t in found]
-        tracked = [bridge.requires_grad(t) for t in tensors]
-        self.names: list[str] = []
-        self.tensors: list[Tensor] = []
-        for (name, tensor), asks in zip(found, tracked, strict=True):
-            repeated = any(tensor is known for known in self.tensors)
-            if (asks or not any(tracked)) and not repeated:
-                self.names.append(name)
-                self.tensors.append(tensor)
-        self.constants = any(
-            bridge.is_tensor(value) and not any(value is known for known in self.tensors)
-            for value in _leaves(self.inputs)
-        )
+        tracked = [pair for pair in found if bridge.requires_grad(pair[1])]
+        varied: dict[int, tuple[str, Tensor]] = {}
+        for name, tensor in tracked or found:
+            varied.setdefault(id(tensor), (name, tensor))
+        self.names = [name for name, _ in varied.values()]
+        self.tensors = [tensor for _, tensor in varied.values()]
         self._plain = len(self.tensors) == len(self.inputs) and all(
-            a is b for a, b in zip(self.tensors, self.inputs, strict=True)
+            map(is_, self.tensors, self.inputs)
+        )
+        self.constants = not self._plain and any(
+            bridge.is_tensor(value) and id(value) not in varied for value in _leaves(self.inputs)
         )
 
     def _find(self, name: str, value: Any, found: list[tuple[str, Tensor]]) -> None:

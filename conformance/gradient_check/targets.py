@@ -41,12 +41,14 @@ class Effort:
         self.budget: int | None = None
 
     def call(self, size: int) -> None:
-        """Count a call of the function."""
+        """Count a call of the function, and its numbers."""
         self.calls += 1
-        self.spend(size)
+        self.numbers += size
+        if self.budget is not None and self.numbers > self.budget:
+            raise Spent(self.budget)
 
     def spend(self, size: int) -> None:
-        """Count the numbers of a call or a backward."""
+        """Count the numbers of a backward."""
         self.numbers += size
         if self.budget is not None and self.numbers > self.budget:
             raise Spent(self.budget)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
+from conformance.adapters.base import Tensor
 from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaised
 from conformance.gradient_check.recordings import Recording
 from conformance.gradient_check.result import Departure, Probe
@@ -59,12 +60,15 @@ def together(asks: Sequence[Ask]) -> list[Answer]:
 def _at_once(asks: Sequence[Ask]) -> list[Answer]:
     """Return the answers to questions about different graphs, none where any of them raises."""
     try:
-        prepared = [a.recording.seeded(a.cotangent, a.arrangement, a.omit) for a in asks]
-        found = asks[0].recording.target.pull(
-            [leaf for ask in asks for leaf in ask.recording.leaves],
-            [root for roots, _ in prepared for root in roots],
-            [seed for _, seeds in prepared for seed in seeds],
-        )
+        leaves: list[Tensor] = []
+        roots: list[Tensor] = []
+        seeds: list[Tensor | None] = []
+        for ask in asks:
+            own = ask.recording.seeded(ask.cotangent, ask.arrangement, ask.omit)
+            roots += own[0]
+            seeds += own[1]
+            leaves += ask.recording.leaves
+        found = asks[0].recording.target.pull(leaves, roots, seeds)
         answers: list[Answer] = []
         start = 0
         for ask in asks:

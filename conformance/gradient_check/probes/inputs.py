@@ -284,13 +284,14 @@ def _glanced(line: Line, weights: Array, gradient: Array, ahead: float) -> str:
     noise = line.usual_noise(weights)
     if abs(slope - ahead) <= FIRST_GLANCE * scale + noise * 2.0 ** (FIRST - 3):
         return "right"
-    numeric = ahead
-    for level in GLANCES:
-        up, down = line.sample(level)
-        numeric = float(weights @ (up - down)) * 2.0 ** (level - 1)
-        rounding = noise * 2.0 ** (level + 1)
-        if abs(slope - numeric) <= GLANCE * scale + rounding:
+    far, near = GLANCES
+    rounding = noise * 2.0 ** (near + 1)
+    fast = rounding <= GLANCE * scale  # the smaller step is the better one, and seldom needs both
+    for level in (near, far) if fast else GLANCES:
+        numeric = line.difference(level, weights)
+        if abs(slope - numeric) <= GLANCE * scale + noise * 2.0 ** (level + 1):
             return "right"
+    numeric = line.difference(near, weights)
     apart = abs(numeric - ahead)
     return "unsteady" if apart > STEADY * max(abs(numeric), abs(ahead)) + rounding else "wrong"
 
