@@ -10,6 +10,7 @@ from typing import Any
 from conformance.adapters.base import Tensor
 from conformance.adapters.torch_like import TorchLikeEngine
 from conformance.errors import EngineLoadError
+from conformance.observation import Array
 
 BACKENDS = ("numpy", "torch")
 
@@ -54,6 +55,11 @@ class ReferenceEngine(TorchLikeEngine):
         self.operations = listed | {name for name in rows if not name.startswith("_")}
         if self.device is not None:
             self.prelude += f"; torch.set_default_device({device!r})"
+
+    def numpy(self, tensor: Tensor) -> Array:
+        """Return the values of `tensor`; may share its memory."""
+        array: Array = tensor.numpy(force=True)  # in half the time of a detached tensor's
+        return array
 
     def watch(self, tensor: Tensor) -> Callable[[], bool]:
         """Return whether anyone still holds the array that owns the tensor's memory."""

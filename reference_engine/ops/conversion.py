@@ -88,9 +88,9 @@ class Conversions(Tensor):
 
     def numpy(self, *, force: bool = False) -> Any:
         """A NumPy array, over the same memory on the CPU; RuntimeError if it requires grad."""
-        if self.requires_grad and not force:
+        if not force and self.requires_grad:
             raise RuntimeError("numpy() would lose the gradient; call detach().numpy()")
-        if str(self._raw.device) != "cpu" and not force:
+        if not force and str(self._raw.device) != "cpu":
             raise TypeError(f"numpy() needs a tensor on the cpu, this one is on {self.device}")
         return of_array(self._raw).to_numpy(self._raw)
 
