@@ -7,7 +7,7 @@ from typing import Any
 
 from conformance.adapters.base import Engine
 from conformance.gradient_check.checker import BUDGET, Check, Options, loaded
-from conformance.gradient_check.probes import AT_THE_POINT, PROBES, Questions
+from conformance.gradient_check.probes import PROBES, Questions, without
 from conformance.gradient_check.probes.context import Context
 from conformance.gradient_check.probes.inputs import HUGE
 from conformance.gradient_check.result import GradientResult, Verdict
@@ -22,8 +22,8 @@ class Sweep:
     circumstance: the operations that its backward consists of, by name, and of every input and
     output the dtype, the number of dimensions up to two, whether it has no elements, a dimension of
     one or gaps in memory, and which inputs have equal shapes. Those about other inputs, which have
-    other shapes, are asked once for the same operations and dtypes. Options are those of
-    `gradcheck`.
+    other shapes, are asked until they are answered once for the same operations and dtypes. Options
+    are those of `gradcheck`.
     """
 
     def __init__(
@@ -33,7 +33,8 @@ class Sweep:
         self._engine = loaded(engine) if isinstance(engine, str) else engine
         self._options = Options(order, "directional", seed, probes, huge, budget)
         self._asked: set[Hashable] = set()
-        self._ways: set[Hashable] = set()
+        self._answered: dict[Hashable, set[str]] = {}
+        self._now: set[str] = set()
         self.samples = 0
         self.failures: list[GradientResult] = []
         self.doubts: list[GradientResult] = []
@@ -55,6 +56,7 @@ class Sweep:
         arguments = tuple(inputs) if isinstance(inputs, (list, tuple)) else (inputs,)
         result = Check(fn, arguments, self._engine, self._options, self._questions).result()
         self.samples += 1
+        self._now.update(probe.name for probe in result.probes if probe.outcome != "skipped")
         if result.verdict is Verdict.FAIL:
             self.failures.append(result)
         elif result.verdict is Verdict.INCONCLUSIVE:
@@ -64,13 +66,12 @@ class Sweep:
     def _questions(self, context: Context) -> Questions:
         """Return what no sample of this circumstance was asked before, and note that one is."""
         way, shapes = circumstance_of(context)
+        self._now = set()
         if (way, shapes) in self._asked:
             return ()
         self._asked.add((way, shapes))
-        if way in self._ways:
-            return AT_THE_POINT
-        self._ways.add(way)
-        return PROBES
+        self._now = self._answered.setdefault(way, set())
+        return without(self._now) if self._now else PROBES
 
 
 def circumstance_of(context: Context) -> tuple[Hashable, Hashable]:
@@ -86,7 +87,6 @@ def circumstance_of(context: Context) -> tuple[Hashable, Hashable]:
     way = (
         bridge.operations(outputs), tuple(map(bridge.dtype_name, [*inputs, *outputs])),
         target.arguments.constants, target.held is None,
-        any(shapes), any(0 in shape for shape in shapes),  # what has no dimensions is not enlarged
     )  # fmt: skip
     forms = tuple((*_kind(bridge.shape(t)), bridge.is_contiguous(t)) for t in inputs)
     results = tuple(_kind(bridge.shape(tensor)) for tensor in outputs)

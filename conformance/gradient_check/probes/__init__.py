@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from conformance.gradient_check.examination import Findings
 from conformance.gradient_check.probes.asking import Answer, Ask, Outcome, Probing, together
@@ -19,10 +19,14 @@ STATE = ("repeated backward", "state between calls")
 SPENT = "the budget was spent"
 UNANSWERED = Probe("", "unclear")
 Questions = tuple[Callable[[Context], Probing], ...]
-PROBES: Questions = (*COTANGENTS, *CALLS, *INPUTS, undefined)
+PROBES: Questions = (*COTANGENTS, *CALLS, *INPUTS.values(), undefined)
 """All of them; the last takes what graph the others leave."""
-AT_THE_POINT: Questions = (*COTANGENTS, *CALLS, undefined)
-"""Those that take no other inputs."""
+
+
+def without(answered: Set[str]) -> Questions:
+    """Return all probes but those about other inputs of these names."""
+    others = [probe for name, probe in INPUTS.items() if name not in answered]
+    return (*COTANGENTS, *CALLS, *others, undefined)
 
 
 def probed(context: Context, found: Findings, asked: Questions) -> tuple[Probe, ...]:

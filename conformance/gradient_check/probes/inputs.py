@@ -296,4 +296,7 @@ def _glanced(line: Line, weights: Array, gradient: Array, ahead: float) -> str:
     return "unsteady" if apart > STEADY * max(abs(numeric), abs(ahead)) + rounding else "wrong"
 
 
-INPUTS: tuple[Callable[[Context], Probing], ...] = (tiny, huge, larger, zero_dimensional, empty)
+INPUTS: dict[str, Callable[[Context], Probing]] = {
+    "tiny inputs": tiny, "huge inputs": huge, "larger inputs": larger,
+    "0-d inputs": zero_dimensional, "empty inputs": empty,
+}  # fmt: skip
