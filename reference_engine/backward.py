@@ -114,14 +114,14 @@ def backward(
     """
     refuse_in_transform("backward")
     outputs = _sequence(tensors)
-    roots = _edges(outputs, _NO_OUTPUT)
+    roots = _edges(outputs, "output")
     grads = _root_grads(outputs, grad_tensors)
     targets = None
     if inputs is not None:
         wanted = _sequence(inputs)
         if not wanted:
             raise RuntimeError("backward got inputs=(), which asks for no gradient; leave it out")
-        targets = _edges(wanted, _NO_INPUT)
+        targets = _edges(wanted, "input")
         for x in wanted:
             if isinstance(x, Tensor):
                 x.retain_grad()
@@ -158,8 +158,8 @@ def grad(
         raise RuntimeError("materialize_grads needs tensors as inputs, got a GradientEdge")
     if not wanted:
         raise RuntimeError("grad got no inputs; name the tensors to differentiate with respect to")
-    targets = _edges(wanted, _NO_INPUT)
-    roots = _edges(outs, _NO_OUTPUT)
+    targets = _edges(wanted, "input")
+    roots = _edges(outs, "output")
     grads = _root_grads(outs, grad_outputs, is_grads_batched)
     go = _run_batched if is_grads_batched else _run
     results = go(roots, grads, targets, retain_graph, create_graph)
@@ -232,24 +232,21 @@ def _sequence(places: Places) -> tuple[Place, ...]:
     return (places,) if isinstance(places, (Tensor, GradientEdge)) else tuple(places)
 
 
-def _edges(places: Sequence[Place], refusal: str) -> list[Edge]:
+def _edges(places: Sequence[Place], what: str) -> list[Edge]:
     """Where tensors are in the graph; RuntimeError for one that requires no grad."""
     edges: list[Any] = []
     for number, place in enumerate(places):
         edges.append(place[:2] if isinstance(place, GradientEdge) else place._edge())
         if edges[-1][0] is None and isinstance(place, Tensor):
-            raise RuntimeError(refusal.format(number, list(place.shape)))
+            shape, reason = list(place.shape), _NO_GRAD[what]
+            raise RuntimeError(f"{what} {number} of shape {shape} does not require grad{reason}")
     return edges
 
 
-_NO_OUTPUT = (
-    "output {} of shape {} does not require grad: nothing it was computed from does, or it was "
-    "computed in no_grad"
-)
-_NO_INPUT = (
-    "input {} of shape {} does not require grad; call requires_grad_() on it before computing the "
-    "outputs"
-)
+_NO_GRAD = {
+    "output": ": nothing it was computed from does, or it was computed in no_grad",
+    "input": "; call requires_grad_() on it before computing the outputs",
+}
 
 
 def _root_grads(
