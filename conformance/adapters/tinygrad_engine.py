@@ -11,9 +11,10 @@ from conformance.adapters.base import TapeEngine, Tensor
 from conformance.adapters.tinygrad_table import tinygrad_table
 from conformance.observation import Array
 
-_SETTINGS = {"DEV": "PYTHON", "PARALLEL": "0", "TRACEMETA": "0"}
-"""Environment variables, unless they are set: no compiler is needed, no pool of processes that
-compile a few kernels each and start again, no trace of which line made a tensor."""
+_SETTINGS = {"DEV": "PYTHON", "NOOPT": "1", "PARALLEL": "0", "TRACEMETA": "0"}
+"""Environment variables, unless they are set: no compiler is needed, no loops are unrolled for a
+device that interprets them (a fifth of a run's time), no pool of processes that compile a few
+kernels each and start again, no trace of which line made a tensor."""
 
 
 class TinygradEngine(TapeEngine):
