@@ -50,6 +50,28 @@ def test_planted_errors_are_found_by_a_sweep_over_right_and_wrong(planted: objec
     assert sweep.verdict is Verdict.FAIL
 
 
+def test_a_question_that_one_sample_skips_is_asked_of_the_next() -> None:
+    wrong = function(torch.sin, lambda g, x: g * x.cos() * (1.0 if x.dim() else 2.0))
+
+    def refusing(x: torch.Tensor) -> torch.Tensor:
+        if not x.dim():
+            raise ValueError("expected dimensions")
+        return wrong.apply(x)
+
+    sweep = Sweep()
+    assert sweep.check(refusing, (normal(3, 4),)).verdict is Verdict.PASS
+    assert sweep.check(wrong, (normal(5),)).reason.startswith("0-d inputs")
+
+
+def test_what_a_sample_answered_about_other_inputs_is_not_asked_again() -> None:
+    sweep = Sweep()
+    first = sweep.check(torch.sin, (normal(3, 4),))
+    other = sweep.check(torch.sin, (normal(5),))
+    assert sweep.circumstances == 2
+    names = {probe.name for probe in first.probes} - {probe.name for probe in other.probes}
+    assert names == {"tiny inputs", "huge inputs", "larger inputs", "0-d inputs", "empty inputs"}
+
+
 def test_a_spent_budget_is_said() -> None:
     x = normal(50)
     early = gradcheck(torch.sin, (x,), budget=200)
