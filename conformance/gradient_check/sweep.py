@@ -12,6 +12,8 @@ from conformance.gradient_check.probes.context import Context
 from conformance.gradient_check.probes.inputs import HUGE
 from conformance.gradient_check.result import GradientResult, Verdict
 
+ANSWERS = ("passed", "failed")
+
 
 class Sweep:
     """A function, by its name or whatever the caller takes for one, and its samples so far.
@@ -56,7 +58,7 @@ class Sweep:
         arguments = tuple(inputs) if isinstance(inputs, (list, tuple)) else (inputs,)
         result = Check(fn, arguments, self._engine, self._options, self._questions).result()
         self.samples += 1
-        self._now.update(probe.name for probe in result.probes if probe.outcome != "skipped")
+        self._now.update(probe.name for probe in result.probes if probe.outcome in ANSWERS)
         if result.verdict is Verdict.FAIL:
             self.failures.append(result)
         elif result.verdict is Verdict.INCONCLUSIVE:
@@ -86,7 +88,7 @@ def circumstance_of(context: Context) -> tuple[Hashable, Hashable]:
     inputs, outputs = target.arguments.tensors, recording.tensors
     way = (
         bridge.operations(outputs), tuple(map(bridge.dtype_name, [*inputs, *outputs])),
-        target.arguments.constants, target.held is None,
+        target.arguments.constants, target.held is None, any(shapes),
     )  # fmt: skip
     forms = tuple((*_kind(bridge.shape(t)), bridge.is_contiguous(t)) for t in inputs)
     results = tuple(_kind(bridge.shape(tensor)) for tensor in outputs)
