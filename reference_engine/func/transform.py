@@ -40,9 +40,13 @@ class Transform(Mode):
         self._primals: set[Storage] = set()
 
     def settings(self) -> dict[str, Any]:
-        """The transform is the innermost."""
+        """The transform is the innermost, and derives in inference mode too."""
         self._recorded_outside = MODES.grad
-        return {"transforms": (*MODES.transforms, self), "grad": MODES.grad or self._records}
+        return {
+            "transforms": (*MODES.transforms, self),
+            "grad": MODES.grad or self._records,
+            "inference": False,
+        }
 
     def __enter__(self) -> Any:
         super().__enter__()

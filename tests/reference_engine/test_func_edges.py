@@ -59,6 +59,9 @@ for name in ("grad", "jacrev", "jacfwd", "hessian"):
         in_no_grad_of_tracked=lambda t, way=way: t.no_grad()(
             lambda: way(t, total)(vector(t, True))
         )(),
+        in_inference_mode=lambda t, way=way: t.inference_mode()(
+            lambda: way(t, total)(vector(t)).tolist()
+        )(),
         autograd_inside=lambda t, way=way: way(
             t, lambda x: t.autograd.grad(total(x), x, create_graph=True)[0].sum()
         )(vector(t)),
@@ -86,6 +89,9 @@ table(
 )
 table(
     "jvp",
+    in_inference_mode=lambda t: t.inference_mode()(
+        lambda: t.func.jvp(total, (vector(t),), (vector(t),))[1].tolist()
+    )(),
     integers=lambda t: t.func.jvp(lambda x: x, (t.arange(3),), (t.arange(3),)),
     integer_tangent=lambda t: t.func.jvp(lambda x: x, (vector(t),), (t.arange(3),)),
     list_of_tangents=lambda t: t.func.jvp(lambda x: x, (vector(t),), [vector(t)]),
