@@ -75,7 +75,8 @@ class BasePoint:
     def holds(self) -> bool:
         """Tell whether random numbers turn out to be drawn; from here on they are the same ones.
 
-        The call is then another one than before. Asked where values and gradient disagree.
+        The call is then another one than before. Asked where values and gradient disagree, or
+        where a probe does not pass.
         """
         target = self.target
         if target.held is not None:

@@ -105,6 +105,8 @@ class Options:
 
 
 UNFINISHED = f"not everything was asked: {SPENT}"
+SETTLED = ("passed", "skipped")
+"""Outcomes of a probe that random numbers, drawn anew in each call, cannot have caused."""
 MOST_REPORTED = 16
 """Wrong elements that a result names; the picture shows all."""
 
@@ -187,8 +189,28 @@ class Check:
         self.found.failures += fresh[:MOST_REPORTED]
 
     def _probe(self, context: Context) -> None:
-        context.huge = self.options.huge
+        """Ask probes; once more under one generator state where calls turn out to draw from it.
+
+        Random numbers may matter so seldom that value and gradient agree without that.
+        """
+        notes = list(self.found.notes)
         asked = PROBES if self.asks is None else self.asks(context)
+        self._ask(context, asked)
+        if all(probe.outcome in SETTLED for probe in self.probes):
+            return
+        base = context.base
+        try:
+            if not base.holds():
+                return
+        except BACKWARD_ERRORS:  # state that it keeps may forbid one more call
+            return
+        self.found, self.probes, self.context = Findings(notes=notes), (), None
+        self.context = again = self._formula(base)
+        if again is not None and not self._random:
+            self._ask(again, asked)
+
+    def _ask(self, context: Context, asked: Questions) -> None:
+        context.huge = self.options.huge
         self.probes = probed(context, self.found, asked)
         if asked is not PROBES:
             self.found.notes.append("other questions were asked of another sample like this one")

@@ -38,9 +38,9 @@ def unharmed(context: Context) -> Outcome:
 
 
 def _equal(one: Array, other: Array) -> bool:
-    if np.count_nonzero(one == other) == other.size:
+    if one.size == other.size and np.count_nonzero(one == other) == other.size:
         return True
-    return np.array_equal(one, other, equal_nan=True)
+    return np.array_equal(one, other, equal_nan=True)  # not of other sizes
 
 
 def layout_and_repetition(context: Context) -> Probing:

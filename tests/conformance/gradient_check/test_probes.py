@@ -61,6 +61,16 @@ def test_a_planted_error_is_found_and_named(cause: str) -> None:
     assert result.failures[0].cause == cause, result
 
 
+def test_a_cotangent_that_is_given_another_size_was_modified() -> None:
+    def backward(g: Tensor, x: Tensor) -> Tensor:
+        gradient = g * x.cos()
+        g.resize_(3)
+        return gradient
+
+    result = gradcheck(function(torch.sin, backward), (normal(4),))
+    assert result.failures[0].cause == "cotangent modified in place", result
+
+
 def test_one_printed_sentence_tells_of_a_wrong_non_contiguous_path() -> None:
     wrong = function(torch.sin, lambda g, x: by_memory(g) * x.cos())
     first = str(gradcheck(wrong, (normal(6, 5),))).splitlines()[0]
