@@ -12,11 +12,13 @@ from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaise
 from conformance.gradient_check.directions import finite
 from conformance.gradient_check.examination import coarser
 from conformance.gradient_check.probes.asking import Answer, Ask, Outcome, Probing
-from conformance.gradient_check.probes.context import MOST_VARIABLES, Context
+from conformance.gradient_check.probes.context import Context
 from conformance.gradient_check.recordings import Recording
 from conformance.gradient_check.result import Departure, Probe, passed, skipped
 from conformance.observation import Array
 
+MOST_VARIABLES = 4
+"""Inputs that are tracked one at a time."""
 STEP, GLANCE = 2.0**-24, 2.0**-20
 """Size of the one step that is tried first, and the fraction of the slope granted there."""
 
@@ -45,17 +47,11 @@ def received(context: Context) -> Outcome:
 
 
 def one_at_a_time(context: Context) -> Probing:
-    """Track one input only: a backward may ask which gradients are needed, and get it wrong.
-
-    Few inputs were tracked so when the layout was asked about, and only a wrong answer asks again.
-    """
+    """Track one input only: a backward may ask which gradients are needed, and get it wrong."""
     base, name = context.base, "one tracked input"
     variables = base.target.variables
     if len(variables) < 2 or base.target.bridge.arrangements == frozenset():
         return skipped(name)
-    yield []
-    if context.apart:
-        return passed(name)
     answers = yield [
         Ask(base.target.record(base.point, only=number), context.weights)
         for number in range(min(len(variables), MOST_VARIABLES))

@@ -17,8 +17,6 @@ EQUAL = 4096.0
 SCALED = 2.0**20
 """The same where one cotangent was a small or large multiple: not every right backward is linear to
 the last digits, those that go through logarithms least."""
-MOST_VARIABLES = 4
-"""Inputs that are tracked one at a time."""
 SPREADS = 8.0
 """Times what a few roundoffs in the input do to a gradient that two of them may lie apart."""
 
@@ -27,8 +25,8 @@ SPREADS = 8.0
 class Context:
     """A point, a cotangent and its gradient, and the line along which that was found right.
 
-    spare: another call that a probe has made, of whose graph little is asked. apart: each input
-    tracked alone gave the gradient that all of them gave. huge: the factor on inputs.
+    spare: another call that a probe has made, of whose graph little is asked. huge: the factor on
+    inputs.
     """
 
     base: BasePoint
@@ -36,7 +34,6 @@ class Context:
     weights: Array
     gradient: Array
     spare: Recording | None = None
-    apart: bool = False
     huge: float = 2.0**18
 
     @property

@@ -10,7 +10,7 @@ from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaise
 from conformance.gradient_check.comparison import compare
 from conformance.gradient_check.directions import finite, ones
 from conformance.gradient_check.probes.asking import Answer, Ask, Outcome, Probing
-from conformance.gradient_check.probes.context import EQUAL, MOST_VARIABLES, SCALED, Context
+from conformance.gradient_check.probes.context import EQUAL, SCALED, Context
 from conformance.gradient_check.recordings import Recording
 from conformance.gradient_check.result import Departure, passed, skipped
 from conformance.observation import Array
@@ -46,8 +46,8 @@ def _equal(one: Array, other: Array) -> bool:
 def layout_and_repetition(context: Context) -> Probing:
     """Call again on strided inputs, and pull back a small strided cotangent: all must agree.
 
-    One call and one backward ask four questions, or five where each of a few inputs is tracked in a
-    call of its own; only where the answer is wrong are they asked one by one.
+    One call and one backward ask four questions; only where the answer is wrong are they asked one
+    by one. All inputs are tracked: a backward may have a path of its own for that.
     """
     base = context.base
     name = "second call, strided inputs and cotangent"
@@ -55,15 +55,6 @@ def layout_and_repetition(context: Context) -> Probing:
     small = SMALL if base.unit < 2.0**-30 else 1.0
     roundings = EQUAL if small == 1.0 else SCALED
     weights = context.weights * small
-    alone = _each_alone(context, arranged)
-    if alone:
-        answers = yield [Ask(run, weights, arranged) for run in alone]
-        parts = [part for part in answers if not isinstance(part, BackwardRaised)]
-        if len(parts) == len(alone):
-            whole = np.concatenate(parts) / small
-            context.apart = context.same(whole, None, roundings)
-            if context.apart:
-                return passed(name)
     again = _on_strided_inputs(context, arranged) or base.target.record(base.point)
     context.spare = context.spare or again
     [gradient] = yield [Ask(again, weights, arranged)]
@@ -72,32 +63,16 @@ def layout_and_repetition(context: Context) -> Probing:
     return name, _which(context, again, arranged, small)
 
 
-def _each_alone(context: Context, arranged: str) -> list[Recording]:
-    """Return calls on strided inputs, one tracked in each; none where that asks no question."""
-    found: list[Recording] = []
-    if arranged == "plain" or not 1 < len(context.base.target.variables) <= MOST_VARIABLES:
-        return found
-    for number in range(len(context.base.target.variables)):
-        run = _on_strided_inputs(context, arranged, number)
-        if run is None:
-            return []
-        found.append(run)
-    return found
-
-
-def _on_strided_inputs(
-    context: Context, arranged: str, only: int | None = None
-) -> Recording | None:
+def _on_strided_inputs(context: Context, arranged: str) -> Recording | None:
     """Return a second call on strided inputs, None for functions that depend on the layout.
 
     A forward may refuse it, define its values by it, or draw its random numbers in that order.
-    only: the number of the one input that is tracked.
     """
     base = context.base
     if base.target.held is not None:
         return None
     try:
-        again = base.target.record(base.point, arranged, only=only)
+        again = base.target.record(base.point, arranged)
     except BACKWARD_ERRORS:
         return None
     if again.outputs.shape != base.outputs.shape:

@@ -96,6 +96,26 @@ def test_one_tracked_input_and_one_tensor_twice() -> None:
     assert {d.cause for d in result.failures} == {"one tracked input", "same tensor twice"}
 
 
+@pytest.mark.parametrize("cause", ["non-contiguous input", "scale of the cotangent"])
+def test_a_path_for_all_inputs_tracked_at_once_is_asked_about(cause: str) -> None:
+    class Custom(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+            ctx.save_for_backward(a, b)
+            return a * b
+
+        @staticmethod
+        def backward(ctx: Any, g: Tensor) -> Any:
+            a, b = ctx.saved_tensors
+            small = g.numel() > 0 and 0 < float(g.abs().max()) < 1e-6
+            odd = small if cause == "scale of the cotangent" else not a.is_contiguous()
+            factor = 2.0 if odd and all(ctx.needs_input_grad) else 1.0
+            return g * b * factor, g * a
+
+    result = gradcheck(Custom, (normal(6, 5), normal(6, 5, seed=1)))
+    assert [d.cause for d in result.failures] == [cause], result
+
+
 def test_an_unused_output_is_told() -> None:
     class Custom(torch.autograd.Function):
         @staticmethod
