@@ -19,7 +19,7 @@ from reference_engine.ops.accepted import check, least_of
 from reference_engine.ops.opdef import OpDef
 from reference_engine.ops.plan import Plan
 from reference_engine.ops.promotion import Common, bring_together
-from reference_engine.saved_tensors import pack
+from reference_engine.saved_tensors import as_saved, pack
 from reference_engine.tensor import Tensor, from_raw
 from reference_engine.views import make_view
 
@@ -223,7 +223,10 @@ def keep(
     sources = node._plan.sources
     if sources:
         missing = [None] * (len(node._plan.op.inputs) - len(inputs))
-        saved = save(sources, [*inputs, *missing, *outputs], [*raws, *missing, *arrays])
+        tensors = [*inputs, *missing, *outputs]
+        if MODES.transforms:
+            tensors = list(map(as_saved, tensors))
+        saved = save(sources, tensors, [*raws, *missing, *arrays])
         node._saved = pack(saved, inputs)
     for nr, out in enumerate(outputs):
         if out._raw.dtype in DIFFERENTIABLE:

@@ -20,7 +20,7 @@ from reference_engine.function_rules import batch_of, is_inside, map_custom, pus
 from reference_engine.graph import CONSTANT, NO_EDGE, Cotangent, Edge, Node, Saved
 from reference_engine.inplace import bump, leaf_in_place, rebase
 from reference_engine.modes import MODES, no_grad
-from reference_engine.saved_tensors import pack
+from reference_engine.saved_tensors import as_saved, pack
 from reference_engine.tensor import Tensor, from_raw
 
 
@@ -232,7 +232,8 @@ class FunctionNode(FunctionCtx, Node):
         places: list[Edge] = []
         for x in self._to_save:
             node, nr = NO_EDGE if x is None else x._edge()
-            flat += (None, CONSTANT, 0) if x is None else (x._raw, x._storage, x._storage.version)
+            storage = CONSTANT if x is None else as_saved(x)._storage
+            flat += (None if x is None else x._raw, storage, storage.version)
             # None, -1 - n: output n of this node, which must not refer to itself
             places.append((None, -1 - nr) if node is self else (node, nr))
         self._saved, self._places = pack(tuple(flat), self._to_save), tuple(places)

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from reference_engine.backends.base import of_array
 from reference_engine.graph import CONSTANT
 from reference_engine.modes import MODES, Mode, no_grad
-from reference_engine.storage import Detached, Storage
+from reference_engine.storage import Detached, Storage, new_storage
 from reference_engine.tensor import Tensor, from_raw
 
 PackHook = Callable[[Tensor], Any]
@@ -76,6 +76,16 @@ def pack(saved: tuple[Any, ...], inputs: Sequence[Any] = ()) -> tuple[Any, ...] 
     return Packed(saved, MODES.saved_hooks[-1], inputs) if saved and MODES.saved_hooks else saved
 
 
+def as_saved(x: Any) -> Any:
+    """A value that a node is to save: of a tensor made in inference mode, which counts no versions,
+    a func transform that differentiates saves, as in PyTorch, one of its own.
+    """
+    inference = isinstance(x, Tensor) and x.is_inference()
+    if inference and any(transform.differentiates for transform in MODES.transforms):
+        return from_raw(x._raw, new_storage())
+    return x
+
+
 class saved_tensors_hooks(Mode):  # noqa: N801
     """Inside, what a node saves goes through ``pack_hook``, and through ``unpack_hook`` when used.
 
@@ -135,7 +145,7 @@ def allow_mutation_on_saved_tensors() -> Iterator[None]:
 
     def give_memory_of_its_own(storage: Storage) -> None:
         for kept in saved.pop(storage, ()):
-            kept._raw, kept._storage = of_array(kept._raw).copy(kept._raw), MODES.storage()
+            kept._raw, kept._storage = of_array(kept._raw).copy(kept._raw), new_storage()
 
     try:
         with Mode(before_write=give_memory_of_its_own), saved_tensors_hooks(keep, give):

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from reference_engine import forward
 from reference_engine.func.transform import Transform, defined, gradients, released
 from reference_engine.func.trees import tensors_of
+from reference_engine.modes import MODES, Mode
 from reference_engine.tensor import Tensor
 
 Argnums: TypeAlias = "int | tuple[int, ...]"
@@ -118,7 +119,8 @@ def pullback_of(
         weights: Sequence[Tensor | None] = [None] * len(outputs)
         if cotangents is not None:
             weights, _ = tensors_of(cotangents, "cotangents must be tensors", TypeError, shape)
-        return released(structure.build(gradients(outputs, inputs, weights, retain_graph)))[0]
+        with Mode(inference=False, grad=MODES.recording):  # as the function ran
+            return released(structure.build(gradients(outputs, inputs, weights, retain_graph)))[0]
 
     return value, pullback, aux
 

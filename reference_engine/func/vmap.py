@@ -27,8 +27,9 @@ class Call(Transform):
         self.level, self.size, self.randomness = self.number, size, randomness
 
     def settings(self) -> dict[str, Any]:
-        """The call is the innermost, of the calls as well."""
-        return {**super().settings(), "vmaps": (*MODES.vmaps, self)}
+        """The call is the innermost, of the calls as well; it leaves inference mode as it is."""
+        vmaps = (*MODES.vmaps, self)
+        return {**super().settings(), "vmaps": vmaps, "inference": MODES.inference}
 
 
 def vmap(

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Common: TypeAlias = "tuple[Backend, tuple[dtype | None, ...] | None, bool]"
 
 _NUMBERS = (bool, int, float, complex)
+#: of so many inputs it is not kept what they come to: lists of all lengths would fill the memory
+_MANY = 256
 
 
 def bring_together(run: Operator, inputs: Sequence[Any]) -> tuple[list[Any], Backend, bool]:
@@ -45,7 +47,9 @@ def bring_together(run: Operator, inputs: Sequence[Any]) -> tuple[list[Any], Bac
     key = tuple(kinds)
     common = run.common.get(key)
     if common is None:
-        common = run.common[key] = _common(run, inputs)
+        common = _common(run, inputs)
+        if len(inputs) < _MANY:
+            run.common[key] = common
     backend, dtypes, taken = common
     if dtypes is None:  # nearly always
         return raws, backend, taken

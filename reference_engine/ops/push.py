@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from reference_engine.backends.base import DIFFERENTIABLE
+from reference_engine.modes import Mode
 from reference_engine.ops.opdef import Partial, needs
 from reference_engine.ops.plan import fact, product_with
 from reference_engine.tensor import Tensor, from_raw
@@ -125,7 +126,9 @@ class Push:
             given = dict(zip(at, cotangents, strict=True))
             return tuple([self._pulled(self.op.rules[n], given, t.is_complex()) for n, t in moved])
 
-        made = vjp(pull, *map(self.F.zeros_like, at.values()))[1](tuple([t for _, t in moved]))
+        # what is saved on the way is not the user's, and what is computed at 0 may be NaN
+        with Mode(saved_hooks=(), anomaly=False, check_nan=False):
+            made = vjp(pull, *map(self.F.zeros_like, at.values()))[1](tuple([t for _, t in moved]))
         return made if len(made) > 1 else made[0]
 
     def _pulled(self, rule: Partial, given: dict[str, Tensor], is_complex: bool) -> Tensor:

@@ -69,7 +69,7 @@ def _round(xp: Any, x: Any, *, decimals: int = 0) -> Any:
 
 # sign and rounding
 elementwise("neg", "negative", dx=-1, aliases=("negative",))
-elementwise("positive", lambda xp, x: x, dx=1, inplace=False)
+elementwise("positive", lambda xp, x: xp.copy(x), dx=1, inplace=False)
 elementwise("sign", dx=0, complex=False, **_NONZERO)
 elementwise("floor", dx=0, **_STEPS)
 elementwise("ceil", dx=0, **_STEPS)

@@ -111,6 +111,13 @@ def the_nan_check_can_be_left_out(lib: Any) -> Any:
 
 
 @SCENARIOS
+def how_a_tangent_is_computed_is_not_checked_for_nan(lib: Any) -> Any:
+    fw, x = lib.autograd.forward_ad, lib.eye(2, dtype=lib.float64)
+    with fw.dual_level(), lib.autograd.detect_anomaly():
+        return fw.unpack_dual(lib.linalg.eigvalsh(fw.make_dual(x, x))).tangent
+
+
+@SCENARIOS
 def increment_version_is_seen(lib: Any) -> Any:
     x = leaf(lib)
     y = x.sin()

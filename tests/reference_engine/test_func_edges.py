@@ -62,6 +62,9 @@ for name in ("grad", "jacrev", "jacfwd", "hessian"):
         in_inference_mode=lambda t, way=way: t.inference_mode()(
             lambda: way(t, total)(vector(t)).tolist()
         )(),
+        of_captured_inference_tensors=lambda t, way=way: t.inference_mode()(
+            lambda: (lambda w: way(t, lambda x: (x**2 * w).sum())(vector(t)).tolist())(vector(t))
+        )(),
         autograd_inside=lambda t, way=way: way(
             t, lambda x: t.autograd.grad(total(x), x, create_graph=True)[0].sum()
         )(vector(t)),
@@ -292,6 +295,30 @@ table(
     two_types=lambda t: stacked(t, layer(t), t.nn.Tanh()),
     one_in_training=lambda t: stacked(t, layer(t), layer(t).eval()),
     constant=lambda t: stacked(t, layer(t).requires_grad_(False), layer(t).requires_grad_(False)),
+)
+
+
+table(
+    "inference mode",
+    of_a_gradient=lambda t: t.inference_mode()(
+        lambda: t.func.grad(total)(vector(t)).is_inference()
+    )(),
+    of_a_map=lambda t: t.inference_mode()(
+        lambda: t.func.vmap(lambda x: x * t.is_inference_mode_enabled())(vector(t)).tolist()
+    )(),
+    written_in_a_map=lambda t: t.inference_mode()(
+        lambda: (lambda w: (t.func.vmap(lambda x: (w.add_(1), x)[1])(vector(t)), w)[1].tolist())(
+            scalar(t)
+        )
+    )(),
+    gradients_of_entries=lambda t: t.inference_mode()(
+        lambda: t.func.vmap(t.func.grad(lambda x, w: (x**2 * w).sum()))(
+            matrix(t), matrix(t)
+        ).tolist()
+    )(),
+    captured_in_a_map_of_tracked=lambda t: (
+        lambda w: t.func.vmap(lambda x: x * w)(vector(t, True))
+    )(t.inference_mode()(lambda: scalar(t))()),
 )
 
 

@@ -8,6 +8,8 @@ import pytest
 import torch as pytorch
 
 from reference_engine.backends import dtypes
+from reference_engine.dispatch import operator
+from reference_engine.ops.table import TABLE
 from tests.reference_engine.outcome import outcome, same
 
 NAMES = [d.name for d in dtypes.ALL]
@@ -77,3 +79,9 @@ def test_a_dtype_pickles_to_itself(name: str) -> None:
 
     kind = dtypes.by_name(name)
     assert pickle.loads(pickle.dumps(kind)) is kind
+
+
+def test_lists_of_every_length_leave_nothing_behind(engine: Any) -> None:
+    x = engine.tensor([1.0])
+    assert engine.cat([x] * 10_000).shape == (10_000,)
+    assert all(len(key) < 1_000 for key in operator(TABLE["cat"]).common)

@@ -114,6 +114,28 @@ def mutation_of_saved_tensors(lib: Any) -> Any:
 
 
 @SCENARIOS
+def mutation_in_inference_mode(lib: Any) -> Any:
+    x = leaf(lib)
+    with lib.autograd.graph.allow_mutation_on_saved_tensors():
+        a = x * 1
+        y = a.sin()
+        with lib.inference_mode():
+            a.mul_(5)
+        y.sum().backward()
+    return x.grad
+
+
+@SCENARIOS
+def hooks_see_nothing_of_how_a_tangent_is_computed(lib: Any) -> Any:
+    fw, seen = lib.autograd.forward_ad, []
+    x = lib.tensor([[2.0, 0.5], [0.5, 1.0]], dtype=lib.float64)
+    hooks = lib.autograd.graph.saved_tensors_hooks(lambda t: (seen.append(t), t * 2)[1], abs)
+    with fw.dual_level(), hooks:
+        y = lib.linalg.cholesky(fw.make_dual(x, lib.eye(2, dtype=lib.float64)))
+        return fw.unpack_dual(y).tangent, len(seen)
+
+
+@SCENARIOS
 def mutation_contexts_do_not_nest(lib: Any) -> Any:
     allow = lib.autograd.graph.allow_mutation_on_saved_tensors
     with allow(), allow():
