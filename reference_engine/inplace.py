@@ -56,10 +56,13 @@ def apply_in_place(run: Operator, inputs: Sequence[Any], params: Mapping[str, An
 
 
 def _stand_in(target: Tensor) -> Tensor:
-    """A copy of a tensor that is about to be written, at its place in the graph."""
+    """A copy of a tensor that is about to be written, at its place in the graph. Where nothing is
+    recorded it has none, nor need its history be one that can follow.
+    """
     made: Tensor = target.clone()
-    made._grad_fn, made._nr = target._edge()
-    made._tracked = made._grad_fn is not None
+    if MODES.recording:
+        made._grad_fn, made._nr = target._edge()
+        made._tracked = made._grad_fn is not None
     return made
 
 
@@ -83,9 +86,10 @@ def _resave(node: OpNode, target: Tensor) -> None:
 def become_view(target: Tensor, view: Tensor, name: str) -> Tensor:
     """Lets a tensor take the shape, strides and history of a view of itself: ``t_``, ``squeeze_``.
 
-    RuntimeError for a leaf that requires grad. It counts as a write, as in PyTorch, so that views
-    taken before remake their history.
+    RuntimeError for a leaf that requires grad, and for an inference tensor outside inference mode.
+    It counts as a write, as in PyTorch, so that views taken before remake their history.
     """
+    _check_mode(target, name)
     info, shape, old = view._rare.view, tuple(target._raw.shape), target._noted()[0]
     if info is not None and MODES.recording and target.requires_grad and target.is_leaf:
         raise leaf_in_place(name, "a leaf")
@@ -131,10 +135,7 @@ def check_writable(target: Any, name: str, sources: Sequence[Any] = ()) -> None:
         raise TypeError(f"{name} writes into a Tensor, got {type(target).__name__}")
     if MODES.transforms:
         MODES.transforms[-1].check_writable(target, name)
-    if target.is_inference() and not MODES.inference:
-        raise RuntimeError(
-            f"{name} would modify an inference tensor outside inference_mode; use its clone()"
-        )
+    _check_mode(target, name)
     view = target._rare.view
     if view is not None and MODES.recording and any(map(_requires_grad, (target, *sources))):
         check_creation(view, "the view")
@@ -151,6 +152,13 @@ def check_writable(target: Any, name: str, sources: Sequence[Any] = ()) -> None:
         raise RuntimeError(
             f"{name} would write several elements of an expanded tensor of shape "
             f"{list(target.shape)} to one place in memory; clone() it first"
+        )
+
+
+def _check_mode(target: Tensor, name: str) -> None:
+    if target.is_inference() and not MODES.inference:
+        raise RuntimeError(
+            f"{name} would modify an inference tensor outside inference_mode; use its clone()"
         )
 
 

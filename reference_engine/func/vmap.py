@@ -82,7 +82,11 @@ def vmap(
 
 def _parts(x: Any, dim: int | None, size: int | None) -> Iterable[Any]:
     """An argument for each part of the batch: all of it unless a size is given."""
-    return repeat(x) if dim is None else (x,) if size is None else x.split(size, dim)
+    if dim is None or size is None:
+        return repeat(x) if dim is None else (x,)
+    # views that may be written, as several of one split may not
+    n = x.shape[dim]
+    return (x.narrow(dim, i, min(size, n - i)) for i in range(0, max(1, n), size))
 
 
 def _in_dims(in_dims: Any, args: Any, leaves: Sequence[Any]) -> list[int | None]:

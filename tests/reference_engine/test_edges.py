@@ -118,6 +118,13 @@ def how_a_tangent_is_computed_is_not_checked_for_nan(lib: Any) -> Any:
 
 
 @SCENARIOS
+def an_inference_tensor_keeps_its_shape_outside(lib: Any) -> Any:
+    with lib.inference_mode():
+        x = lib.ones(2, 3)
+    x.t_()
+
+
+@SCENARIOS
 def increment_version_is_seen(lib: Any) -> Any:
     x = leaf(lib)
     y = x.sin()

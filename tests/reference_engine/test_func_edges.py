@@ -299,6 +299,12 @@ table(
 
 
 table(
+    "vmap in chunks",
+    written=lambda t: (lambda x: (t.func.vmap(lambda v: v.mul_(2), chunk_size=2)(x), x))(
+        vector(t, True) * 1
+    ),
+)
+table(
     "inference mode",
     of_a_gradient=lambda t: t.inference_mode()(
         lambda: t.func.grad(total)(vector(t)).is_inference()

@@ -136,6 +136,21 @@ def hooks_see_nothing_of_how_a_tangent_is_computed(lib: Any) -> Any:
 
 
 @SCENARIOS
+def writes_without_grad_need_no_history(lib: Any) -> Any:
+    x, hooks = leaf(lib), lib.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t)
+    found = []
+    for mode in (hooks, lib.autograd.forward_ad.dual_level()):
+        with mode:
+            y = x * 1
+            first, *others = y.unbind()
+            with lib.no_grad():
+                first.mul_(2)
+                others[0].mul_(3)
+            found.append((y.detach(), y._version))
+    return found
+
+
+@SCENARIOS
 def mutation_contexts_do_not_nest(lib: Any) -> Any:
     allow = lib.autograd.graph.allow_mutation_on_saved_tensors
     with allow(), allow():
