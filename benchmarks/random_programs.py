@@ -22,11 +22,11 @@ from conformance.adapters.load import load_engine
 from conformance.adapters.reference import ReferenceEngine
 from conformance.bulk import Bulk
 from conformance.execute import execute
-from conformance.fuzzing import BATCH, Fuzz, collecting_once, program_bytes
+from conformance.fuzzing import BATCH, Fuzz, Source, collecting_once
 from conformance.program import VERBS, Program
 from conformance.random_check import RandomCheck, Steps
 from conformance.strategies.facts import Facts
-from conformance.strategies.mixture import SLOTS, WIDTH, common_facts, compose, decode
+from conformance.strategies.mixture import SLOTS, common_facts, compose, decode
 from conformance.strategies.shrinking import shrink
 from conformance.verdict import Outcome
 
@@ -79,11 +79,11 @@ def throughput(count: int, slots: int) -> None:
         warnings.simplefilter("ignore")
         for turn in range(TURNS + 1):
             for number, (name, (prepare, run)) in enumerate(rows.items()):
-                drawn = program_bytes(0, turn * len(rows) + number, count)
-                ready = prepare([data[: WIDTH * (slots + 1)] for data in drawn])
+                drawn = Source(0, slots).texts(turn * len(rows) + number, count)
+                ready = prepare(drawn)
                 spent[name].append(_seconds(run, ready))
     print(
-        f"{_mean_steps(drawn, slots, facts):.1f} steps a program; processor time of one program,"
+        f"{_mean_steps(drawn, facts):.1f} steps a program; processor time of one program,"
         f" the median of {TURNS} turns, each with programs of its own:"
     )
     for name, turns in spent.items():
@@ -91,26 +91,26 @@ def throughput(count: int, slots: int) -> None:
         print(f"  {name:22}{seconds / count * 1e6:7.0f} µs{count / seconds:9.0f} a second")
 
 
-def fuzzed(programs: int) -> None:
+def fuzzed(programs: int, slots: int) -> None:
     """Print what `fuzz` itself reaches in one process and in two, from the first chunks on."""
     facts = common_facts(load_engine("reference"), load_engine("torch"))
-    mean = _mean_steps(program_bytes(0, 0), SLOTS, facts)
+    mean = _mean_steps(Source(0, slots).texts(0), facts)
     for jobs in (1, 2):
         moments: list[tuple[float, int]] = []
         begun = time.perf_counter()
         told = lambda done, m=moments: m.append((time.perf_counter(), done))  # noqa: E731
-        Fuzz("reference", programs, jobs=jobs, told=told).execute()
+        Fuzz("reference", programs, jobs=jobs, slots=slots, told=told).execute()
         (first, before), (last, after) = moments[jobs - 1], moments[-1]
         rate = (after - before) / (last - first)
         print(
-            f"fuzz -n {jobs}: {rate:.0f} programs of {mean:.1f} steps a second,"
+            f"fuzz --slots {slots} -n {jobs}: {rate:.0f} programs of {mean:.1f} steps a second,"
             f" {rate * mean:.0f} steps; the first {before} and all that is loaded before them took"
             f" {first - begun:.1f} s"
         )
 
 
-def _mean_steps(texts: list[bytes], slots: int, facts: Facts) -> float:
-    made = [decode(data[: WIDTH * (slots + 1)], facts) for data in texts]
+def _mean_steps(texts: list[bytes], facts: Facts) -> float:
+    made = [decode(data, facts) for data in texts]
     return sum(1 for program in made for _ in program.walk()) / len(made)
 
 
@@ -129,7 +129,7 @@ def planted(bug: type[ReferenceEngine], seed: int) -> tuple[float, float, int]:
     facts = common_facts(check.engine, check.oracle)
     start = time.perf_counter()
     for chunk in range(MOST // BATCH):
-        texts = program_bytes(seed, chunk, BATCH)
+        texts = Source(seed).texts(chunk, BATCH)
         made = [compose(data, facts) for data in texts]
         for data, program, agrees in zip(texts, made, check.agreeing(made), strict=True):
             if agrees:
@@ -154,7 +154,8 @@ def main() -> None:
     if given.programs:
         throughput(given.programs, given.slots)
     if given.fuzz:
-        fuzzed(given.fuzz)
+        fuzzed(given.fuzz, given.slots)
+        fuzzed(given.fuzz, SLOTS)
     for bug, steps in STEPS.items() if given.seeds else ():
         rows = [planted(bug, seed) for seed in range(given.seeds)]
         found, shrunk = max(row[0] for row in rows), max(row[1] for row in rows)

@@ -67,9 +67,7 @@ class Operation:
 
 
 @lru_cache(maxsize=16384)  # leaves lie in few intervals, and so do results of one or two operations
-def _result(
-    op: Operation, operands: tuple[Interval, ...], number: float | None
-) -> Interval | None:
+def _result(op: Operation, operands: tuple[Interval, ...], number: float | None) -> Interval | None:
     low, high = op.domain
     for operand in operands:
         if operand[0] < low or operand[1] > high:

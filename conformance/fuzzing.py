@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
+from typing import NamedTuple
 
 from conformance.adapters.load import load_engine
 from conformance.compare.difference import FAULT, is_grave
@@ -28,7 +29,7 @@ from conformance.random_check import Checked, RandomCheck
 from conformance.reproduce import script
 from conformance.runner import load_facts, tool_facts
 from conformance.strategies.facts import Facts
-from conformance.strategies.mixture import LENGTH, common_facts, compose, decode
+from conformance.strategies.mixture import SLOTS, WIDTH, common_facts, compose, decode
 from conformance.strategies.shrinking import shrink
 from conformance.verdict import ClauseResult, Finding, Kind, Level, Outcome, Status, Violation
 from conformance.workers import Lost, Notes, Workers
@@ -53,10 +54,16 @@ class Chunk:
     judged: int
 
 
-def program_bytes(seed: int, chunk: int, count: int = CHUNK) -> list[bytes]:
-    """Return the byte strings of a chunk's programs."""
-    source = random.Random(f"{seed}:{chunk}")
-    return [source.randbytes(LENGTH) for _ in range(count)]
+class Source(NamedTuple):
+    """Where programs come from: the seed of all of them, and the slots that each has."""
+
+    seed: int
+    slots: int = SLOTS
+
+    def texts(self, chunk: int, count: int = CHUNK) -> list[bytes]:
+        """Return the byte strings of a chunk's programs."""
+        numbers = random.Random(f"{self.seed}:{chunk}")
+        return [numbers.randbytes(WIDTH * (self.slots + 1)) for _ in range(count)]
 
 
 @cache
@@ -69,7 +76,7 @@ def _session(engine: str, dtype: str | None) -> tuple[RandomCheck, Facts]:
 
 
 def fuzz_chunk(
-    engine: str, dtype: str | None, seed: int, chunk: int, count: int, without: frozenset[int],
+    engine: str, dtype: str | None, source: Source, chunk: int, count: int, without: frozenset[int],
     alone: bool, notes: Notes,
 ) -> Chunk:  # fmt: skip
     """Judge the programs of a chunk, those numbered in `without` left out.
@@ -81,7 +88,7 @@ def fuzz_chunk(
     doubts: Counter[str] = Counter()
     causes: dict[str, tuple[int, int]] = {}
     before = check.judged
-    texts = program_bytes(seed, chunk, count)
+    texts = source.texts(chunk, count)
     numbers = [number for number in range(count) if number not in without]
     size = 1 if alone else BATCH
     with collecting_once():
@@ -128,12 +135,12 @@ def collecting_once() -> Iterator[None]:
 
 
 def shrink_item(
-    engine: str, dtype: str | None, seed: int, chunk: int, number: int, count: int, cause: str,
+    engine: str, dtype: str | None, source: Source, chunk: int, number: int, count: int, cause: str,
     notes: Notes,
 ) -> Violation:  # fmt: skip
     """Shrink a program that fails for the cause, and return the violation, its script tried out."""
     check, facts = _session(engine, dtype)
-    data = program_bytes(seed, chunk, count)[number]
+    data = source.texts(chunk, count)[number]
     notes.write(render(decode(data, facts)))
     return violation(check, shrink(data, cause, facts, check))
 
@@ -168,7 +175,7 @@ def tried_script(check: RandomCheck, program: Program, finding: Finding) -> str:
 
 
 def unshrunk(
-    engine: str, dtype: str | None, seed: int, chunk: int, number: int, count: int, cause: str,
+    engine: str, dtype: str | None, source: Source, chunk: int, number: int, count: int, cause: str,
     lost: Lost, notes: Notes,
 ) -> Violation:  # fmt: skip
     """Return the record of a program that ended the process; it is not run again.
@@ -177,7 +184,7 @@ def unshrunk(
     """
     del notes
     check, facts = _session(engine, dtype)
-    program = decode(program_bytes(seed, chunk, count)[number], facts)
+    program = decode(source.texts(chunk, count)[number], facts)
     kind = Kind.CRASHED if lost.how == "crashed" else Kind.TIMED_OUT
     reason = f"{lost.detail}, the engine's process or its oracle's ({check.oracle.name} runs in it)"
     if cause:
@@ -194,7 +201,8 @@ def unshrunk(
 class Fuzz:
     """A bulk run under way.
 
-    programs: how many. told: called with the count of programs judged so far, whenever it grows.
+    programs: how many. slots: of each; the longer, the more of its steps meet. told: called with
+    the count of programs judged so far, whenever it grows.
     """
 
     engine: str
@@ -202,6 +210,7 @@ class Fuzz:
     seed: int = 0
     jobs: int = 1
     dtype: str | None = None
+    slots: int = SLOTS
     told: Callable[[int], None] | None = None
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     doubts: Counter[str] = field(default_factory=Counter)
@@ -222,6 +231,11 @@ class Fuzz:
         run = RunFacts("fuzz", self.seed, CLAUSE, True)
         return Ledger(tool_facts(), facts, run, (self.result(),))
 
+    @property
+    def source(self) -> Source:
+        """Return where the programs come from."""
+        return Source(self.seed, self.slots)
+
     def _count(self, chunk: int) -> int:
         return min(CHUNK, self.programs - chunk * CHUNK)
 
@@ -231,7 +245,7 @@ class Fuzz:
         while left:
             order = list(left)
             items = [
-                (self.engine, self.dtype, self.seed, c, self._count(c), *left[c]) for c in order
+                (self.engine, self.dtype, self.source, c, self._count(c), *left[c]) for c in order
             ]
             ended: dict[int, Lost] = {}
             for done in workers.run(fuzz_chunk, items, SECONDS):
@@ -267,7 +281,7 @@ class Fuzz:
 
     def _record(self, workers: Workers, at: tuple[int, int], cause: str, lost: Lost) -> None:
         """Keep the violation of a program that cannot be run again."""
-        item = (self.engine, self.dtype, self.seed, *at, self._count(at[0]), cause, lost)
+        item = (self.engine, self.dtype, self.source, *at, self._count(at[0]), cause, lost)
         for done in workers.run(unshrunk, [item], SECONDS):
             if isinstance(done.result, Violation):
                 self.violations.append(done.result)
@@ -285,7 +299,7 @@ class Fuzz:
     def _shrink(self, workers: Workers) -> None:
         causes = sorted(self.found, key=lambda cause: self.found[cause])
         items = [
-            (self.engine, self.dtype, self.seed, *self.found[cause],
+            (self.engine, self.dtype, self.source, *self.found[cause],
              self._count(self.found[cause][0]), cause)
             for cause in causes
         ]  # fmt: skip

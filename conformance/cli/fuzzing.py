@@ -33,6 +33,10 @@ from conformance.workers import processors
 )  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of all programs.")
 @click.option(
+    "--slots", type=click.IntRange(min=1, max=100), default=10, show_default=True, metavar="N",
+    help="Length of a program: 10 slots make 16 steps in the mean, 5 make 10.",
+)  # fmt: skip
+@click.option(
     "--dtype", metavar="DTYPE", help="Dtype of the programs. Default: the engine's preferred one."
 )
 @click.option(
@@ -40,8 +44,8 @@ from conformance.workers import processors
     help="Folder for ledgers.",
 )  # fmt: skip
 def fuzz(
-    engines: tuple[str, ...], programs: int, jobs: int | None, seed: int, dtype: str | None,
-    out: Path,
+    engines: tuple[str, ...], programs: int, jobs: int | None, seed: int, slots: int,
+    dtype: str | None, out: Path,
 ) -> int:  # fmt: skip
     """Judge random programs of every kind of step; write OUT/<engine>.fuzz.json.
 
@@ -54,7 +58,7 @@ def fuzz(
     failed = False
     for engine in dict.fromkeys(engines):
         started = time.perf_counter()
-        running = Fuzz(engine, programs, seed, jobs or processors(), dtype)
+        running = Fuzz(engine, programs, seed, jobs or processors(), dtype, slots)
         with screen.status(f"{engine}: 0 of {programs} programs") as status:
             running.told = lambda done, e=engine, s=status: s.update(
                 f"{e}: {done} of {programs} programs"

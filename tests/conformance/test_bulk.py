@@ -11,7 +11,7 @@ from conformance.adapters.load import load_engine
 from conformance.bulk import REFUSED, SKIPPED, Bulk
 from conformance.compare.agreement import same
 from conformance.execute import execute
-from conformance.fuzzing import program_bytes
+from conformance.fuzzing import Source
 from conformance.notation import parse
 from conformance.program import Program
 from conformance.promises import GRADIENT_PASSES
@@ -42,7 +42,7 @@ def observed_by(engine: Any, program: Program) -> list[object]:
 def test_a_bare_run_observes_what_a_run_step_by_step_does(engine: Any) -> None:
     facts, bulk = common_facts(REFERENCE, TORCH), Bulk(engine, "float64")
     count = 0
-    for data in program_bytes(11, 0, 300):
+    for data in Source(11).texts(0, 300):
         program = Program(compose(data, facts))  # validates what bulk runs take unvalidated
         bare, slow = bulk(program.steps), observed_by(engine, program)
         assert len(bare) == len(slow), program

@@ -91,6 +91,15 @@ class LosesShrinking(Here):
                 yield Done(index, function(*item, Notes(self.folder / "note")), 0.0)
 
 
+def test_programs_are_as_long_as_asked(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fuzzing, "Workers", lambda jobs: Here(tmp_path))
+        fuzz = Fuzz(PLANTED, PROGRAMS, 5, 1, slots=20)
+        (result,) = fuzz.execute().clauses
+    assert result.violations
+    assert {len(text) for text in fuzz.source.texts(0)} == {126}
+
+
 def test_a_violation_whose_shrinking_is_lost_stays_a_violation(tmp_path: Path) -> None:
     fuzz = Fuzz("reference", 500, 3)
     cause = "silently-wrong/grad/value"

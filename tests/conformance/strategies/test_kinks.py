@@ -6,7 +6,7 @@ import numpy as np
 
 from conformance.adapters.load import load_engine
 from conformance.execute import execute
-from conformance.fuzzing import program_bytes
+from conformance.fuzzing import Source
 from conformance.program import Program, Step
 from conformance.strategies.composer import Composer
 from conformance.strategies.kinks import ROWS, kinked
@@ -43,5 +43,5 @@ def test_every_row_is_tried_on_an_engine_before_it_is_generated() -> None:
 
 
 def test_programs_meet_kinks_in_values_that_straddle_them() -> None:
-    met = {op for data in program_bytes(3, 0, 300) for op in decode(data, FACTS).operations}
+    met = {op for data in Source(3).texts(0, 300) for op in decode(data, FACTS).operations}
     assert {operation.name for operation, _ in ROWS} <= met

@@ -12,7 +12,7 @@ from conformance.adapters.load import load_engine
 from conformance.adapters.reference import ReferenceEngine
 from conformance.compare.agreement import agreed
 from conformance.execute import execute
-from conformance.fuzzing import fuzz_chunk, program_bytes, violation
+from conformance.fuzzing import Source, fuzz_chunk, violation
 from conformance.notation import parse
 from conformance.observation import Event
 from conformance.program import Program
@@ -88,7 +88,7 @@ def test_the_strategy_draws_programs(program: Program) -> None:
 def test_a_bug_of_two_steps_is_found_and_shrunk_to_the_two(seed: int) -> None:
     check = RandomCheck(Planted())
     for chunk in range(200):
-        texts = program_bytes(seed, chunk, 100)
+        texts = Source(seed).texts(chunk, 100)
         agreeing = check.agreeing([compose(data, FACTS) for data in texts])
         for data in (data for data, agrees in zip(texts, agreeing, strict=True) if not agrees):
             found = check.check(decode(data, FACTS))
@@ -102,7 +102,7 @@ def test_a_bug_of_two_steps_is_found_and_shrunk_to_the_two(seed: int) -> None:
 
 def test_a_chunk_counts_causes_and_leaves_programs_out(tmp_path: Any) -> None:
     notes = Notes(tmp_path / "note")
-    chunk = fuzz_chunk("reference", None, 3, 0, 20, frozenset({4, 5}), True, notes)
+    chunk = fuzz_chunk("reference", None, Source(3), 0, 20, frozenset({4, 5}), True, notes)
     notes.close()
     assert sum(chunk.outcomes.values()) == 18
     assert (tmp_path / "note").read_text() == "19"
