@@ -156,7 +156,7 @@ class Node:
     def _rebuild(self, saved: tuple[Any, ...], output: Tensor | None = None) -> list[Any]:
         """Saved values as tensors with their place in the graph, and the tangents that they had.
 
-        ``output`` stands for the saved output of a write into a view, see ``inplace``.
+        ``output`` is where in the graph a write into a view has its saved output, see ``inplace``.
         """
         from reference_engine.tensor import from_graph
 
@@ -164,10 +164,10 @@ class Node:
         tangents = () if self.hooks is None else self.hooks.tangents
         for i, (raw, storage) in enumerate(zip(saved[::3], saved[1::3], strict=True)):
             node, nr = self._place(i)
+            if node is self and output is not None:
+                node, nr = output._edge()
             if storage is CONSTANT and not hasattr(raw, "shape"):
                 made.append(raw)  # a number that was not brought together with others, or None
-            elif node is self and output is not None:
-                made.append(output)
             elif tangents and tangents[i]:
                 made.append(from_graph(raw, storage, node, nr))
                 made[-1]._extras().tangents = tangents[i]

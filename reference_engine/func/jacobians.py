@@ -10,6 +10,7 @@ import reference_engine as engine
 from reference_engine.func.derivatives import Argnums, Function, parted, pullback_of, pushforward_of
 from reference_engine.func.trees import flatten, tensors_of
 from reference_engine.func.vmap import vmap
+from reference_engine.ops.batching import levels_of, lift
 from reference_engine.tensor import Tensor
 
 
@@ -21,12 +22,12 @@ def check_real(name: str, what: str, tensors: Sequence[Tensor]) -> None:
 
 def standard_basis(leaves: Sequence[Tensor]) -> list[Tensor]:
     """For each tensor, of n elements out of N in all, its part of the N unit vectors of all of
-    them: shape (N, \\*shape).
+    them: shape (N, \\*shape). They are of the batches that the tensor is of: backward may write.
     """
     sizes = [x.shape.numel() for x in leaves]
     parts = engine.eye(sum(sizes)).split(sizes, dim=1)
     return [
-        part.to(x.device, x.dtype).reshape((sum(sizes), *x.shape))
+        lift(part.to(x.device, x.dtype).reshape((sum(sizes), *x.shape)), levels_of(x))
         for x, part in zip(leaves, parts, strict=True)
     ]
 

@@ -328,6 +328,21 @@ table(
 )
 
 
+def written_view(x: Any) -> Any:
+    """What is written saves its output, whose derivative is then that of a view."""
+    y = x * 2
+    y[1:].exp_()
+    return y.sum()
+
+
+table(
+    "a written view",
+    jvp_of_grad=lambda t: t.func.jvp(t.func.grad(written_view), (vector(t),), (vector(t),)),
+    hessian=lambda t: t.func.hessian(written_view)(vector(t)),
+    jacfwd_of_grad=lambda t: t.func.jacfwd(t.func.grad(written_view))(vector(t)),
+)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_an_edge_of_a_transform_is_as_in_torch(engine: Any, name: str) -> None:
     assert_same(replace(outcome(CASES[name], pytorch), warned=()), outcome(CASES[name], engine))

@@ -151,6 +151,17 @@ def writes_without_grad_need_no_history(lib: Any) -> Any:
 
 
 @SCENARIOS
+def hooks_keep_what_a_view_was_when_it_was_written(lib: Any) -> Any:
+    x = leaf(lib)
+    with lib.autograd.graph.saved_tensors_hooks(lambda t: t.clone(), lambda t: t):
+        y = x * 1
+        y[1:].tanh_()
+        y[1:].exp_()
+    (g,) = lib.autograd.grad(y.sum(), x, create_graph=True)
+    return g, lib.autograd.grad(g.sum(), x)
+
+
+@SCENARIOS
 def mutation_contexts_do_not_nest(lib: Any) -> Any:
     allow = lib.autograd.graph.allow_mutation_on_saved_tensors
     with allow(), allow():
