@@ -15,7 +15,15 @@ from reference_engine.backends.base import BACKENDS, of_array
 from reference_engine.dispatch import Operator, apply
 from reference_engine.fast import quick
 from reference_engine.forward import copy_tangents, overwrite_tangent, tangent_of
-from reference_engine.graph import AccumulateGrad, Cotangent, Cotangents, Node, OpNode, Wanted
+from reference_engine.graph import (
+    AccumulateGrad,
+    Cotangent,
+    Cotangents,
+    Node,
+    OpNode,
+    Wanted,
+    new_node,
+)
 from reference_engine.modes import MODES
 from reference_engine.ops.opdef import REGISTRY
 from reference_engine.rare import View
@@ -45,6 +53,8 @@ def apply_in_place(run: Operator, inputs: Sequence[Any], params: Mapping[str, An
     bump(target)
     node = result._grad_fn
     if isinstance(node, OpNode):
+        if MODES.forward:  # tangents may come of the result's own node, which is freed apart
+            node = _twin(node)
         _resave(node, target)
     of_array(target._raw).assign(target._raw, result._raw)
     if node is not None:
@@ -63,6 +73,17 @@ def _stand_in(target: Tensor) -> Tensor:
     if MODES.recording:
         made._grad_fn, made._nr = target._edge()
         made._tracked = made._grad_fn is not None
+    return made
+
+
+def _twin(node: OpNode) -> OpNode:
+    """Another node of the same operation, with the same saved values."""
+    plan, edges = node._plan, (node.next, node.nrs)
+    assert node._saved is not None
+    saved: Any = node._saved
+    made = new_node(type(node), plan, *edges, node.metas, saved, node._facts)
+    if node.hooks is not None:
+        made.attached().tangents = node.hooks.tangents
     return made
 
 

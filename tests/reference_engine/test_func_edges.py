@@ -339,6 +339,9 @@ table(
     "a written view",
     jvp_of_grad=lambda t: t.func.jvp(t.func.grad(written_view), (vector(t),), (vector(t),)),
     hessian=lambda t: t.func.hessian(written_view)(vector(t)),
+    grad_of_jvp=lambda t: t.func.grad(lambda x: t.func.jvp(written_view, (x,), (vector(t),))[1])(
+        vector(t)
+    ),
     jacfwd_of_grad=lambda t: t.func.jacfwd(t.func.grad(written_view))(vector(t)),
 )
 
