@@ -91,10 +91,11 @@ def compare(
     if magnitudes == 0.0 and not line.changes(line.windows()[0]).any():
         return Comparison(0.0, Slope(0.0, 0.0), 0.0, 0.0, wanted, line.windows()[0], True)
     if not line.skipped:
-        best = _at_sight(line, weights, analytic, magnitudes, expected, rounding)
-        if best.convinces:
-            return best
-        best = None
+        # beside a kink of one of very many numbers the next smaller steps most often suffice
+        for first in _ordered(line, expected, wanted * magnitudes)[: 2 if line.long else 1]:
+            seen = _at_sight(line, weights, analytic, magnitudes, expected, rounding, first)
+            if seen.convinces:
+                return seen
     for first, depth in _plans(line, expected, magnitudes):
         slope = line.slope(weights, first, expected, depth)
         numeric = _magnitude(line, weights, first, depth)
@@ -113,16 +114,16 @@ def compare(
 
 
 def _at_sight(
-    line: Line, weights: Array, analytic: float, magnitudes: float, noise: float, rounding: float
-) -> Comparison:
-    """Compare with the limit of the two smaller steps of the first window.
+    line: Line, weights: Array, analytic: float, magnitudes: float, noise: float, rounding: float,
+    first: int,
+) -> Comparison:  # fmt: skip
+    """Compare with the limit of the two smaller steps of a window.
 
     Two differences do not tell how far their limit is off; what it lacks beside rounding goes as
     the square of the distance between them. A gradient as close to it as that is right, as nothing
     else would be where two steps happen to point.
     """
     wanted = line.unit**0.4
-    first = _ordered(line, noise, wanted * magnitudes)[0]
     far, near = (line.difference(first + number, weights) for number in (1, 2))
     apart, scale = abs(near - far), magnitudes
     arriving = 3 * noise * 2.0 ** (first + 1)
