@@ -177,10 +177,12 @@ class Line:
     def difference(self, level: int, weights: Array) -> float:
         """Return the central difference of Σ weights·outputs at a level."""
         up, down = self.sample(level)
-        change = up - down
-        total = float(weights.dot(change))
+        total = 0.0
+        for begin in range(0, up.size, CACHED):
+            part = slice(begin, begin + CACHED)
+            total += float(weights[part].dot(up[part] - down[part]))
         if total != total:
-            total = float(weights @ np.where(weights == 0, 0.0, change))
+            total = float(weights @ np.where(weights == 0, 0.0, up - down))
         return total * 2.0 ** (level - 1)
 
     def usual_noise(self, weights: Array) -> float:
