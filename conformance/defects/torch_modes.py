@@ -110,6 +110,24 @@ assert torch.allclose(got, exact), f"{got.tolist()} compiled, {exact.tolist()} o
         operations=("pinverse", "linalg.pinv"),
     ),
     Defect(
+        "torch-67", "torch", _VERSIONS, ("FWD-9",), "silently-wrong",
+        "The tangents of det, slogdet and logdet cannot be differentiated again: backward through"
+        " one, and forward mode over forward mode, take the inverse for a constant. That of"
+        " logdet has derivatives of zero.",
+        """
+import torch
+from torch.func import grad, jvp
+x = torch.tensor([[2.0, 1.0], [0.0, 4.0]], dtype=torch.float64)
+eye = torch.eye(2, dtype=torch.float64)
+got = grad(lambda a: jvp(torch.logdet, (a,), (eye,))[1])(x)  # of tr(a^-1)
+inverse = torch.linalg.inv(x)
+exact = -(inverse @ inverse).mT
+assert torch.allclose(got, exact), f"{got.tolist()} is not {exact.tolist()}"
+""",
+        issue="https://github.com/pytorch/pytorch/issues/192540",
+        operations=("det", "linalg.det", "slogdet", "linalg.slogdet", "logdet"),
+    ),
+    Defect(
         "torch-61", "torch", _VERSIONS, ("FUN-14",), "not-refused",
         "A second backward through a once_differentiable function is refused, except with inputs="
         " and in autograd.grad with allow_unused=True: there its part counts as zero.",
