@@ -16,7 +16,6 @@ from reference_engine.dispatch import Operator, apply
 from reference_engine.fast import quick
 from reference_engine.forward import copy_tangents, overwrite_tangent, tangent_of
 from reference_engine.graph import (
-    AccumulateGrad,
     Cotangent,
     Cotangents,
     Node,
@@ -160,7 +159,8 @@ def check_writable(target: Any, name: str, sources: Sequence[Any] = ()) -> None:
     view = target._rare.view
     if view is not None and MODES.recording and any(map(_requires_grad, (target, *sources))):
         check_creation(view, "the view")
-        if isinstance(view.base._edge()[0], AccumulateGrad):
+        # the base, or the view itself or one that it is of, made a leaf that requires grad
+        if target.requires_grad and view.base.is_leaf:
             raise leaf_in_place(name, "a view of a leaf")
     if MODES.recording and target._tracked and target.requires_grad and target.is_leaf:
         raise leaf_in_place(name, "a leaf")

@@ -21,19 +21,28 @@ def _prelu(F: Any, x: Any, weight: Any) -> Any:
 
 
 # pieces of straight lines -------------------------------------------------------------------------
+def _piece(F: Any, passes: Any, v: Any, other: Any, x: Any) -> Any:
+    """``v`` on some pieces of x and ``other`` elsewhere: to PyTorch a function of x too, whose
+    derivative is 0, and so one that can be differentiated again.
+    """
+    return F._beside(F.where(passes, v, other), x)
+
+
+elementwise("_beside", lambda xp, value, x: value, dvalue=1, dx=lambda F, v: F.zeros_like(v),
+            samples=[on((2, 3), (2, 3)), on((), ())])
 elementwise("relu", lambda xp, x: xp.where(x > 0, x, xp.where(xp.isnan(x), x, 0)),
-            dx=lambda F, v, y: F.where(y > 0, v, 0), samples=[on((2, 3)), on(())], **_KINK)
+            dx=lambda F, v, y: _piece(F, y > 0, v, 0, y), samples=[on((2, 3)), on(())], **_KINK)
 composite("nn.functional.relu", lambda F, x, inplace=False: x.relu_() if inplace else F.relu(x),
           complex=False, samples=[on((2, 3))])
 elementwise("nn.functional.leaky_relu", lambda xp, x, *, negative_slope=0.01: xp.where(
                 x > 0, x, x * negative_slope), **_KINK,
-            dx=lambda F, v, x, negative_slope: F.where(x > 0, v, v * negative_slope))
+            dx=lambda F, v, x, negative_slope: _piece(F, x > 0, v, v * negative_slope, x))
 elementwise("nn.functional.hardtanh", lambda xp, x, *, min_val=-1.0, max_val=1.0: xp.clip(
                 x, min_val, max_val), kinks={"x": ("min_val", "max_val")}, **_ROW,
-            dx=lambda F, v, x, min_val, max_val: F.where(
-                F.logical_and(x > min_val, x < max_val), v, 0))
+            dx=lambda F, v, x, min_val, max_val: _piece(
+                F, F.logical_and(x > min_val, x < max_val), v, 0, x))
 elementwise("nn.functional.relu6", lambda xp, x: xp.clip(x, 0.0, 6.0), node="HardtanhBackward0",
-            dx=lambda F, v, x: F.where(F.logical_and(x > 0, x < 6), v, 0),
+            dx=lambda F, v, x: _piece(F, F.logical_and(x > 0, x < 6), v, 0, x),
             kinks={"x": (0.0, 6.0)}, **_ROW)
 elementwise("nn.functional.hardsigmoid", lambda xp, x: xp.clip(x + 3, 0.0, 6.0) / 6, **_ROW,
             dx=lambda F, v, x: F.where(F.logical_and(x > -3, x < 3), v / 6, 0),
@@ -43,15 +52,15 @@ elementwise("nn.functional.hardswish", lambda xp, x: x * xp.clip(x + 3, 0.0, 6.0
             kinks={"x": (-3.0, 3.0)})
 elementwise("nn.functional.threshold", lambda xp, x, *, threshold, value: xp.where(
                 x > threshold, x, value), kinks={"x": ("threshold",)}, **_ROW,
-            dx=lambda F, v, x, threshold: F.where(x > threshold, v, 0),
+            dx=lambda F, v, x, threshold: _piece(F, x > threshold, v, 0, x),
             samples=[on((2, 3), threshold=0.1, value=2.0)])
 for _name, _forward in (
     ("hardshrink", lambda xp, x, *, lambd=0.5: xp.where(xp.abs(x) <= lambd, 0, x)),
     ("softshrink", lambda xp, x, *, lambd=0.5: x - xp.clip(x, -lambd, lambd))):
     elementwise(f"nn.functional.{_name}", _forward, kinks={"x": (0.5, -0.5)}, **_ROW,
-                dx=lambda F, v, x, lambd: F.where(F.abs(x) > lambd, v, 0))
+                dx=lambda F, v, x, lambd: _piece(F, F.abs(x) > lambd, v, 0, x))
 elementwise("_prelu", lambda xp, x, weight: xp.where(x > 0, x, weight * x), **_KINK,
-            dx=lambda F, x, weight: F.where(x > 0, 1, weight),
+            dx=lambda F, x, weight: _piece(F, x > 0, 1, weight, x),
             dweight=lambda F, x: F.where(x > 0, 0, x), node="PreluKernelBackward0")
 composite("nn.functional.prelu", _prelu, complex=False, samples=[
     on((2, 3), (1,)), on((2, 3, 2), (3,)), on((), (1,))])

@@ -15,7 +15,7 @@ accumulation, dtype and layout of .grad | 14 | 10 | accumulation
 tensor state | 25 | 19 | tensor_state
 grad modes | 17 | 14 | grad_modes
 inference mode | 22 | 19 | inference_mode
-views and in-place | 35 | 33 | views, in_place
+views and in-place | 36 | 33 | views, in_place
 Function: core | 35 | 35 | function, function_returns
 Function: views and dirty | 15 | 12 | function_views
 Function: jvp | 12 | 7 | function_jvp
@@ -27,7 +27,7 @@ Node and GradientEdge | 18 | 15 | nodes
 anomaly | 9 | 7 | anomaly
 gradcheck | 31 | 26 | gradcheck
 forward mode | 41 | 37 | forward_mode
-double backward | 5 | 3 | double_backward
+double backward | 6 | 3 | double_backward
 engine, re-entrancy, threads | 37 | 35 | engine, threads
 gradients of operations | 35 | 31 | operations
 lifetime and deep graphs | 14 | 10 | lifetime

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.reference_engine.behaviours.evidence import assert_values, counting
 
 
@@ -51,3 +53,21 @@ def test_a_hessian_by_rows_is_symmetric(torch: Any) -> None:
     hessian = torch.stack(rows)
     assert_values(hessian, hessian.t())
     assert hessian[0, 2].item() != 0
+
+
+PIECEWISE = {
+    "relu": {}, "leaky_relu": {}, "hardtanh": {}, "relu6": {}, "hardshrink": {}, "softshrink": {},
+    "threshold": {"threshold": 0.5, "value": 2.0},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PIECEWISE)
+def test_the_gradient_of_a_piecewise_linear_activation_is_a_function_whose_slope_is_zero(
+    torch: Any, name: str
+) -> None:
+    x = counting(torch, 2)
+    y = getattr(torch.nn.functional, name)(x, **PIECEWISE[name])
+    (g,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+    assert g.requires_grad
+    g.sum().backward()
+    assert_values(x.grad, [0.0, 0.0])

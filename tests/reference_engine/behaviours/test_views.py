@@ -142,3 +142,11 @@ def test_writing_over_everything_cuts_the_old_history(torch: Any) -> None:
     y.sum().backward()
     assert_values(w.grad, [1.0, 1.0])
     assert_values(x.grad, [0.0, 0.0])
+
+
+def test_a_view_of_a_view_that_was_made_a_leaf_is_not_written(torch: Any) -> None:
+    row = torch.zeros(2, 2)[0]
+    row.requires_grad_()
+    with pytest.raises(RuntimeError, match="view of a leaf"):
+        row[:1].zero_()
+    assert_values(row, [0.0, 0.0])
