@@ -128,6 +128,26 @@ assert torch.allclose(got, exact), f"{got.tolist()} is not {exact.tolist()}"
         operations=("det", "linalg.det", "slogdet", "linalg.slogdet", "logdet"),
     ),
     Defect(
+        "torch-68", "torch", _VERSIONS, ("VIEW-6",), "refused-loudly",
+        "A view of a constant base into which a tracked tensor was then written is taken for a leaf"
+        " when it is itself written, and refused, unless its grad_fn was looked at before.",
+        """
+import torch
+x = torch.tensor(1.0, requires_grad=True)
+def written(looks):
+    base = torch.tensor(2.0)
+    view = base.unsqueeze(0)
+    base.add_(x)
+    assert not looks or view.grad_fn is not None
+    return view.add_(2.0).item()
+assert written(looks=True) == 5.0
+try:
+    written(looks=False)
+except RuntimeError as error:
+    raise AssertionError(error) from None
+""",
+    ),
+    Defect(
         "torch-61", "torch", _VERSIONS, ("FUN-14",), "not-refused",
         "A second backward through a once_differentiable function is refused, except with inputs="
         " and in autograd.grad with allow_unused=True: there its part counts as zero.",
