@@ -101,8 +101,7 @@ THEME.clause(
     3,
     "Backward from several losses on one forward pass, with retain_graph on all but the last,"
     " must accumulate the gradient of the sum of the losses, in whatever order they are taken.",
-    why="Models with several heads are trained this way; a trunk that is walked once only learns"
-    " from one of its heads.",
+    why="Models with several heads train this way; a trunk walked once learns from one of them.",
     source=sources.BACKWARD,
     needs=_ADDS,
     generated=("retained.losses",),
