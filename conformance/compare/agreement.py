@@ -40,7 +40,7 @@ def same(mine: object, theirs: object) -> bool:
         return (
             isinstance(theirs, tuple)
             and len(mine) == len(theirs)
-            and all(map(_close, mine, theirs))
+            and all(map(same, mine, theirs))
         )
     if isinstance(mine, str):
         return isinstance(theirs, str)  # engines name their nodes as they like

@@ -40,7 +40,8 @@ def simplify(program: Program, fails: Fails, shapes: Shapes = _unknown) -> Progr
     what was found so far is returned. shapes: says which shapes tensors have, so that leaves and
     cotangents can be made to fit.
     """
-    best = program
+    # composers make equal steps once: told apart by identity, two of them would go together
+    best = program = Program(_apart(program.steps))
 
     def better(candidate: Program) -> bool:
         nonlocal best
@@ -55,6 +56,11 @@ def simplify(program: Program, fails: Fails, shapes: Shapes = _unknown) -> Progr
         if tidy != shorter:
             better(tidy)
     return best
+
+
+def _apart(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Return the steps, no two of them one object."""
+    return tuple(replace(step, body=_apart(step.body)) for step in steps)
 
 
 def _shorter(program: Program, fails: Fails) -> Program:

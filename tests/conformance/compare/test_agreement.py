@@ -39,3 +39,11 @@ def test_zeros_of_either_sign_agree_and_dtypes_and_shapes_do_not() -> None:
     assert same(zeros, -zeros)
     assert not same(zeros, zeros.astype(np.float32))
     assert not same(zeros, np.zeros((3, 1)))
+
+
+def test_logs_agree_item_by_item_whatever_an_item_is() -> None:
+    ones = np.ones(2)
+    assert same((ones, None), (ones.copy(), None))
+    assert not same((ones, None), (ones, ones))
+    assert not same((ones, ones), (ones, None))
+    assert not same((ones,), (ones, None))

@@ -74,6 +74,17 @@ def test_names_are_numbered_anew_and_gradients_that_nothing_reads_have_none() ->
     ]
 
 
+def test_of_two_steps_that_are_one_object_one_may_go() -> None:
+    made, written, read = parse("""
+        x = leaf([1.0])
+        neg_(x)
+        y = exp(x)
+    """).steps
+    program = Program((made, written, written, read))
+    found = simplify(program, lambda p: "neg_" in render(p) and "exp" in render(p))
+    assert render(found).splitlines() == ["x = leaf([1.0])", "neg_(x)", "y = exp(x)"]
+
+
 def test_what_a_figure_rests_on_is_kept() -> None:
     text = """
         x = leaf([1.0], requires_grad=True)
