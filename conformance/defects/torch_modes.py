@@ -148,6 +148,24 @@ except RuntimeError as error:
 """,
     ),
     Defect(
+        "torch-69", "torch", _VERSIONS, ("FWD-9",), "silently-wrong",
+        "Inside func.grad, or any other transform that takes gradients, the function that"
+        " linearize returns gives numbers that it has read from memory that nobody wrote, the same"
+        " for every direction, and its gradient by the direction is zero.",
+        """
+import torch
+from torch.func import grad_and_value, linearize
+x, along = torch.tensor([1.0, 2.0]), torch.tensor([1.0, 0.5])
+def slope(direction):
+    return linearize(torch.square, x)[1](direction).sum()
+assert slope(along).item() == 4
+g, value = grad_and_value(slope)(along)
+found = f"{value.item()} is not 4, or its gradient {g.tolist()} not {(2 * x).tolist()}"
+assert value.item() == 4 and torch.equal(g, 2 * x), found
+""",
+        operations=("func.linearize",),  # which no program applies
+    ),
+    Defect(
         "torch-61", "torch", _VERSIONS, ("FUN-14",), "not-refused",
         "A second backward through a once_differentiable function is refused, except with inputs="
         " and in autograd.grad with allow_unused=True: there its part counts as zero.",
