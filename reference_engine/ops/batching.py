@@ -7,6 +7,7 @@ from typing import Any
 
 from reference_engine.backends.batch import batches, lifted, nested, stacked, summed, unstacked
 from reference_engine.dispatch import apply, operator
+from reference_engine.modes import MODES, Mode
 from reference_engine.ops.opdef import INTERNAL, REGISTRY, linear
 from reference_engine.tensor import Tensor
 
@@ -41,8 +42,9 @@ def unstack(x: Tensor, dim: int, level: int) -> Tensor:
 
 
 def restack(x: Tensor, dim: int, level: int, size: int) -> Tensor:
-    """A batch along a new dimension of a tensor."""
-    return _run("_restack", x, dim=dim, level=level, size=size)
+    """A batch along a new dimension of a tensor; an inference tensor if that is one."""
+    with Mode(inference=x.is_inference(), grad=MODES.recording):
+        return _run("_restack", x, dim=dim, level=level, size=size)
 
 
 def lift(x: Any, levels: Mapping[int, int]) -> Any:

@@ -309,6 +309,23 @@ table(
     of_a_gradient=lambda t: t.inference_mode()(
         lambda: t.func.grad(total)(vector(t)).is_inference()
     )(),
+    of_jacobians=lambda t: t.inference_mode()(
+        lambda: [
+            made.is_inference()
+            for made in (
+                t.func.jacrev(lambda x: x**2)(vector(t)),
+                t.func.jacrev(lambda x: x**2, chunk_size=1)(vector(t)),
+                t.func.jacfwd(lambda x: x**2)(vector(t)),
+                t.func.hessian(total)(vector(t)),
+                t.func.vmap(t.func.grad(lambda x: x**2))(vector(t)),
+                t.func.vmap(lambda x: x**2)(vector(t)),
+            )
+        ]
+    )(),
+    of_maps_of_inference_tensors=lambda t: [
+        t.func.vmap(way)(t.inference_mode()(lambda: vector(t))()).is_inference()
+        for way in (lambda x: x, lambda x: x * 2)
+    ],
     of_a_map=lambda t: t.inference_mode()(
         lambda: t.func.vmap(lambda x: x * t.is_inference_mode_enabled())(vector(t)).tolist()
     )(),
