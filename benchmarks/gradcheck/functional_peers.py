@@ -1,14 +1,15 @@
-"""Formula errors as functional checkers see them: JAX's and HIPS autograd's, beside ours."""
+"""Formula errors written for each library itself, in its own operations."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import torch
 
+from benchmarks.gradcheck.checkers import installed, say_which
+from benchmarks.gradcheck.peers import differs
 from benchmarks.gradcheck.planted import function
 from conformance import gradcheck
 
@@ -35,19 +36,20 @@ ERRORS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def _ours(operation: str, change: Callable[[Any, Any], Any]) -> bool:
+def _in_torch(operation: str, change: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     mask = torch.from_numpy(_ONE * 1.0)
-    call = function(
+    return function(
         getattr(torch, operation), lambda g, x: g * change(SLOPES[operation](torch, x), mask)
     )
+
+
+def _ours(operation: str, change: Callable[[Any, Any], Any]) -> bool:
+    call = _in_torch(operation, change)
     return gradcheck(call, (torch.from_numpy(POINT.copy()),)).verdict == "fail"
 
 
 def _torch(operation: str, change: Callable[[Any, Any], Any], fast: bool) -> bool:
-    mask = torch.from_numpy(_ONE * 1.0)
-    call = function(
-        getattr(torch, operation), lambda g, x: g * change(SLOPES[operation](torch, x), mask)
-    )
+    call = _in_torch(operation, change)
     x = torch.from_numpy(POINT.copy()).requires_grad_()
     return not torch.autograd.gradcheck(call, (x,), fast_mode=fast, raise_exception=False)
 
@@ -88,26 +90,34 @@ def _hips(operation: str, change: Callable[[Any, Any], Any]) -> bool:
     return False
 
 
+def _numdifftools(operation: str, change: Callable[[Any, Any], Any]) -> bool:
+    return differs(_in_torch(operation, change), (torch.from_numpy(POINT.copy()),))
+
+
+CAUGHT: dict[str, Callable[..., bool]] = {
+    "ours": _ours,
+    "torch slow": lambda *a: _torch(*a, False),
+    "torch fast": lambda *a: _torch(*a, True),
+    "JAX": _jax,
+    "HIPS autograd": _hips,
+    "numdifftools": _numdifftools,
+}
+
+
 def main() -> None:
-    rows: dict[str, Callable[..., bool] | None] = {
-        "ours": _ours,
-        "torch slow": lambda *a: _torch(*a, False),
-        "torch fast": lambda *a: _torch(*a, True),
-        "JAX": _jax if find_spec("jax") else None,
-        "HIPS autograd": _hips if find_spec("autograd") else None,
-    }
+    say_which()
     total = len(ERRORS) * len(SLOPES)
-    for name, caught in rows.items():
-        if caught is None:
-            print(f"{name}: not installed")
-            continue
+    for checker in installed():
+        caught = CAUGHT[checker.name]
         missed = dict.fromkeys(ERRORS, 0)
         for error, change in ERRORS.items():
             for operation in SLOPES:
+                torch.manual_seed(0)
+                np.random.seed(0)
                 missed[error] += not caught(operation, change)
         hits = total - sum(missed.values())
         never = [e for e, n in missed.items() if n]
-        print(f"{name}: {hits}/{total} formula errors; misses {', '.join(never) or 'none'}")
+        print(f"{checker.name}: {hits}/{total} formula errors; misses {', '.join(never) or 'none'}")
 
 
 if __name__ == "__main__":
