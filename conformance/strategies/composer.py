@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from conformance.catalogue import EVERYWHERE, Interval, Operation, hull
+from conformance.catalogue import EVERYWHERE, OPERATIONS, Interval, Operation, hull
 from conformance.program import Param, Program, Step
 from conformance.strategies.facts import Facts
 from conformance.strategies.graphs import Leaf
@@ -29,9 +29,17 @@ MOST_ELEMENTS = 16
 """Elements of a tensor at most."""
 _ALIASING = frozenset({"reshape", "expand"})
 """Operations of which engines differ whether the result has memory of its own."""
-_VEILED = frozenset({"nn.functional.softplus"})
-"""Operations whose gradient, to be differentiated again, saves the operand in PyTorch, and what was
-computed from it elsewhere: nobody documents which."""
+_HIDDEN = frozenset(name for name, op in OPERATIONS.items() if {"input", "output"} <= op.saves)
+"""Operations whose gradient may be computed from the operand alone, or from the result with it:
+PyTorch and the reference engine differ in which, and nobody documents it."""
+_VEILED = _HIDDEN | frozenset(
+    (
+        "nn.functional.softplus", "square", "sigmoid", "sqrt", "rsqrt", "softmax", "log_softmax",
+        "relu", "nn.functional.leaky_relu", "nn.functional.hardtanh",
+    )
+)  # fmt: skip
+"""Operations whose gradient, to be differentiated again, saves the operand or the result in one of
+the two, and in the other what was computed from it, or nothing."""
 
 
 @dataclass(eq=False, slots=True)
@@ -81,13 +89,13 @@ class Composer:
     bit for each operation. spent: those whose graph is freed or spoiled. kinked, curved: those
     whose second derivative vanishes almost everywhere, and nowhere much. passes: those that stand
     for a backward. sliced: those that stand for a write through a view: some engines free them with
-    the graph, others have nothing to free. veiled, unveiled: those of which engines differ in what
-    their gradient saves, and the ones among them whose operand was written to. late: those that
-    saved a constant which was flagged since, which shows where a gradient is differentiated again:
-    PyTorch saves the tensor, flag and all, others
-    its values. unwritable: memory into which nothing is written. expanded: memory that expanded
-    views share, as gradients may. lent: whether a tensor of the program has seeded a backward, so
-    that gradients may share its memory.
+    the graph, others have nothing to free. hidden, veiled: those of which engines differ in what
+    they save for their gradient, and for its own. bared, unveiled: the ones among them whose
+    operand or result was written to. late: those that saved a constant which was flagged since,
+    which shows where a gradient is differentiated again: PyTorch saves the tensor, flag and all,
+    others its values. unwritable: memory into which nothing is written. expanded: memory that
+    expanded views share, as gradients may. lent: whether a tensor of the program has seeded a
+    backward, so that gradients may share its memory.
     """
 
     def __init__(self, facts: Facts) -> None:
@@ -95,7 +103,8 @@ class Composer:
         self.variables: list[Variable] = []
         self.handles: list[str] = []
         self.spent = self.kinked = self.curved = self.passes = 0
-        self.sliced = self.veiled = self.unveiled = self.late = 0
+        self.hidden = self.bared = self.veiled = self.unveiled = 0
+        self.sliced = self.late = 0
         self.unwritable: set[int] = set()
         self.expanded: set[int] = set()
         self.hooked = self.ran_backward = self.lent = False
@@ -269,6 +278,8 @@ class Composer:
                 self.curved |= self._operation
             if operation.name in _VEILED:
                 self.veiled |= self._operation
+                if operation.name in _HIDDEN:
+                    self.hidden |= self._operation
         made = Variable(name, placed.shape, placed.bounds, tracked, not graph, memory, graph)
         made.sure = True in [v.sure for v in followed]
         made.counted = inputs[0].counted if operation.view else operation.family != "matmul"
@@ -300,6 +311,7 @@ class Composer:
         stale = self._savers.get(target.memory, 0)
         self.spent |= stale
         self.unveiled |= stale & self.veiled
+        self.bared |= stale & self.hidden
         tracked = self.enabled and any(v.tracked for v in (target, *operands))
         graph = self.recorded((target, *operands), ()) if tracked else 0
         if tracked and target.view:
@@ -321,8 +333,8 @@ class Composer:
 
     def roots(self) -> list[Variable]:
         """Return the tracked variables from which all engines run a backward, or none does."""
-        sliced = self.sliced & self.spent
-        sure = [v for v in self.variables if v.tracked and v.sure and not sliced & v.graph]
+        apart = (self.sliced & self.spent) | self.bared
+        sure = [v for v in self.variables if v.tracked and v.sure and not apart & v.graph]
         if self.unveiled:
             sure = [v for v in sure if not (self.unveiled & v.graph and self.passes & v.graph)]
         if not self.hooked and not any(v.watched for v in self.variables):
