@@ -8,7 +8,7 @@ elements. Views find out by the version, and remake their own history when asked
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from reference_engine.backends.base import BACKENDS, of_array
@@ -44,6 +44,8 @@ def apply_in_place(run: Operator, inputs: Sequence[Any], params: Mapping[str, An
         from reference_engine.ops.batching import aligned_for_write
 
         inputs = aligned_for_write(inputs, name)
+    elif run.op.kind != "own":  # which reads all first, as all do with a number
+        check_apart(name, target, inputs[1 : -1 if run.names[-1] == "value" else None])
     check_writable(target, name, inputs[1:])
     if MODES.forward or MODES.saved_hooks:  # which see the inputs as tensors
         inputs = [_stand_in(target), *inputs[1:]]
@@ -166,8 +168,11 @@ def check_writable(target: Any, name: str, sources: Sequence[Any] = ()) -> None:
         raise leaf_in_place(name, "a leaf")
     strides = of_array(target._raw).strides(target._raw)
     # an expanded tensor has several elements in one place: all may become the same number only
-    doubled = 0 in strides and any(
-        s == 0 and n > 1 for s, n in zip(strides, target._raw.shape, strict=True)
+    shape = target._raw.shape
+    doubled = (
+        0 in strides
+        and 0 not in shape
+        and any(s == 0 and n > 1 for s, n in zip(strides, shape, strict=True))
     )
     if doubled and name not in ("fill_", "zero_"):
         raise RuntimeError(
@@ -193,6 +198,34 @@ def leaf_in_place(op: str, what: str) -> RuntimeError:
         f"{op} would modify {what} that requires grad in place; do it under no_grad(), or out of "
         "place"
     )
+
+
+def check_apart(name: str, target: Tensor, sources: Iterable[Any]) -> None:
+    """RuntimeError where an op would read memory that it writes, in another order."""
+    for x in sources:
+        if isinstance(x, Tensor) and x._raw is not target._raw and _in_part(x._raw, target._raw):
+            raise RuntimeError(
+                f"{name} would read a tensor of shape {list(x.shape)} from memory that it writes "
+                "in another order; give it a clone()"
+            )
+
+
+def _in_part(x: Any, y: Any) -> bool:
+    """Whether two arrays have elements in common and are not the same. Where one has gaps, so that
+    this would take long to find out, it counts as no, as in PyTorch.
+    """
+    xp, spans = of_array(y), []
+    if type(x) is not type(y) or not xp.may_overlap(x, y):
+        return False
+    for array in (x, y):
+        strides, size = xp.strides(array), 1
+        for stride, n in sorted(zip(strides, array.shape, strict=True)):
+            if n != 1 and stride != size:
+                return False
+            size *= n
+        start = xp.address(array)
+        spans.append((start, start + size * array.itemsize, strides))
+    return spans[0] != spans[1] and spans[0][0] < spans[1][1] and spans[1][0] < spans[0][1]
 
 
 def _check_fits(target: Tensor, result: Tensor, name: str) -> None:

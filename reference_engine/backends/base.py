@@ -165,6 +165,10 @@ class Backend(ABC):
     def address(self, x: Any) -> int:
         """Address of the first element."""
 
+    @abstractmethod
+    def may_overlap(self, x: Any, y: Any) -> bool:
+        """False where two arrays surely have no element in common."""
+
     # verbs of rules -------------------------------------------------------------------------------
     def sum_to_size(self, x: Any, size: Shape) -> Any:
         """Sums the dimensions along which ``size`` was broadcast to ``x.shape``."""

@@ -227,6 +227,7 @@ class BatchBackend(Backend):
     expand = _of_items("expand")
     matrix_diagonal = _of_items("matrix_diagonal")
     address = _of_items("address")
+    may_overlap = _of_items("may_overlap")
     index_put = _of_items("index_put")
     scatter_add = _of_items("scatter_add")
     sliding_windows = _of_items("sliding_windows")

@@ -190,6 +190,9 @@ class NumpyBackend(Backend):
     def address(self, x: Any) -> int:
         return int(x.__array_interface__["data"][0])
 
+    def may_overlap(self, x: Any, y: Any) -> bool:
+        return np.may_share_memory(x, y)
+
     def index_put(self, x: Any, index: Any, values: Any, accumulate: bool) -> Any:
         out = x.copy()
         if accumulate:

@@ -114,8 +114,8 @@ class TorchBackend(Backend):
             once = tuple(slice(0, 1) if s == 0 else slice(None) for s in target.stride())
             target, value = target[once], value[once]
         if self._torch.is_tensor(value):
-            if value.numel() and _overlap(target, value):
-                value = value.clone()
+            if value.numel() and self.may_overlap(target, value):
+                value = value.clone()  # what copy_ does then is undefined
             target.copy_(value)
         else:
             target.fill_(value)
@@ -146,6 +146,9 @@ class TorchBackend(Backend):
 
     def address(self, x: Any) -> int:
         return int(x.data_ptr())
+
+    def may_overlap(self, x: Any, y: Any) -> bool:
+        return bool(x.untyped_storage().data_ptr() == y.untyped_storage().data_ptr())
 
     def index_put(self, x: Any, index: Any, values: Any, accumulate: bool) -> Any:
         out = self.copy(x)
@@ -214,11 +217,6 @@ class TorchBackend(Backend):
             else:
                 found.manual_seed(self._seed)
         return found
-
-
-def _overlap(a: Any, b: Any) -> bool:
-    """Whether two arrays may share elements (copy_ between overlapping tensors is undefined)."""
-    return bool(a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr())
 
 
 @lru_cache(maxsize=1)

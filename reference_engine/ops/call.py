@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from reference_engine.dispatch import apply, operator
 from reference_engine.fast import quick, unary
-from reference_engine.inplace import apply_in_place
+from reference_engine.inplace import apply_in_place, check_apart
 from reference_engine.modes import MODES, no_grad
 from reference_engine.ops.accepted import INTEGRAL, check, least_of, of_integers
 from reference_engine.ops.opdef import REGISTRY, REQUIRED, OpDef
@@ -60,11 +60,18 @@ def method_of(op: OpDef) -> Callable[..., Any]:
 def in_place_of(op: OpDef) -> Callable[..., Tensor]:
     """The op's in-place variant: writes its result into its first input, which it returns."""
     name = op.name + "_"
-    if op.kind == "composite":
-        make = function_of(op)
-        return _named(lambda x, *args, **kwargs: x.copy_(make(x, *args, **kwargs)), name, op)
-    general = _applied(op, Binder(op), in_place=True)
-    return _named(lambda *args, **kwargs: general(args, kwargs), name, op)
+    if op.kind != "composite":
+        general = _applied(op, Binder(op), in_place=True)
+        return _named(lambda *args, **kwargs: general(args, kwargs), name, op)
+    make = function_of(op)
+
+    def composed(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if op.name != "masked_scatter":  # which reads all first
+            check_apart(name, x, (*args, *kwargs.values()))
+        written: Tensor = x.copy_(make(x, *args, **kwargs))
+        return written
+
+    return _named(composed, name, op)
 
 
 def _named(call: Callable[..., Any], name: str, op: OpDef) -> Callable[..., Any]:
@@ -137,6 +144,8 @@ def _write_out(
     with no_grad():
         made = call(*args, **kwargs)
         for target, y in zip(targets, made if isinstance(made, tuple) else (made,), strict=True):
+            if op.kind == "elementwise":
+                check_apart(f"{op.name} with out=", target, (*args, *kwargs.values()))
             if y.dtype.category > target.dtype.category:
                 raise RuntimeError(f"{op.name} computed {y.dtype}; out= of {target.dtype} is less")
             if target.shape != y.shape:
