@@ -19,13 +19,14 @@ WIDEST = {name: np.dtype(name) for name in ("float64", "complex128")}
 class TorchLikeFunctions:
     """Tensors in, gradients out, for functions written against one module.
 
-    arrangements: how a tensor's memory may be laid out here, beside `plain`. share: makes a tensor
-    of an array's memory, None where the module has no such thing.
+    kinds: the types of tensors. arrangements: how a tensor's memory may be laid out here, beside
+    `plain`. share: makes a tensor of an array's memory, None where the module has no such thing.
+    double: the dtype of double precision.
     """
 
     def __init__(self, engine: TorchLikeEngine) -> None:
         self.engine, self.module = engine, engine.module
-        self._kind = self.module.Tensor
+        self.kinds: tuple[type, ...] = (self.module.Tensor,)
         self.share: Callable[[Array], Tensor] | None = None
         self._run: Any = None
         if getattr(self.module, "_C", None) is not None and engine.device is None:
@@ -38,9 +39,9 @@ class TorchLikeFunctions:
             for name in "float64 float32 float16 bfloat16 complex128 complex64".split()
         }
         self._bfloat16 = getattr(self.module, "bfloat16", "absent")
-        self._float64 = self.module.float64
+        self.double = self.module.float64
         self._duals = getattr(getattr(self.module, "autograd", None), "forward_ad", None)
-        self._pushed = False
+        self._near: tuple[Callable[..., Any], ...] | None = None
         self._dense = getattr(self.module, "strided", None)
         self._undefined = getattr(
             getattr(getattr(self.module, "_C", None), "_functions", None), "UndefinedGrad", None
@@ -49,15 +50,20 @@ class TorchLikeFunctions:
 
     def is_tensor(self, value: object) -> bool:
         """Tell whether `value` is a tensor of the module."""
-        return isinstance(value, self._kind)
+        return isinstance(value, self.kinds)
 
     def is_double(self, tensor: Tensor) -> bool:
         """Tell whether the dtype is float64."""
-        return tensor.dtype is self._float64
+        return tensor.dtype is self.double
 
     def is_differentiable(self, tensor: Tensor) -> bool:
         """Tell whether the tensor's dtype is one of floats, and its memory is dense."""
         return tensor.dtype in self._floats and self._dense in (None, getattr(tensor, "layout", 0))
+
+    def alike(self, one: Tensor, other: Tensor) -> bool:
+        """Tell whether dtype and device of two tensors are certainly the same."""
+        known = self.share is not None and one.dtype is other.dtype
+        return known and one.is_cpu and bool(other.is_cpu)
 
     def shape(self, tensor: Tensor) -> tuple[int, ...]:
         """Return the shape."""
@@ -83,7 +89,7 @@ class TorchLikeFunctions:
         """
         if arrangement == "plain":
             tensor = self.share(array) if self.share is not None else self.engine.tensor(array)
-            if tensor.dtype is not self._float64 or dtype != "float64":
+            if tensor.dtype is not self.double or dtype != "float64":
                 tensor = self._tensor(array, dtype)
         elif arrangement == "strided":
             buffer = np.empty((*array.shape[::-1], 2), array.dtype)
@@ -103,14 +109,14 @@ class TorchLikeFunctions:
 
     def _tensor(self, array: Array, dtype: str) -> Tensor:
         tensor = self.share(array) if self.share is not None else self.engine.tensor(array)
-        if tensor.dtype is self._float64 and dtype == "float64":
+        if tensor.dtype is self.double and dtype == "float64":
             return tensor
         wanted = getattr(self.module, dtype)
         return tensor if tensor.dtype == wanted else tensor.to(wanted)
 
     def values(self, tensor: Tensor) -> Array:
         """Return the values in float64 or complex128; may share the tensor's memory."""
-        if tensor.dtype is self._float64 and self.share is not None:
+        if tensor.dtype is self.double and self.share is not None:
             try:
                 shared: Array = tensor.numpy() if not tensor.requires_grad else tensor.data.numpy()
                 return shared
@@ -188,25 +194,36 @@ class TorchLikeFunctions:
     ) -> list[Tensor | None]:  # fmt: skip
         """Return the derivative of each output of `function` along the tangents, None for zero."""
         duals: Any = self._duals
-        near = getattr(self.module, "_VF", None) if self._pushed else None
+        near = self._near
         if near is None:  # the first call of make_dual registers what some operations need
             with duals.dual_level():
                 made = [duals.make_dual(x, t) for x, t in zip(tensors, tangents, strict=True)]
-                self._pushed = True
+                self._near = self._behind()
                 return [duals.unpack_dual(output).tangent for output in function(*made)]
-        level = duals.enter_dual_level()
-        try:  # what make_dual and unpack_dual call, their own checks left out
+        enter, make, unpack, leave = near
+        level = duals._current_level = enter()
+        try:
             pairs = zip(tensors, tangents, strict=True)
-            made = [near._make_dual(x, tangent, level=level) for x, tangent in pairs]
-            return [near._unpack_dual(output, level=level)[1] for output in function(*made)]
+            made = [make(x, tangent, level=level) for x, tangent in pairs]
+            return [unpack(output, level=level)[1] for output in function(*made)]
         finally:
-            duals.exit_dual_level(level=level)
+            leave(level)
+            duals._current_level = level - 1
+
+    def _behind(self) -> tuple[Callable[..., Any], ...] | None:
+        """Return what dual_level, make_dual and unpack_dual call, their own checks left out."""
+        inner, made = getattr(self.module, "_C", None), getattr(self.module, "_VF", None)
+        found: tuple[Any, ...] = (
+            getattr(inner, "_enter_dual_level", None), getattr(made, "_make_dual", None),
+            getattr(made, "_unpack_dual", None), getattr(inner, "_exit_dual_level", None),
+        )  # fmt: skip
+        return found if all(found) and hasattr(self._duals, "_current_level") else None
 
     def undefined(self, tensors: Sequence[Tensor]) -> list[Tensor] | None:
         """Return the tensors, no gradient reaching what is behind them; None where impossible."""
         if self._undefined is None:
             return None
-        return [self._undefined()(tensor) for tensor in tensors]
+        return list(map(self._undefined(), tensors))
 
     def random_state(self) -> object:
         """Return the state of the module's generator, or None where it has no such thing."""

@@ -24,7 +24,7 @@ class Variable:
 
     def __init__(self, name: str, shape: tuple[int, ...], dtype: str, span: slice) -> None:
         self.name, self.shape, self.dtype, self.span = name, shape, dtype, span
-        self.is_complex = dtype.startswith("complex")
+        self.is_complex = dtype[0] == "c"
 
     def array(self, flat: Array) -> Array:
         """Return the variable's part of a flat vector in its shape; a view where possible."""
@@ -115,7 +115,7 @@ class Arguments:
     def point(self) -> Array:
         """Return the values of all variables as one real vector."""
         parts = [flat(self._values(tensor)) for tensor in self.tensors]
-        return np.concatenate(parts) if parts else np.zeros(0)
+        return np.concatenate(parts) if len(parts) != 1 else parts[0].copy()
 
     def _values(self, tensor: Tensor) -> Array:
         if isinstance(tensor, np.ndarray):

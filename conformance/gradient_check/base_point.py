@@ -14,7 +14,6 @@ from conformance.gradient_check.directions import (
     finite,
     scales,
     signed,
-    signed_digits,
 )
 from conformance.gradient_check.line import Line
 from conformance.gradient_check.recordings import Recording
@@ -118,8 +117,7 @@ class BasePoint:
 
     def weights(self) -> Array:
         """Return a random cotangent, with all the digits that double precision has."""
-        draw = signed_digits if self.unit < 2.0**-50 else signed
-        drawn = draw(self.random, self.outputs.size)
+        drawn = signed(self.random, self.outputs.size, self.unit < 2.0**-50)
         return drawn if self.all_finite else np.where(self.finite, drawn, 0.0)
 
     def direction(self, gradient: Array) -> Array:

@@ -21,14 +21,15 @@ class TapeFunctions:
     arrangements: frozenset[str] = frozenset()
     pushes = False
     share = None
+    double: object = None
 
     def __init__(self, engine: Engine) -> None:
         self.engine: Any = engine
-        self._kind = type(engine.tensor(np.zeros(1, engine.dtypes[0])))
+        self.kinds = (type(engine.tensor(np.zeros(1, engine.dtypes[0]))), np.ndarray)
 
     def is_tensor(self, value: object) -> bool:
         """Tell whether `value` is a tensor of the engine, or an array that can become one."""
-        return isinstance(value, (self._kind, np.ndarray))
+        return isinstance(value, self.kinds)
 
     def is_differentiable(self, tensor: Tensor) -> bool:
         """Tell whether the dtype is one of floats."""
@@ -37,6 +38,11 @@ class TapeFunctions:
     def is_double(self, tensor: Tensor) -> bool:
         """Tell whether the dtype is float64."""
         return bool(self._array(tensor).dtype == np.float64)
+
+    def alike(self, one: Tensor, other: Tensor) -> bool:
+        """Return false: dtypes and devices have to be looked at."""
+        del one, other
+        return False
 
     def shape(self, tensor: Tensor) -> tuple[int, ...]:
         """Return the shape."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from conformance.gradient_check.full import by_element
 from conformance.gradient_check.numerics import taylor_order
 from conformance.gradient_check.probes import PROBES, SPENT, Questions, probed
 from conformance.gradient_check.probes.context import Context
-from conformance.gradient_check.probes.inputs import HUGE
+from conformance.gradient_check.probes.inputs import HUGE, NOT_FINITE
 from conformance.gradient_check.probes.precision import native
 from conformance.gradient_check.result import (
     Departure,
@@ -92,8 +92,7 @@ def assert_gradients(
     return result
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What the caller chose."""
 
     order: int
@@ -105,7 +104,7 @@ class Options:
 
 
 UNFINISHED = f"not everything was asked: {SPENT}"
-SETTLED = ("passed", "skipped")
+SETTLED = frozenset({"passed", "skipped"})
 """Outcomes of a probe that random numbers, drawn anew in each call, cannot have caused."""
 MOST_REPORTED = 16
 """Wrong elements that a result names; the picture shows all."""
@@ -122,7 +121,7 @@ class Check:
         self.options, self.engine = options, engine
         self.order, self.mode = options.order, options.mode
         self.native = Target(fn, inputs, engine)
-        if options.mode != "full":
+        if options.mode != "full" and options.budget is not None:
             self.native.effort.budget = options.budget
         self.target = self.native.widened()
         self.random = Draws(options.seed)
@@ -196,7 +195,7 @@ class Check:
         notes = list(self.found.notes)
         asked = PROBES if self.asks is None else self.asks(context)
         self._ask(context, asked)
-        if all(probe.outcome in SETTLED for probe in self.probes):
+        if SETTLED.issuperset([p.outcome for p in self.probes if p.detail is not NOT_FINITE]):
             return
         base = context.base
         try:
@@ -216,7 +215,7 @@ class Check:
             self.found.notes.append("other questions were asked of another sample like this one")
         if not asked:
             return
-        if any(probe.detail == SPENT for probe in self.probes):
+        if SPENT in [probe.detail for probe in self.probes]:
             self.found.notes.append(UNFINISHED)
         if self.target is not self.native:
             self._native(context.base)
@@ -314,12 +313,12 @@ class Check:
     def _summary(self) -> GradientResult:
         found = self.found
         verdict, reason = _verdict(found)
-        first: Departure | None = next(iter(found.failures), None)
-        comparison = found.comparison
-        error = first.error if first else (comparison.gap if comparison else 0.0)
-        bound = first.bound if first else (comparison.limit if comparison else 0.0)
-        noise = found.noise
-        scatter = {"forward": noise.forward, "backward": noise.backward} if noise else {}
+        comparison, noise = found.comparison, found.noise
+        error, bound = (comparison.gap, comparison.limit) if comparison else (0.0, 0.0)
+        if found.failures:
+            error, bound = found.failures[0].error, found.failures[0].bound
+        random = noise is not None and noise.random
+        scatter = {"forward": noise.forward, "backward": noise.backward} if noise and random else {}
         return GradientResult(
             verdict=verdict,
             reason=reason,
@@ -328,7 +327,7 @@ class Check:
             order=self.order,
             mode=self.mode,
             seed=self.options.seed,
-            dtypes=tuple(dict.fromkeys(v.dtype for v in self.native.variables)),
+            dtypes=tuple(dict.fromkeys([v.dtype for v in self.native.variables])),
             computed_in=self.target.variables[0].dtype,
             error=error,
             bound=bound,
@@ -341,7 +340,7 @@ class Check:
             notes=tuple(found.notes),
             taylor_order=self.taylor,
             probes=self.probes,
-            randomness=scatter if noise and noise.random else {},
+            randomness=scatter,
         )
 
 

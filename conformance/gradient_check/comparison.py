@@ -61,7 +61,10 @@ class Comparison(NamedTuple):
     @property
     def convinces(self) -> bool:
         """Whether it agrees, and would not if there were an error of the wanted size."""
-        return self.agrees and self.resolved
+        limit = self.limit
+        if not (self.settled and abs(self.analytic - self.slope.value) <= limit):
+            return False
+        return limit <= self.wanted * self.scale or limit < 1e-300
 
     @property
     def relative_limit(self) -> float:
@@ -92,7 +95,8 @@ def compare(
         return Comparison(0.0, Slope(0.0, 0.0), 0.0, 0.0, wanted, line.windows()[0], True)
     if not line.skipped:
         # beside a kink of one of very many numbers the next smaller steps most often suffice
-        for first in _ordered(line, expected, wanted * magnitudes)[: 2 if line.long else 1]:
+        windows = _ordered(line, expected, wanted * magnitudes)[:2] if line.long else (line.first,)
+        for first in windows:
             seen = _at_sight(line, weights, analytic, magnitudes, expected, rounding, first)
             if seen.convinces:
                 return seen
@@ -124,7 +128,7 @@ def _at_sight(
     else would be where two steps happen to point.
     """
     wanted = line.unit**0.4
-    far, near = (line.difference(first + number, weights) for number in (1, 2))
+    far, near = line.difference(first + 1, weights), line.difference(first + 2, weights)
     apart, scale = abs(near - far), magnitudes
     arriving = 3 * noise * 2.0 ** (first + 1)
     if arriving > wanted * scale:  # the outputs may cancel, to the last digits

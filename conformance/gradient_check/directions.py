@@ -16,6 +16,8 @@ EXPONENT = 0x7FF0000000000000
 DIGITS = 0.7390851332151607
 """A factor without trailing zeros: a gradient that was rounded on its way shows."""
 WORD = (1 << 64) - 1
+BRIEF = 1 << 12
+"""Length up to which vectors are compared as bytes first."""
 POOL = 1 << 17
 """Length of the sequence from which directions are taken."""
 
@@ -70,8 +72,7 @@ def along(random: Draws, scale: Array, gradient: Array) -> Array:
     """
     if scale.size > POOL // 2:
         return _along_many(random, scale, gradient)
-    drawn = signed(random, scale.size)
-    drawn = np.multiply(drawn, scale, out=drawn if drawn.flags.writeable else None)
+    drawn = signed(random, scale.size) * scale
     if np.count_nonzero(gradient) < gradient.size:
         np.copysign(drawn, gradient, out=drawn, where=gradient != 0)
     else:
@@ -91,17 +92,13 @@ def _along_many(random: Draws, scale: Array, gradient: Array) -> Array:
     return drawn
 
 
-def signed(random: Draws, size: int) -> Array:
+def signed(random: Draws, size: int, digits: bool = False) -> Array:
     """Return ±(1 + k/64), k below 64: no two errors cancel, and few bits in every float format.
 
-    A stretch of one fixed sequence from a drawn place on, repeated where that is too short.
+    A stretch of one fixed sequence from a drawn place on, repeated where that is too short. digits:
+    times DIGITS, for all the digits that double precision has.
     """
-    return _stretch(_pool(), random, size)
-
-
-def signed_digits(random: Draws, size: int) -> Array:
-    """Return what `signed` does times DIGITS: all the digits that double precision has."""
-    return _stretch(_digits(), random, size)
+    return _stretch(_digits() if digits else _pool(), random, size)
 
 
 def _stretch(sequence: Array, random: Draws, size: int) -> Array:
@@ -115,6 +112,15 @@ def _repeated(sequence: Array, random: Draws) -> Array:
     """Return what is repeated, of an odd length: repetitions do not line up with dimensions."""
     start = random.place(POOL // 2)
     return sequence[start : start + POOL // 2 - 1]
+
+
+def equal(one: Array, other: Array) -> bool:
+    """Tell whether two vectors are the same, number by number, NaN where NaN is."""
+    if one.size <= BRIEF and one.tobytes() == other.tobytes():
+        return True
+    if one.size == other.size and np.count_nonzero(one == other) == other.size:
+        return True
+    return np.array_equal(one, other, equal_nan=True)  # not of other sizes
 
 
 def finite(array: Array) -> bool:

@@ -61,6 +61,7 @@ class Line:
         self.target, self.start, self.direction = target, start, direction
         self.outputs, self.unit = outputs, unit
         self._samples: dict[int, tuple[Array, Array]] = {}
+        self._apart: dict[int, Array] = {}
         self._changes: dict[tuple[int, int], Array] = {}
         self._point: Array | None = None
         self.skipped = 0
@@ -101,10 +102,12 @@ class Line:
     @property
     def long(self) -> bool:
         """Whether numbers are many: memory is used again, and a kink is near at any wide step."""
-        return max(self.start.size, self.outputs.size) > LONG
+        return self.start.size > LONG or self.outputs.size > LONG
 
     def magnitude(self, gradient: Array) -> float:
         """Return Σ |gradient|·|direction|."""
+        if gradient.size <= CACHED:
+            return float(np.abs(gradient).dot(self.sizes))
         total = 0.0
         for begin in range(0, gradient.size, CACHED):
             part = slice(begin, begin + CACHED)
@@ -112,9 +115,19 @@ class Line:
         return total
 
     @cached_property
+    def sizes(self) -> Array:
+        """The sizes of the direction's elements."""
+        return np.abs(self.direction)
+
+    @cached_property
     def magnitudes(self) -> Array:
         """The sizes of the outputs at the start."""
         return np.abs(self.outputs)
+
+    @property
+    def first(self) -> int:
+        """The first level of the usual window, or of the first that is not skipped."""
+        return _windows(self.unit)[self.skipped]
 
     def windows(self) -> list[int]:
         """Return the first levels of the windows to try, from the usual one to the smallest.
@@ -176,14 +189,26 @@ class Line:
 
     def difference(self, level: int, weights: Array) -> float:
         """Return the central difference of Σ weights·outputs at a level."""
-        up, down = self.sample(level)
+        apart = self._apart.get(level)
+        if apart is None:
+            up, down = self.sample(level)
+            if up.size > CACHED:
+                return self._difference(up, down, weights) * 2.0 ** (level - 1)
+            apart = self._apart[level] = up - down
+        total = float(weights.dot(apart))
+        if total != total:
+            total = float(weights @ np.where(weights == 0, 0.0, apart))
+        return total * 2.0 ** (level - 1)
+
+    def _difference(self, up: Array, down: Array, weights: Array) -> float:
+        """Return Σ weights·(up - down), piece by piece."""
         total = 0.0
         for begin in range(0, up.size, CACHED):
             part = slice(begin, begin + CACHED)
             total += float(weights[part].dot(up[part] - down[part]))
         if total != total:
             total = float(weights @ np.where(weights == 0, 0.0, up - down))
-        return total * 2.0 ** (level - 1)
+        return total
 
     def usual_noise(self, weights: Array) -> float:
         """Return the rounding noise of Σ weights·outputs if each output is good to a roundoff."""

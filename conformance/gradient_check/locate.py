@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -54,7 +55,7 @@ def located(base: BasePoint, line: Line, weights: Array, noise: Noise) -> Depart
     try:
         return _located(base, line, weights, noise)
     except Spent:
-        base.target.effort.budget = None  # one backward more; what was found is certain
+        base.target.effort.budget = math.inf  # one backward more; what was found is certain
         gradient = base.pull(weights)
         comparison = compare(line, weights, gradient, noise.loudness(weights))
         values = comparison.analytic, comparison.slope.value, comparison.gap, comparison.limit

@@ -87,7 +87,8 @@ class Recording:
 
     def cotangents_now(self) -> Array:
         """Return the values of the cotangents that the last pull was given."""
-        values = [flat(self.target.bridge.values(c)) for c in self.cotangents if c is not None]
+        own = self.target.bridge.values
+        values = [flat(own(c)) for c in self.cotangents if c is not None]
         if len(values) == 1:
             return values[0]
         return np.concatenate(values) if values else np.zeros(0)

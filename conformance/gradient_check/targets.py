@@ -21,7 +21,7 @@ from conformance.observation import Array
 class Spent(Exception):
     """As many numbers as were allowed have passed through the function."""
 
-    def __init__(self, budget: int) -> None:
+    def __init__(self, budget: float) -> None:
         self.sentence = (
             f"the budget of {budget:.3g} numbers through the function was spent before; check"
             " smaller inputs, or give a larger budget"
@@ -32,25 +32,19 @@ class Spent(Exception):
 class Effort:
     """What a check has cost so far: calls of the function, and numbers of inputs through it.
 
-    budget: of these numbers, forward and backward; None for no limit. Beyond it the next call
-    raises `Spent`.
+    budget: of these numbers, forward and backward. Beyond it the next call raises `Spent`.
     """
+
+    __slots__ = ("budget", "calls", "numbers")
 
     def __init__(self) -> None:
         self.calls, self.numbers = 0, 0
-        self.budget: int | None = None
-
-    def call(self, size: int) -> None:
-        """Count a call of the function, and its numbers."""
-        self.calls += 1
-        self.numbers += size
-        if self.budget is not None and self.numbers > self.budget:
-            raise Spent(self.budget)
+        self.budget = math.inf
 
     def spend(self, size: int) -> None:
-        """Count the numbers of a backward."""
+        """Count the numbers of a backward, or of a call of the function."""
         self.numbers += size
-        if self.budget is not None and self.numbers > self.budget:
+        if self.numbers > self.budget:
             raise Spent(self.budget)
 
 
@@ -67,7 +61,7 @@ class Target:
 
     def __init__(self, function: Callable[..., Any], inputs: Sequence[Any], engine: Engine) -> None:
         self.engine, self.bridge = engine, bridge_to(engine)
-        self._named = function
+        self._named, self._kind = function, self.bridge.kinds
         self.function, parameters = self._callable(function)
         self._inputs, self._parameters = tuple(inputs), parameters
         self.arguments = Arguments(self.bridge, inputs, parameters)
@@ -88,9 +82,10 @@ class Target:
         self.dtype = dtype
         self._lay(self.arguments.variables(dtype))
         self._fill = self.arguments.fill(dtype)
-        self.unit = max(unit_roundoff(variable.dtype) for variable in self.variables)
-        doubles = all(variable.dtype == "float64" for variable in self.variables)
-        self._share = self.bridge.share if doubles and not self._parameters else None
+        dtypes = {variable.dtype for variable in self.variables}
+        self.unit = max(map(unit_roundoff, dtypes))
+        doubles = dtypes == {"float64"} and not self._parameters
+        self._share = self.bridge.share if doubles else None
 
     def _lay(self, variables: tuple[Variable, ...]) -> None:
         """Note where the variables lie in the vector of all their numbers."""
@@ -147,7 +142,9 @@ class Target:
 
     def call(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Call the function; return the outputs that are tensors of floats, and are kept."""
-        self.effort.call(self.point.size)
+        effort = self.effort
+        effort.calls += 1
+        effort.spend(self.point.size)
         if self.held is not None:
             self.bridge.restore(self.held)
         arguments = self._fill(tensors)
@@ -156,7 +153,7 @@ class Target:
         else:
             result = self.function(*arguments)
         self.reports = ()
-        if self.kept == ONLY and self.bridge.is_tensor(result):
+        if self.kept == ONLY and isinstance(result, self._kind):
             return [result]
         found: list[Tensor] = []
         whole: list[Tensor] = []
@@ -180,7 +177,8 @@ class Target:
 
     def pure(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Call the function inside a transform, where outputs are whatever the engine traces."""
-        self.effort.call(self.point.size)
+        self.effort.calls += 1
+        self.effort.spend(self.point.size)
         return _leaves(self.function(*self._fill(tensors)))
 
     def tensors(
@@ -231,7 +229,8 @@ class Target:
             variables = [v for number, v in enumerate(variables) if number != tied[1]]
         elif only is not None:
             leaves, variables = [leaves[only]], [variables[only]]
-        return Recording(self, variables, leaves, outputs, self._joined(outputs).copy())
+        values = self._joined(outputs)
+        return Recording(self, variables, leaves, outputs, values.copy())
 
     def reshaped(self, shapes: Sequence[tuple[int, ...]], point: Array) -> Target:
         """Return the target for inputs of other shapes, at a point of as many numbers."""
@@ -292,11 +291,18 @@ class Target:
 
     def gathered(self, gradients: Sequence[Tensor | None], variables: Sequence[Variable]) -> Array:
         """Return gradients of variables as one real vector, zero where there is none."""
-        if len(gradients) == 1 and gradients[0] is not None and variables[0].dtype == "float64":
-            values = self.bridge.values(gradients[0])
-            if values.shape == variables[0].shape and values.dtype is DOUBLE:
-                return values.flatten()
         parts: list[Array] = []
+        if self._share is not None:
+            for variable, gradient in zip(variables, gradients, strict=True):
+                if gradient is None:
+                    break
+                values = self.bridge.values(gradient)
+                if values.shape != variable.shape or values.dtype is not DOUBLE:
+                    break
+                parts.append(values.reshape(-1))
+            else:
+                return np.concatenate(parts) if len(parts) > 1 else parts[0].copy()
+            parts = []
         for variable, gradient in zip(variables, gradients, strict=True):
             size = variable.span.stop - variable.span.start
             if gradient is None:
@@ -321,8 +327,9 @@ class Target:
 
     def like(self, tensor: Tensor, values: Array, arrangement: str) -> Tensor:
         """Return a cotangent for an output tensor."""
-        if self._share is not None and arrangement == "plain" and self.bridge.is_double(tensor):
-            return self._share(values.reshape(tensor.shape))
+        share, bridge = self._share, self.bridge
+        if share is not None and arrangement == "plain" and tensor.dtype is bridge.double:
+            return share(values.reshape(tensor.shape))
         dtype = self.bridge.dtype_name(tensor)
         shaped = paired(values) if dtype[0] == "c" else values
         return self.bridge.leaf(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Set
 
 from conformance.gradient_check.examination import Findings
-from conformance.gradient_check.probes.asking import Answer, Ask, Outcome, Probing, together
+from conformance.gradient_check.probes.asking import Ask, Outcome, Probing, together
 from conformance.gradient_check.probes.calls import CALLS, received
 from conformance.gradient_check.probes.context import Context
 from conformance.gradient_check.probes.cotangents import COTANGENTS, undefined, unharmed
@@ -35,12 +35,18 @@ def probed(context: Context, found: Findings, asked: Questions) -> tuple[Probe, 
     Of state that the function keeps all else would be a consequence: it ends the list.
     """
     outcomes: list[Outcome] = [look(context) for look in LOOKS]
-    if not asked:
-        return tuple(_reported(outcome, found) for outcome in outcomes)
-    outcomes += _answered(context, asked)
-    first = len(LOOKS)  # the layout, which often is the cause of what follows, is told before it
-    outcomes[first : first + 2] = reversed(outcomes[first : first + 2])
-    return tuple(_reported(outcome, found) for outcome in outcomes)
+    if asked:
+        outcomes += _answered(context, asked)
+        first = len(LOOKS)  # the layout, which often is the cause of what follows, comes before it
+        outcomes[first : first + 2] = reversed(outcomes[first : first + 2])
+    probes: list[Probe] = []
+    for outcome in outcomes:
+        if not isinstance(outcome, Probe):
+            name, departure = outcome
+            found.failures.append(departure)
+            outcome = Probe(name, "failed", departure.sentence)
+        probes.append(outcome)
+    return tuple(probes)
 
 
 def _answered(context: Context, asked: Questions) -> list[Outcome]:
@@ -67,38 +73,18 @@ def _answered(context: Context, asked: Questions) -> list[Outcome]:
         return [_unasked(probe) for probe in asked]
     for place, probing, count in waiting:
         try:
-            outcomes[place] = _finished(probing, answers[start : start + count])
+            more = probing.send(answers[start : start + count])
+            while True:  # further questions are answered one by one
+                more = probing.send([ask.answer() for ask in more])
+        except StopIteration as done:
+            outcome = outcomes[place] = done.value
+            if not isinstance(outcome, Probe) and outcome[1].cause in STATE:
+                return outcomes[: place + 1]
         except Spent:
             outcomes[place] = _unasked(asked[place])
-        if _of_state(outcomes[place]):
-            return outcomes[: place + 1]
         start += count
     return outcomes
 
 
 def _unasked(probe: Callable[[Context], Probing]) -> Probe:
     return skipped(probe.__name__.replace("_", " "), SPENT)
-
-
-def _of_state(outcome: Outcome) -> bool:
-    """Tell whether what other probes would say is a consequence of this."""
-    return not isinstance(outcome, Probe) and outcome[1].cause in STATE
-
-
-def _finished(probing: Probing, answers: list[Answer]) -> Outcome:
-    """Answer a probe's further questions one by one, and return its outcome."""
-    while True:
-        try:
-            asks = probing.send(answers)
-        except StopIteration as done:
-            outcome: Outcome = done.value
-            return outcome
-        answers = [ask.answer() for ask in asks]
-
-
-def _reported(outcome: Outcome, found: Findings) -> Probe:
-    if isinstance(outcome, Probe):
-        return outcome
-    name, departure = outcome
-    found.failures.append(departure)
-    return Probe(name, "failed", departure.sentence)

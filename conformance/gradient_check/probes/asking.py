@@ -46,15 +46,26 @@ def together(asks: Sequence[Ask]) -> list[Answer]:
     if not asks or not asks[0].recording.target.joins:
         return [ask.answer() for ask in asks]
     found: dict[int, Answer] = {}
-    rest = sorted(enumerate(asks), key=lambda pair: pair[1].late)
+    early = [place for place, ask in enumerate(asks) if not ask.late]
+    rest = early if len(early) == len(asks) else early + _late(asks)
     while rest:
-        joined: dict[Recording, tuple[int, Ask]] = {}
-        later = [pair for pair in rest if joined.setdefault(pair[1].recording, pair) is not pair]
-        chosen = list(joined.values())
-        answers = _at_once([ask for _, ask in chosen]) or [ask.answer() for _, ask in chosen]
-        found.update(zip((place for place, _ in chosen), answers, strict=True))
+        joined: dict[Recording, int] = {}
+        later: list[int] = []
+        for place in rest:
+            recording = asks[place].recording
+            if recording in joined:
+                later.append(place)
+            else:
+                joined[recording] = place
+        chosen = [asks[place] for place in joined.values()]
+        answers = _at_once(chosen) or [ask.answer() for ask in chosen]
+        found.update(zip(joined.values(), answers, strict=True))
         rest = later
     return [found[place] for place in range(len(asks))]
+
+
+def _late(asks: Sequence[Ask]) -> list[int]:
+    return [place for place, ask in enumerate(asks) if ask.late]
 
 
 def _at_once(asks: Sequence[Ask]) -> list[Answer]:

@@ -30,7 +30,7 @@ def received(context: Context) -> Outcome:
     for variable, leaf, gradient in zip(
         base.target.variables, recording.leaves, recording.received, strict=True
     ):
-        if gradient is None:
+        if gradient is None or bridge.alike(gradient, leaf):
             continue
         dtype = bridge.dtype_name(gradient)
         if dtype != variable.dtype:

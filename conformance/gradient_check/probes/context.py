@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from conformance.gradient_check.base_point import BACKWARD_ERRORS, BasePoint
+from conformance.gradient_check.directions import equal
 from conformance.gradient_check.line import Line
 from conformance.gradient_check.recordings import Recording
 from conformance.gradient_check.result import Departure
@@ -59,7 +60,7 @@ class Context:
     ) -> int | None:
         """Return the position of the largest difference, or None where rounding accounts for it."""
         wanted = self.gradient if expected is None else expected
-        if np.count_nonzero(found == wanted) == wanted.size:
+        if equal(found, wanted):
             return None
         apart = np.abs(found - wanted)
         apart[~np.isfinite(wanted)] = 0.0

@@ -8,12 +8,11 @@ import numpy as np
 
 from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaised
 from conformance.gradient_check.comparison import compare
-from conformance.gradient_check.directions import finite, ones
+from conformance.gradient_check.directions import equal, finite, ones
 from conformance.gradient_check.probes.asking import Answer, Ask, Outcome, Probing
 from conformance.gradient_check.probes.context import EQUAL, SCALED, Context
 from conformance.gradient_check.recordings import Recording
 from conformance.gradient_check.result import Departure, passed, skipped
-from conformance.observation import Array
 
 SMALL, LARGE = 2.0**-30, 2.0**16
 """Factors on a cotangent; a backward is linear in it, and powers of two round nothing."""
@@ -24,23 +23,17 @@ def unharmed(context: Context) -> Outcome:
     base, name = context.base, "arguments left alone"
     recording = base.recording
     given = recording.given
-    if given is not None and not _equal(recording.cotangents_now(), given):
+    if given is not None and not equal(recording.cotangents_now(), given):
         return name, Departure(
             "cotangent modified in place",
             "backward writes into the cotangent that it receives, which other branches of a graph"
             " may share; work on a copy",
         )
-    if not all(map(_equal, recording.leaves_now(), map(base.point.__getitem__, base.target.spans))):
+    if not all(map(equal, recording.leaves_now(), map(base.point.__getitem__, base.target.spans))):
         return name, Departure(
             "input modified in place", "forward or backward writes into the inputs; work on copies"
         )
     return passed(name)
-
-
-def _equal(one: Array, other: Array) -> bool:
-    if one.size == other.size and np.count_nonzero(one == other) == other.size:
-        return True
-    return np.array_equal(one, other, equal_nan=True)  # not of other sizes
 
 
 def layout_and_repetition(context: Context) -> Probing:
@@ -77,7 +70,7 @@ def _on_strided_inputs(context: Context, arranged: str) -> Recording | None:
         return None
     if again.outputs.shape != base.outputs.shape:
         return None
-    if np.count_nonzero(again.outputs == base.outputs) == base.outputs.size:
+    if equal(again.outputs, base.outputs):
         return again
     apart = np.abs(again.outputs - base.outputs)
     limit = 2.0**20 * base.unit * float(np.max(np.abs(base.outputs), initial=0.0))
@@ -153,7 +146,7 @@ def expanded(context: Context) -> Probing:
     bridge = base.target.bridge
     if "expanded" not in bridge.arrangements or not base.all_finite:
         return skipped(name)
-    room = context.largest < 1e280
+    room = float(context.gradient.dot(context.gradient)) < 1e300 or context.largest < 1e280
     size = LARGE if base.unit < 2.0**-30 and room else 1.0
     weights = ones(base.outputs.size)
     if not all(map(bridge.is_double, base.recording.tensors)):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from operator import mul
 
@@ -22,7 +21,6 @@ from conformance.gradient_check.directions import (
     ones,
     scales,
     signed,
-    signed_digits,
 )
 from conformance.gradient_check.examination import Findings, examined, judge_nonfinite
 from conformance.gradient_check.line import STEADY, Line
@@ -34,6 +32,7 @@ from conformance.observation import Array
 
 CONSTANTS = "constant tensors would have to change with them"
 REFUSED = "the function refuses them"
+NOT_FINITE = "the gradient is not finite there"
 LARGE = 2.0**7
 """Factor beyond FEW numbers, for what takes a step of a series per unit of its argument."""
 FEW = 1024
@@ -78,7 +77,7 @@ def _scaled(context: Context, name: str, factor: float) -> Probing:
                 point[variable.span] *= factor
                 steps[variable.span] *= factor
     circumstance = f"for inputs {factor:.1g} times as large"
-    return (yield from _checked(context, target.at(point), name, circumstance, steps))
+    return (yield from _checked(context, target, point, name, circumstance, steps))
 
 
 def larger(context: Context) -> Probing:
@@ -106,7 +105,8 @@ def larger(context: Context) -> Probing:
         other = _tiled(context, *repeats)
         if other is not None:
             size = "×".join(map(str, other.variables[0].shape))
-            outcome = yield from _checked(context, other, name, f"for larger inputs ({size})")
+            circumstance = f"for larger inputs ({size})"
+            outcome = yield from _checked(context, other, other.point, name, circumstance)
             if not (isinstance(outcome, Probe) and outcome.outcome == "skipped"):
                 break
     return outcome
@@ -119,7 +119,7 @@ def _tiled(context: Context, first: int, others: int) -> Target | None:
     for variable in target.variables:
         array = variable.array(target.point)
         repeats = [1 if n == 1 else (others if d else first) for d, n in enumerate(array.shape)]
-        if not variable.name.startswith("input") or all(r == 1 for r in repeats):
+        if max(repeats, default=1) == 1 or not variable.name.startswith("input"):
             shapes.append(variable.shape)
             parts.append(target.point[variable.span])
             continue
@@ -160,7 +160,7 @@ def zero_dimensional(context: Context) -> Probing:
         return skipped(name)
     parts = [target.point[v.span][: 2 if v.is_complex else 1] for v in target.variables]
     other = target.reshaped([()] * len(parts), np.concatenate(parts))
-    return (yield from _checked(context, other, name, "for 0-d inputs"))
+    return (yield from _checked(context, other, other.point, name, "for 0-d inputs"))
 
 
 def empty(context: Context) -> Probing:
@@ -187,10 +187,11 @@ def empty(context: Context) -> Probing:
 
 
 def _checked(
-    context: Context, target: Target, name: str, circumstance: str, steps: Array | None = None
-) -> Probing:
+    context: Context, target: Target, point: Array, name: str, circumstance: str,
+    steps: Array | None = None,
+) -> Probing:  # fmt: skip
     """Check at another point: one difference first, everything where that is not enough."""
-    before, point, random = context.base, target.point, context.base.random
+    before, random = context.base, context.base.random
     try:
         recording = target.record(point)
     except BACKWARD_ERRORS:
@@ -205,7 +206,7 @@ def _checked(
         return skipped(name, "an output of integers says otherwise there")
     if steps is None:
         steps = scales(point, target.spans)
-    weights = (signed_digits if before.unit < 2.0**-50 else signed)(random, outputs.size)
+    weights = signed(random, outputs.size, before.unit < 2.0**-50)
     if not finite(outputs):
         defined = np.isfinite(outputs)
         weights = np.where(defined, weights, 0.0)
@@ -218,12 +219,14 @@ def _checked(
     slope = float(gradient.dot(direction))  # of one sign, element by element
     ahead = math.nan
     if slope - slope == 0.0:  # finite
-        with suppress(*BACKWARD_ERRORS):
+        try:
             change = target.evaluate(point + direction * FIRST_STEP) - outputs
             ahead = float(weights.dot(change)) / FIRST_STEP
+        except BACKWARD_ERRORS:
+            pass  # refused: no slope there
     if abs(slope - ahead) <= FIRST_GLANCE * slope:
         return passed(name)
-    base = BasePoint(target, random, before, steps, recording)
+    base = BasePoint(target.at(point), random, before, steps, recording)
     if not finite(direction):
         direction = np.where(np.isfinite(direction), direction, 0.0)
     line = base.line(direction)
@@ -242,7 +245,7 @@ def _examined(
                 judge_nonfinite(base, gradient, found)
             if found.failures:
                 return _failed(name, circumstance, found.failures[0])
-            return Probe(name, "unclear", "the gradient is not finite there")
+            return Probe(name, "unclear", NOT_FINITE)
         glance = _glanced(line, weights, gradient, ahead)
         if glance == "right":
             return passed(name)
