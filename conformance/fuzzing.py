@@ -31,6 +31,7 @@ from conformance.runner import load_facts, tool_facts
 from conformance.strategies.facts import Facts
 from conformance.strategies.mixture import SLOTS, WIDTH, common_facts, compose, decode
 from conformance.strategies.shrinking import shrink
+from conformance.undecided import Undecided, disagreed, sentences, worth_keeping
 from conformance.verdict import ClauseResult, Finding, Kind, Level, Outcome, Status, Violation
 from conformance.workers import Lost, Notes, Workers
 
@@ -46,11 +47,15 @@ _SCRIPT_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What a chunk showed: outcomes counted, and the first program of each cause, by its number."""
+    """What a chunk showed: outcomes counted, and the first program of each cause, by its number.
+
+    doubts: why nothing was decided, counted. places: of which programs, as far as that is kept.
+    """
 
     outcomes: dict[Outcome, int]
     causes: dict[str, tuple[int, int]]
     doubts: dict[str, int]
+    places: list[Undecided]
     judged: int
 
 
@@ -85,7 +90,7 @@ def fuzz_chunk(
     """
     check, facts = _session(engine, dtype)
     outcomes: Counter[Outcome] = Counter()
-    doubts: Counter[str] = Counter()
+    undecided: list[Undecided] = []
     causes: dict[str, tuple[int, int]] = {}
     before = check.judged
     texts = source.texts(chunk, count)
@@ -104,7 +109,7 @@ def fuzz_chunk(
                 found = or_fault(partial(check.slowly, Program(steps)))
                 if isinstance(found, str):
                     outcomes[Outcome.INCONCLUSIVE] += 1
-                    doubts[found] += 1
+                    undecided.append(Undecided(chunk, number, found))
                     continue
                 finding = found.finding
                 outcomes[finding.outcome] += 1
@@ -112,8 +117,10 @@ def fuzz_chunk(
                     count_so_far = causes.get(finding.cause, (number, 0))
                     causes[finding.cause] = count_so_far[0], count_so_far[1] + 1
                 elif finding.message:
-                    doubts[finding.message] += 1
-    return Chunk(dict(outcomes), causes, dict(doubts), check.judged - before)
+                    text = render(Program(steps)) if disagreed(finding.message) else ""
+                    undecided.append(Undecided(chunk, number, finding.message, text))
+    doubts, places = Counter(one.reason for one in undecided), worth_keeping(undecided)
+    return Chunk(dict(outcomes), causes, dict(doubts), places, check.judged - before)
 
 
 @contextmanager
@@ -202,7 +209,8 @@ class Fuzz:
     """A bulk run under way.
 
     programs: how many. slots: of each; the longer, the more of its steps meet. told: called with
-    the count of programs judged so far, whenever it grows.
+    the count of programs judged so far, whenever it grows. places: of the programs about which
+    nothing was decided, as far as they are kept (`conformance.undecided`).
     """
 
     engine: str
@@ -214,6 +222,7 @@ class Fuzz:
     told: Callable[[int], None] | None = None
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     doubts: Counter[str] = field(default_factory=Counter)
+    places: list[Undecided] = field(default_factory=list)
     found: dict[str, tuple[int, int]] = field(default_factory=dict)
     times: Counter[str] = field(default_factory=Counter)
     violations: list[Violation] = field(default_factory=list)
@@ -270,7 +279,9 @@ class Fuzz:
             )
         if lost.how == "faulted":
             self.outcomes[Outcome.INCONCLUSIVE] += 1
-            self.doubts[f"{FAULT}: {lost.detail}"] += 1
+            reason = f"{FAULT}: {lost.detail}"
+            self.doubts[reason] += 1
+            self.places = worth_keeping([*self.places, Undecided(chunk, number, reason)])
             return without | {number}, True
         kind = Kind.CRASHED if lost.how == "crashed" else Kind.TIMED_OUT
         self.outcomes[Outcome.VIOLATED] += 1
@@ -289,6 +300,8 @@ class Fuzz:
     def _add(self, chunk: int, result: Chunk) -> None:
         self.outcomes.update(result.outcomes)
         self.doubts.update(result.doubts)
+        if result.places:
+            self.places = worth_keeping([*self.places, *result.places])
         self.judged += result.judged
         for cause, (number, times) in result.causes.items():
             self.times[cause] += times
@@ -336,6 +349,6 @@ class Fuzz:
         return {why: times for why, times in sorted(self.doubts.items()) if is_grave(why)}
 
     def notes(self) -> Iterator[str]:
-        """Say how often each cause came up, and why programs were inconclusive."""
+        """Say how often each cause came up, and why and where programs were inconclusive."""
         yield from (f"{times} x {cause}" for cause, times in sorted(self.times.items()))
-        yield from (f"{times} x {why}" for why, times in sorted(self.doubts.items()))
+        yield from sentences(self.doubts, self.places)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from conformance.cli.running import read_jobs
 from conformance.cli.tables import console
 from conformance.ledger import Ledger, file_stem
 from conformance.report.causes import shared_key
+from conformance.undecided import Undecided, sentences
 from conformance.verdict import Outcome, Status, Violation
 from conformance.workers import processors
 
@@ -75,10 +78,18 @@ def fuzz(
             f" {unclear} inconclusive ({unclear / programs:.2%}); ledger: {path}"
         ), soft_wrap=True)  # fmt: skip
         _print_violations(ledger)
-        for reason, times in running.grave.items():
-            click.echo(f"\n{times} x {reason}")
+        _print_doubts(running.doubts, running.places)
         failed = failed or ledger.clauses[0].status is not Status.HOLDS
     return int(failed)
+
+
+def _print_doubts(doubts: Counter[str], places: Sequence[Undecided]) -> None:
+    """Print why nothing was decided and where, and the programs that the oracles disagree about."""
+    for sentence in sentences(doubts, places):
+        click.echo(f"\n{sentence}")
+    for one in places:
+        if one.text:
+            click.echo(f"\n{one.place}:\n{one.text}")
 
 
 def _print_violations(ledger: Ledger) -> None:
