@@ -21,6 +21,10 @@ from conformance.program import Program
 SAFETY = 8.0
 """Times the estimated error of a slope that two slopes may lie apart."""
 _GOLDEN = 0.6180339887498949
+_OF_HERMITIAN = frozenset(
+    "cholesky linalg.cholesky linalg.cholesky_ex linalg.eigh linalg.eigvalsh".split()
+)
+"""Operations that are functions of Hermitian matrices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +54,14 @@ class Slopes:
         assert isinstance(theirs, np.ndarray)
         with np.errstate(all="ignore"):
             apart = widened(observed) - widened(theirs)
-            gap = float(np.linalg.norm(apart.ravel()))
-        if not np.isfinite(gap) or gap == 0:
+        if not np.isfinite(apart).all() or not apart.any():
             return found
-        direction = apart / gap
-        slope = self._oracle_slopes.slope(event.step, direction)
-        oracle = self._differential.name
+        apart = self._admissible(apart, self._oracle_slopes.start(event.step))
+        gap = float(np.linalg.norm(apart.ravel()))
+        if gap == 0:
+            return Doubt("the gradients differ beside the Hermitian matrices alone")
+        slope = self._oracle_slopes.slope(event.step, apart / gap)
+        direction, oracle = apart / gap, self._differential.name
         if slope is None:
             if other_oracle(self._engine) is not None:
                 return found
@@ -75,7 +81,7 @@ class Slopes:
         oracle: `finite_difference` or `adjoint`. None where it does not apply.
         """
         source = self._own_slopes if oracle == "finite_difference" else self._adjoint
-        direction = _direction(gradient)
+        direction = self._admissible(_direction(gradient), source.start(event.step))
         slope = source.slope(event.step, direction)
         if slope is None or not np.isfinite(slope.error) or not np.isfinite(gradient).all():
             return None
@@ -97,6 +103,18 @@ class Slopes:
                 f" {slope.value:.9g} (allowed {limit:.3g})",
             )
         )
+
+    def _admissible(self, direction: Array, start: Array | None) -> Array:
+        """Return the part of a direction along which the program's operations are functions.
+
+        Those of Hermitian matrices have no value beside these: what they compute there, from one
+        triangle, their gradient does not promise.
+        """
+        if start is None or not _OF_HERMITIAN.intersection(self._program.operations):
+            return direction
+        if start.ndim < 2 or not np.array_equal(start, _adjoint(start)):
+            return direction
+        return (direction + _adjoint(direction)) / 2
 
     def _limit(self, event: Event, gradient: Array, direction: Array, measured: bool) -> float:
         """Return how far rounding in the engine's dtype may move ⟨gradient, direction⟩."""
@@ -131,3 +149,8 @@ def _direction(gradient: Array) -> Array:
     signs = np.where(np.arange(gradient.size) * _GOLDEN % 1.0 < 0.5, 1.0, -1.0)
     shaped: Array = signs.reshape(gradient.shape)
     return shaped * (1.0 + 0.5j) if gradient.dtype.kind == "c" else shaped
+
+
+def _adjoint(matrices: Array) -> Array:
+    conjugate: Array = np.conj(np.swapaxes(matrices, -1, -2))
+    return conjugate

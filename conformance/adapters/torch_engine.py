@@ -9,7 +9,7 @@ import numpy as np
 
 from conformance.adapters.base import Tensor
 from conformance.adapters.torch_like import TorchLikeEngine
-from conformance.errors import EngineLoadError
+from conformance.errors import EngineLoadError, Unsupported
 from conformance.observation import Array
 
 
@@ -36,9 +36,20 @@ class TorchEngine(TorchLikeEngine):
                 f"torch refuses device {device!r}: {str(error).splitlines()[0]}; use cpu or cuda"
             ) from error
         super().__init__(torch, name="torch", device=None if device == "cpu" else device)
+        self._removed = frozenset(
+            name for name, value in vars(torch).items()
+            if getattr(value, "__module__", None) == "torch._linalg_utils"
+        )  # fmt: skip
+        self.operations = frozenset(self.operations or ()) - self._removed
         self.prelude = "import torch"
         if self.device is not None:
             self.prelude += f"; torch.set_default_device({device!r})"
+
+    def _resolve(self, op: str) -> Callable[..., Any]:
+        # what PyTorch has removed still has a function of its name, which raises
+        if op in self._removed:
+            raise Unsupported(f"torch {self.version} has removed {op}")
+        return super()._resolve(op)
 
     def tensor(self, array: Array, requires_grad: bool = False) -> Tensor:
         """Make a leaf from a copy of `array`; bfloat16 crosses as its bits."""

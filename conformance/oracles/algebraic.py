@@ -38,6 +38,10 @@ class Adjoint:
         if self._engine is not None:
             self._plan = FiniteDifference(self._engine, program, observation)
 
+    def start(self, step: int) -> Array | None:
+        """Return the values of the tensor whose gradient `step` reads; None where unknown."""
+        return None if self._engine is None else self._plan.start(step)
+
     def slope(self, step: int, direction: Array) -> Slope | None:
         """Return ⟨v, J·direction⟩ for the gradient Jᵀ·v that `step` reads.
 

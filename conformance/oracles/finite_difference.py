@@ -50,6 +50,11 @@ class FiniteDifference:
             return None
         return ridders(lambda t: self._total(target, calls, direction * t), start)
 
+    def start(self, step: int) -> Array | None:
+        """Return the values of the tensor whose gradient `step` reads; None where unknown."""
+        found = self.question(step)
+        return None if found is None or self.record is None else self.record.arrays[found[0]]
+
     def question(self, step: int) -> tuple[int, list[int]] | None:
         """Return the tensor whose gradient `step` reads, and the calls of backward that it sums."""
         steps, record = list(self._program.walk()), self.record

@@ -127,3 +127,13 @@ def test_functions_that_a_module_makes_on_demand_are_listed_too(name: str) -> No
     known = {"sin", "add", "mul", "exp", "sum", "linalg.inv", "nn.functional.softplus", "zero"}
     assert known <= listed
     assert len(listed) > 400
+
+
+def test_what_pytorch_has_removed_counts_as_absent() -> None:
+    """`torch.symeig` is still there, and raises RuntimeError."""
+    engine = load_engine("torch")
+    assert callable(torch.symeig)  # type: ignore[attr-defined]
+    assert engine.operations is not None
+    assert "symeig" not in engine.operations
+    with pytest.raises(Unsupported, match="has removed symeig"):
+        engine.apply("symeig", engine.tensor(np.eye(2)))
