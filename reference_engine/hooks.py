@@ -79,13 +79,13 @@ class NodeHooks:
     def before(self, grads: list[Cotangent], F: Any) -> list[Cotangent]:
         """Calls the pre-hooks with the cotangents of the node's outputs."""
         for hook in list(self.pre.values()):
-            grads = _replaced(hook(_tensors(grads, F)), grads, F, "pre-hook")
+            grads = _replaced(hook, [grads], F, "node's pre-hook")
         return grads
 
     def after(self, outs: Cotangents, grads: Cotangents, F: Any) -> Cotangents:
         """Calls the post-hooks with the cotangents of the node's inputs and outputs."""
         for hook in list(self.post.values()):
-            outs = _replaced(hook(_tensors(outs, F), _tensors(grads, F)), outs, F, "hook")
+            outs = _replaced(hook, [outs, grads], F, "node's hook")
         return outs
 
 
@@ -93,37 +93,42 @@ def _through(hooks: Sequence[Callable[..., Any]], grad: Cotangent, F: Any) -> Co
     # as in PyTorch, a hook is called with None for a gradient that is undefined
     (value,) = _tensors([grad], F)
     for hook in hooks:
-        result = _checked(hook(value), "tensor hook")
-        if result is None:
-            continue
-        if value is not None and result.shape != value.shape:
-            raise RuntimeError(
-                f"a hook returned a gradient of shape {list(result.shape)} for one of shape "
-                f"{list(value.shape)}; it must keep the shape"
-            )
-        value = result
+        result = _checked(hook(value), value, "tensor hook")
+        value = value if result is None else result
     return None if value is None else F.from_tensor(value)
 
 
-def _replaced(result: Any, grads: Cotangents, F: Any, kind: str) -> list[Cotangent]:
-    """What a node's hook returned, checked, in place of what it was given."""
+def _replaced(
+    hook: Callable[..., Any], given: Sequence[Cotangents], F: Any, kind: str
+) -> list[Cotangent]:
+    """What a node's hook returned, checked, in place of the first that it was given."""
+    grads, shown = given[0], [_tensors(some, F) for some in given]
+    result = hook(*shown)
     if result is None:
         return list(grads)
-    values = result if isinstance(result, (tuple, list)) else (result,)
-    if len(values) != len(grads):
+    if not isinstance(result, tuple):
+        raise TypeError(f"a {kind} must return a tuple or None, got {result!r}")
+    if len(result) != len(grads):
         raise RuntimeError(
-            f"a node's {kind} returned {len(values)} gradients; expected {len(grads)}, or None"
+            f"a {kind} returned {len(result)} gradients; expected {len(grads)}, or None"
         )
-    found = [_checked(value, f"node's {kind}") for value in values]
+    found = [_checked(x, old, kind) for x, old in zip(result, shown[0], strict=True)]
     return [None if x is None else F.from_tensor(x) for x in found]
 
 
-def _checked(value: Any, kind: str) -> Tensor | None:
+def _checked(value: Any, old: Tensor | None, kind: str) -> Tensor | None:
+    """A gradient that a hook returned in place of another: of the same shape and dtype."""
     from reference_engine.tensor import Tensor
 
-    if value is None or isinstance(value, Tensor):
-        return value
-    raise TypeError(f"a {kind} must return Tensors or None, got {value!r}")
+    if value is not None and not isinstance(value, Tensor):
+        raise TypeError(f"a {kind} must return Tensors or None, got {value!r}")
+    for what in ("shape", "dtype") if value is not None and old is not None else ():
+        if getattr(value, what) != getattr(old, what):
+            raise RuntimeError(
+                f"a {kind} returned a gradient of {what} {getattr(value, what)} for one of "
+                f"{getattr(old, what)}; it must keep it"
+            )
+    return value
 
 
 def _tensors(grads: Cotangents, F: Any) -> tuple[Tensor | None, ...]:

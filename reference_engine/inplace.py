@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from reference_engine.backends.base import BACKENDS, of_array
-from reference_engine.dispatch import Operator, apply
+from reference_engine.dispatch import Operator, apply, operator
 from reference_engine.fast import quick
 from reference_engine.forward import copy_tangents, overwrite_tangent, tangent_of
 from reference_engine.graph import (
@@ -51,6 +51,8 @@ def apply_in_place(run: Operator, inputs: Sequence[Any], params: Mapping[str, An
         inputs = [_stand_in(target), *inputs[1:]]
     result: Tensor = apply(run, inputs, params) if params else quick(run.op)(*inputs)
     _check_fits(target, result, name)
+    if not run.op.rules and target.dtype.differentiable:  # the old history must not stay
+        return apply_in_place(operator(REGISTRY["copy"]), (target, result.to(target.dtype)), {})
     bump(target)
     node = result._grad_fn
     if isinstance(node, OpNode):
@@ -113,8 +115,9 @@ def become_view(target: Tensor, view: Tensor, name: str) -> Tensor:
     """
     _check_mode(target, name)
     info, shape, old = view._rare.view, tuple(target._raw.shape), target._noted()[0]
-    if info is not None and MODES.recording and target.requires_grad and target.is_leaf:
-        raise leaf_in_place(name, "a leaf")
+    base = target if target._rare.view is None else target._rare.view.base
+    if info is not None and MODES.recording and target.requires_grad and base.is_leaf:
+        raise leaf_in_place(name, "a leaf, or a view of one,")
     copy_tangents(view, target)
     target._raw = view._raw
     if info is None:  # in inference mode there is no history to keep

@@ -15,11 +15,11 @@ accumulation, dtype and layout of .grad | 14 | 10 | accumulation
 tensor state | 25 | 19 | tensor_state
 grad modes | 17 | 14 | grad_modes
 inference mode | 22 | 19 | inference_mode
-views and in-place | 36 | 33 | views, in_place
+views and in-place | 38 | 33 | views, in_place
 Function: core | 35 | 35 | function, function_returns
 Function: views and dirty | 15 | 12 | function_views
 Function: jvp | 12 | 7 | function_jvp
-hooks | 34 | 29 | hooks, node_hooks
+hooks | 35 | 29 | hooks, node_hooks
 retain_grad | 10 | 6 | retain_grad
 saved tensors and hooks | 30 | 28 | saved_tensors
 mutation of saved tensors | 14 | 13 | mutation_of_saved_tensors

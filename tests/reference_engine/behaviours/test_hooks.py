@@ -89,13 +89,21 @@ def test_a_hook_registered_after_the_graph_was_built_still_runs(torch: Any) -> N
 
 
 def test_a_hook_that_returns_something_unfit_is_refused(torch: Any) -> None:
-    for answer, error in ((lambda g: 3, TypeError), (lambda g: g.sum(), RuntimeError)):
+    unfit: list[tuple[Any, type[Exception]]] = [
+        (lambda g: 3, TypeError),
+        (lambda g: g.sum(), RuntimeError),
+        (lambda g: g.to(torch.float32), RuntimeError),
+        (lambda g: g.to(torch.int64), RuntimeError),
+        (lambda g: g * 1j, RuntimeError),
+    ]
+    for answer, error in unfit:
         x = counting(torch, 2)
-        y = x * 2
-        y.register_hook(answer)
-        with pytest.raises(error):
-            y.sum().backward()
-        assert x.grad is None
+        for y in (x * 2, x):  # a leaf's .grad would get that dtype
+            handle = y.register_hook(answer)
+            with pytest.raises(error):
+                (y * 1).sum().backward()
+            assert x.grad is None
+            handle.remove()
 
 
 def test_hooks_need_a_tensor_that_requires_grad(torch: Any) -> None:

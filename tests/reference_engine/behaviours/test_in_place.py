@@ -285,3 +285,40 @@ def test_swapping_views_in_and_out_of_one_buffer_keeps_each_gradient(torch: Any)
         total = total + buffer.sum()
     total.backward()
     assert [x.grad.item() for x in xs] == [3.0, 4.0, 3.0]
+
+
+def test_a_write_of_what_has_no_derivative_leaves_no_gradient_of_the_value_before(
+    torch: Any,
+) -> None:
+    # PyTorch says so in backward, the reference engine gives the derivative: zero
+    x = counting(torch, 2)
+    for part in (slice(None), slice(1)):
+        y = x * 1
+        y[part].floor_divide_(0.3)
+        try:
+            (g,) = torch.autograd.grad(y.sum(), x)
+        except RuntimeError:
+            continue
+        assert_values(g, [0.0, 0.0 if part == slice(None) else 1.0])
+    with torch.autograd.forward_ad.dual_level():
+        d = torch.autograd.forward_ad.make_dual(x.detach(), torch.ones(2)) * 1
+        try:
+            d.floor_divide_(0.3)
+        except NotImplementedError:
+            return
+        assert_values(torch.autograd.forward_ad.unpack_dual(d).tangent, [0.0, 0.0])
+
+
+def test_views_of_leaves_do_not_take_another_shape_in_place(torch: Any) -> None:
+    for reshape in (
+        lambda v: v.t_(),
+        lambda v: v.squeeze_(0),
+        lambda v: v.unsqueeze_(0),
+        lambda v: v.transpose_(0, 1),
+    ):
+        leaf = counting(torch, 2, 2)
+        made_leaf = torch.zeros(2, 2)[:1].requires_grad_()
+        for view in (leaf[:1], leaf, made_leaf):
+            with pytest.raises(RuntimeError):
+                reshape(view)
+            assert view.shape in ((1, 2), (2, 2))

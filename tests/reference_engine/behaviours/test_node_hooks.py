@@ -56,6 +56,23 @@ def test_what_node_hooks_return_must_match_in_number(torch: Any) -> None:
             y.sum().backward()
 
 
+def test_what_node_hooks_return_is_a_tuple_of_gradients_that_fit(torch: Any) -> None:
+    answers: list[tuple[Any, type[Exception]]] = [
+        (lambda g: g, TypeError),
+        (lambda g: [g], TypeError),
+        (lambda g: (g.sum(),), RuntimeError),
+        (lambda g: (g.to(torch.float32),), RuntimeError),
+    ]
+    for answer, error in answers:
+        for register in ("register_prehook", "register_hook"):
+            x = counting(torch, 2)
+            y = x.exp()
+            getattr(y.grad_fn, register)(lambda *args, answer=answer: answer(args[0][0]))
+            with pytest.raises(error):
+                y.sum().backward()
+            assert x.grad is None
+
+
 def test_the_order_at_one_place_is_tensor_prehook_node_posthook(torch: Any) -> None:
     class Noting(torch.autograd.Function):
         @staticmethod
