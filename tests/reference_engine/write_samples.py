@@ -27,6 +27,7 @@ LEFT_OUT = {
     "linalg.lstsq": "its residuals may be left out",
     "cholesky_inverse": "the samples are no Cholesky factors",
     "view_copy": "its parameter has two names",
+    "nextafter": "a function of the grid of numbers, whose derivative is agreed upon",
     # where PyTorch, one of the two judges, is itself inexact: docs/findings.md
     "digamma": "PyTorch's derivative is right to 1e-9",
     "nn.functional.hardsigmoid": "PyTorch's derivative has a factor in single precision",
@@ -44,6 +45,8 @@ FIRST_ORDER = {
     "cdist": "PyTorch has no second derivative",
 }
 """Operations whose second derivatives are not asked for, and why."""
+POLES = {"addcdiv": "tensor2", "div": "other", "reciprocal": "x"}
+"""Inputs that have no value at zero: their numbers are positive."""
 MOST = 3
 """Samples kept of one operation."""
 LARGEST = 64
@@ -88,6 +91,7 @@ def _array(op: OpDef, name: str, value: np.ndarray[Any, Any]) -> dict[str, Any]:
 def _range(op: OpDef, name: str) -> tuple[float, float]:
     """Return an interval inside the domain, an eighth away from its ends."""
     low, high = op.facts.domain.get(name, (-np.inf, np.inf))
+    low = 0.0 if POLES.get(op.name) == name else low
     least = max(low + 0.125, -_BOUND if high == np.inf else high - 3.0)
     return least, min(high - 0.125, _BOUND if low == -np.inf else low + 3.0)
 
