@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import IntEnum
 from functools import cache, lru_cache
-from typing import NoReturn
+from numbers import Complex, Integral, Real
+from typing import Any, NoReturn
 
 
 class Category(IntEnum):
@@ -122,13 +123,18 @@ def set_default_dtype(d: dtype, /) -> None:
     _result_type.cache_clear()
 
 
-def of_python(value: complex | float | int | bool) -> dtype:
-    """The dtype that a Python number takes on its own."""
+def of_python(value: Any) -> dtype:
+    """The dtype that a Python number, or a NumPy scalar in the place of one, takes on its own."""
     if isinstance(value, bool):
         return bool_
-    if isinstance(value, int):
+    if isinstance(value, Integral):
         return int64
-    return _default if isinstance(value, float) else _default.to_complex()
+    # NumPy's truth values are no numbers to Python, and floats to PyTorch
+    return (
+        _default
+        if isinstance(value, Real) or not isinstance(value, Complex)
+        else _default.to_complex()
+    )
 
 
 @cache

@@ -88,8 +88,7 @@ def below(least: Category | None, inputs: Sequence[Any]) -> dtype | None:
     kinds = [
         x.dtype if isinstance(x, Tensor) else of_python(x)
         for x in inputs
-        if isinstance(x, Tensor)
-        or (least is Category.INTEGER and isinstance(x, (bool, int, float, complex)))
+        if isinstance(x, Tensor) or (least is Category.INTEGER and x is not None)
     ]
     return kinds[0] if kinds and least and max(k.category for k in kinds) < least else None
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from reference_engine.dispatch import apply, operator
 from reference_engine.fast import quick, unary
 from reference_engine.inplace import apply_in_place, check_apart
@@ -204,7 +206,8 @@ class Binder:
         params = {}
         for name, place in places:
             value = values[place]
-            params[name] = self._number(name, value) if isinstance(value, Tensor) else value
+            odd = isinstance(value, (Tensor, np.generic))
+            params[name] = self._number(name, value) if odd else value
         return names, values, inputs, params
 
     def _collected(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -236,11 +239,14 @@ class Binder:
         params = [(n, place) for place, n in enumerate(found) if n in self._op.params]
         return tuple(found), tuple(inputs), tuple(params)
 
-    def _number(self, name: str, value: Tensor) -> Any:
-        """A 0-d tensor given for a parameter, which has no derivative: its number, as in PyTorch.
+    def _number(self, name: str, value: Tensor | np.generic) -> Any:
+        """A 0-d tensor or NumPy scalar given for a parameter, which has no derivative: its number,
+        as in PyTorch.
 
         TypeError for one that requires grad, or with dimensions. A composite may want the tensor.
         """
+        if isinstance(value, np.generic):
+            return value.item()
         if self._op.kind == "composite" and type(self._op.params[name]) not in (int, float):
             return value
         if value.ndim or value.requires_grad:

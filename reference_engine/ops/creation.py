@@ -12,7 +12,7 @@ import numpy as np
 from reference_engine.backends import dtypes
 from reference_engine.backends.base import BACKENDS, of_array
 from reference_engine.backends.device import device, get_default_device
-from reference_engine.backends.dtypes import dtype, get_default_dtype
+from reference_engine.backends.dtypes import dtype, get_default_dtype, of_python
 from reference_engine.modes import MODES
 from reference_engine.tensor import Tensor, from_raw
 
@@ -46,24 +46,29 @@ def tensor(data: Any, *, dtype: dtype | None = None, device: str | device | None
            requires_grad: bool = False) -> Tensor:  # fmt: skip
     """A new leaf holding a copy of nested numbers, a NumPy array or a tensor.
 
-    Python floats take the default dtype, ints int64; arrays keep theirs.
+    Python floats take the default dtype, ints int64; arrays keep theirs, and are promoted in lists.
     """
-    where = _place(device)
+    where, kinds = _place(device), set[Any]()
     if isinstance(data, Tensor):
         where = data.device if device is None else where
         data = data._raw
     elif isinstance(data, (list, tuple)):
-        data = _plain(data)
+        data = _plain(data, kinds)
     if dtype is None and not hasattr(data, "dtype"):
         dtype = _inferred(np.asarray(data))
+        if not kinds <= {bool, int, float, complex}:
+            found = [of_python(kind()) if isinstance(kind, type) else kind for kind in kinds]
+            dtype = reduce(dtypes.promote_types, found)
     return _made(where.backend.asarray(data, dtype, where.raw), requires_grad)
 
 
-def _plain(data: Any) -> Any:
-    """Nested sequences with the tensors in them as numbers."""
+def _plain(data: Any, kinds: set[Any]) -> Any:
+    """Nested sequences with the tensors in them as numbers; ``kinds`` gets what these are."""
     if isinstance(data, (list, tuple)):
-        return [_plain(item) for item in data]
-    return data.detach().cpu().numpy() if isinstance(data, Tensor) else data
+        return [_plain(item, kinds) for item in data]
+    array = isinstance(data, (np.ndarray, np.generic))
+    kinds.add(of_array(data).dtype_of(data) if array else getattr(data, "dtype", type(data)))
+    return data.tolist() if isinstance(data, Tensor) else data
 
 
 def as_tensor(data: Any, dtype: dtype | None = None, device: str | device | None = None) -> Tensor:

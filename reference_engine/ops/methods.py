@@ -29,7 +29,7 @@ _COMMUTATIVE = ("add", "mul")
 _PROPERTIES = ("T", "mT", "H", "mH", "real", "imag")
 #: views whose in-place variants change a tensor's shape and strides
 _SHAPE_CHANGES = ("t", "transpose", "swapaxes", "swapdims", "squeeze", "unsqueeze")
-_NUMBERS = (Tensor, bool, int, float, complex)
+_OPERANDS = (Tensor, bool, int, float, complex, np.number, np.bool_)
 
 
 def _operator(name: str, reflected: bool = False) -> Callable[..., Any]:
@@ -37,13 +37,11 @@ def _operator(name: str, reflected: bool = False) -> Callable[..., Any]:
     run = function_of(op) if op.kind == "composite" else binary(op)
 
     def on_the_left(self: Tensor, other: Any) -> Any:
-        if type(other) is Tensor or isinstance(other, _NUMBERS):
-            return run(self, other)
-        return run(self, other.item()) if isinstance(other, np.generic) else NotImplemented
+        known = type(other) is Tensor or isinstance(other, _OPERANDS)
+        return run(self, other) if known else NotImplemented
 
     def on_the_right(self: Tensor, other: Any) -> Any:
-        other = other.item() if isinstance(other, np.generic) else other
-        return run(other, self) if isinstance(other, _NUMBERS) else NotImplemented
+        return run(other, self) if isinstance(other, _OPERANDS) else NotImplemented
 
     # x + 2 has a short way that 2 + x has not
     return on_the_right if reflected and name not in _COMMUTATIVE else on_the_left

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from reference_engine.backends.base import BACKENDS, Backend
 from reference_engine.backends.dtypes import (
     Category,
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 #: None for all where nothing is to be done), and whether the op takes them
 Common: TypeAlias = "tuple[Backend, tuple[dtype | None, ...] | None, bool]"
 
-_NUMBERS = (bool, int, float, complex)
+_NUMBERS = (bool, int, float, complex, np.number, np.bool_)
 #: of so many inputs it is not kept what they come to: lists of all lengths would fill the memory
 _MANY = 256
 
