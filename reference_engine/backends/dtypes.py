@@ -129,12 +129,9 @@ def of_python(value: Any) -> dtype:
         return bool_
     if isinstance(value, Integral):
         return int64
-    # NumPy's truth values are no numbers to Python, and floats to PyTorch
-    return (
-        _default
-        if isinstance(value, Real) or not isinstance(value, Complex)
-        else _default.to_complex()
-    )
+    # NumPy's truth values, which are no numbers to Python, are floats to PyTorch
+    real = isinstance(value, Real) or not isinstance(value, Complex)
+    return _default if real else _default.to_complex()
 
 
 @cache
