@@ -20,6 +20,8 @@ BRIEF = 1 << 12
 """Length up to which vectors are compared as bytes first."""
 POOL = 1 << 17
 """Length of the sequence from which directions are taken."""
+REPEATED = POOL // 2
+"""Length beyond which a stretch of it is repeated."""
 
 
 class Draws:
@@ -39,12 +41,21 @@ class Draws:
         """NumPy's generator of the same seed."""
         return np.random.default_rng(self._seed)
 
-    def place(self, stop: int) -> int:
-        """Return a whole number from 0 to below `stop`, which is at most 2^32."""
+    def stretch(self, sequence: Array, size: int) -> Array:
+        """Return that many numbers of a sequence of POOL, from a drawn place on.
+
+        Beyond REPEATED, what is to be repeated: one less, so that repetitions of an odd length do
+        not line up with dimensions.
+        """
         self._state = mixed = (self._state + 0x9E3779B97F4A7C15) & WORD
         mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & WORD
         mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & WORD
-        return (((mixed ^ (mixed >> 31)) >> 32) * stop) >> 32
+        drawn = (mixed ^ (mixed >> 31)) >> 32
+        if size > REPEATED:
+            start, size = (drawn * REPEATED) >> 32, REPEATED - 1
+        else:
+            start = (drawn * (POOL - size)) >> 32
+        return sequence[start : start + size]
 
 
 def scales(point: Array, parts: list[slice]) -> Array:
@@ -70,7 +81,7 @@ def along(random: Draws, scale: Array, gradient: Array) -> Array:
     Its signs are the gradient's, random where that is zero: terms of one sign do not cancel, so
     that an error in proportion to the gradient shows at its full size.
     """
-    if scale.size > POOL // 2:
+    if scale.size > REPEATED:
         return _along_many(random, scale, gradient)
     drawn = signed(random, scale.size) * scale
     if np.count_nonzero(gradient) < gradient.size:
@@ -82,7 +93,7 @@ def along(random: Draws, scale: Array, gradient: Array) -> Array:
 
 def _along_many(random: Draws, scale: Array, gradient: Array) -> Array:
     """Return what `along` does, stretch by stretch: each stays in a cache."""
-    piece = _repeated(_pool(), random)
+    piece = random.stretch(_pool(), scale.size)
     drawn = np.empty_like(scale)
     for begin in range(0, scale.size, piece.size):
         part = slice(begin, begin + piece.size)
@@ -98,20 +109,8 @@ def signed(random: Draws, size: int, digits: bool = False) -> Array:
     A stretch of one fixed sequence from a drawn place on, repeated where that is too short. digits:
     times DIGITS, for all the digits that double precision has.
     """
-    return _stretch(_digits() if digits else _pool(), random, size)
-
-
-def _stretch(sequence: Array, random: Draws, size: int) -> Array:
-    if size > POOL // 2:
-        return np.resize(_repeated(sequence, random), size)
-    start = random.place(POOL - size)
-    return sequence[start : start + size]
-
-
-def _repeated(sequence: Array, random: Draws) -> Array:
-    """Return what is repeated, of an odd length: repetitions do not line up with dimensions."""
-    start = random.place(POOL // 2)
-    return sequence[start : start + POOL // 2 - 1]
+    found = random.stretch(_digits() if digits else _pool(), size)
+    return found if found.size == size else np.resize(found, size)
 
 
 def equal(one: Array, other: Array) -> bool:
@@ -136,7 +135,8 @@ def ones(size: int) -> Array:
 
 def jitter(random: Draws, size: int) -> Array:
     """Return factors within 2^-5 of one, all different, likewise taken from one sequence."""
-    return _stretch(_factors(), random, size)
+    found = random.stretch(_factors(), size)
+    return found if found.size == size else np.resize(found, size)
 
 
 @cache

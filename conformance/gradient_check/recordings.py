@@ -47,7 +47,8 @@ class Recording:
         None stands for undefined cotangents; omit: the number of an output to leave out.
         """
         roots, seeds = self.seeded(cotangent, arrangement, omit)
-        return self.took(self.target.pull(self.leaves, roots, seeds))
+        self.received = self.target.pull(self.leaves, roots, seeds)
+        return self.target.gathered(self.received, self.variables)
 
     def seeded(
         self, cotangent: Array | None, arrangement: str = "plain", omit: int | None = None
@@ -79,11 +80,6 @@ class Recording:
         return bool(self.reports) and any(
             bool(np.any(self.target.bridge.values(t))) for t in self.reports
         )
-
-    def took(self, gradients: Sequence[Tensor | None]) -> Array:
-        """Keep the tensors that a pull returned, and return them as one real vector."""
-        self.received = gradients
-        return self.target.gathered(gradients, self.variables)
 
     def cotangents_now(self) -> Array:
         """Return the values of the cotangents that the last pull was given."""

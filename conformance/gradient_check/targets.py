@@ -117,7 +117,7 @@ class Target:
         """Return the target computed in double precision; itself where it already is."""
         if self.unit <= unit_roundoff("float64"):
             return self
-        wide = self._copied()
+        wide = self.at(self.point)
         if self._parameters:
             wide.function = copy.deepcopy(self.function)
             wide.function.double()
@@ -144,7 +144,9 @@ class Target:
         """Call the function; return the outputs that are tensors of floats, and are kept."""
         effort = self.effort
         effort.calls += 1
-        effort.spend(self.point.size)
+        effort.numbers += self.point.size
+        if effort.numbers > effort.budget:
+            raise Spent(effort.budget)
         if self.held is not None:
             self.bridge.restore(self.held)
         arguments = self._fill(tensors)
@@ -203,7 +205,12 @@ class Target:
 
     def evaluate(self, point: Array) -> Array:
         """Return the outputs at a point as one real vector, nothing tracked."""
-        return self._joined(self.call(self.tensors(point, False)))
+        outputs = self.call(self.tensors(point, False))
+        if len(outputs) == 1:
+            values = self.bridge.values(outputs[0])
+            if values.dtype is DOUBLE:
+                return values.reshape(-1)
+        return self._joined(outputs)
 
     def record(
         self, point: Array, arrangement: str = "plain", *, only: int | None = None,
@@ -234,25 +241,19 @@ class Target:
 
     def reshaped(self, shapes: Sequence[tuple[int, ...]], point: Array) -> Target:
         """Return the target for inputs of other shapes, at a point of as many numbers."""
-        other, start, variables = self._copied(), 0, []
+        other, start, variables = self.at(point), 0, []
         for variable, shape in zip(self.variables, shapes, strict=True):
             size = math.prod(shape) * (2 if variable.is_complex else 1)
             span = slice(start, start + size)
             variables.append(Variable(variable.name, shape, variable.dtype, span))
             start += size
         other._lay(tuple(variables))
-        other.point = point
         return other
 
     def at(self, point: Array) -> Target:
         """Return the target at another point."""
-        other = self._copied()
-        other.point = point
-        return other
-
-    def _copied(self) -> Target:
         other = Target.__new__(Target)
-        other.__dict__ = self.__dict__.copy()
+        other.__dict__ = self.__dict__ | {"point": point}
         return other
 
     def pull(

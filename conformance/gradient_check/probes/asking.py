@@ -75,16 +75,19 @@ def _at_once(asks: Sequence[Ask]) -> list[Answer]:
         roots: list[Tensor] = []
         seeds: list[Tensor | None] = []
         for ask in asks:
-            own = ask.recording.seeded(ask.cotangent, ask.arrangement, ask.omit)
-            roots += own[0]
-            seeds += own[1]
-            leaves += ask.recording.leaves
+            recording = ask.recording
+            own_roots, own_seeds = recording.seeded(ask.cotangent, ask.arrangement, ask.omit)
+            roots += own_roots
+            seeds += own_seeds
+            leaves += recording.leaves
         found = asks[0].recording.target.pull(leaves, roots, seeds)
         answers: list[Answer] = []
         start = 0
         for ask in asks:
-            stop = start + len(ask.recording.leaves)
-            answers.append(ask.recording.took(found[start:stop]))
+            recording = ask.recording
+            stop = start + len(recording.leaves)
+            recording.received = own = found[start:stop]
+            answers.append(recording.target.gathered(own, recording.variables))
             start = stop
         return answers
     except BACKWARD_ERRORS:

@@ -12,7 +12,7 @@ from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaise
 from conformance.gradient_check.directions import finite
 from conformance.gradient_check.examination import coarser
 from conformance.gradient_check.probes.asking import Answer, Ask, Outcome, Probing
-from conformance.gradient_check.probes.context import Context
+from conformance.gradient_check.probes.context import ROUNDINGS, Context
 from conformance.gradient_check.recordings import Recording
 from conformance.gradient_check.result import Departure, Probe, passed, skipped
 from conformance.observation import Array
@@ -157,12 +157,13 @@ def forward_mode(context: Context) -> Probing:
             name, f"{pushed.size} numbers for {base.outputs.size} numbers of the outputs"
         )
     reverse, forward = context.slope, float(context.weights @ pushed)
-    if abs(forward - reverse) <= 64 * base.unit * reverse:
+    if abs(forward - reverse) <= ROUNDINGS * base.unit * reverse:
+        context.pushed = pushed
         return passed(name)
     scale = max(reverse, float(np.abs(context.weights) @ np.abs(pushed)))
-    if abs(forward - reverse) <= 64 * base.unit * scale:
+    if abs(forward - reverse) <= ROUNDINGS * base.unit * scale:
         return passed(name)
-    if abs(forward - reverse) <= 64 * coarser(base, line) * scale:
+    if abs(forward - reverse) <= ROUNDINGS * coarser(base, line) * scale:
         return Probe(name, "passed", "the function computes in a coarser format")
     return _against_slopes(context, pushed)
 

@@ -18,6 +18,8 @@ EQUAL = 4096.0
 SCALED = 2.0**20
 """The same where one cotangent was a small or large multiple: not every right backward is linear to
 the last digits, those that go through logarithms least."""
+ROUNDINGS = 64.0
+"""Units of roundoff, of the sum of magnitudes, between slopes of forward and reverse mode."""
 SPREADS = 8.0
 """Times what a few roundoffs in the input do to a gradient that two of them may lie apart."""
 
@@ -27,7 +29,7 @@ class Context:
     """A point, a cotangent and its gradient, and the line along which that was found right.
 
     spare: another call that a probe has made, of whose graph little is asked. huge: the factor on
-    inputs.
+    inputs. pushed: the derivative along the line in forward mode, where it was found right.
     """
 
     base: BasePoint
@@ -36,6 +38,7 @@ class Context:
     gradient: Array
     spare: Recording | None = None
     huge: float = 2.0**18
+    pushed: Array | None = None
 
     @property
     def slope(self) -> float:

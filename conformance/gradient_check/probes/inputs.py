@@ -85,7 +85,7 @@ def larger(context: Context) -> Probing:
     yield from ()
     name, target = "larger inputs", context.base.target
     shapes = [variable.shape for variable in target.variables]
-    total = sum(math.prod(shape) for shape in shapes if shape)
+    total = sum([math.prod(shape) for shape in shapes if shape])
     if target.arguments.constants:
         return skipped(name, CONSTANTS)
     if not total or total * 4 > MOST:
@@ -97,7 +97,7 @@ def larger(context: Context) -> Probing:
         factor = min(factor, int((MOST / outputs) ** (1 / 3)))
     if factor < 2:
         return skipped(name, "its outputs would be too many")
-    whole = math.ceil(factor ** (1 / max(len(shape) for shape in shapes)))
+    whole = math.ceil(factor ** (1 / max(map(len, shapes))))
     ways = [(factor, 1), (max(2, whole), max(2, whole))]
     if len(shapes) > 1:  # dimensions that have to match are more often all repeated
         ways.reverse()
@@ -154,9 +154,8 @@ def zero_dimensional(context: Context) -> Probing:
         return skipped(name, "a module's parameters have shapes of their own")
     if target.arguments.constants:
         return skipped(name, CONSTANTS)
-    if not any(v.shape for v in target.variables) or target.point.size == 0:
-        return skipped(name)
-    if any(math.prod(v.shape) == 0 for v in target.variables):
+    shapes = [v.shape for v in target.variables]
+    if not any(shapes) or not all(map(math.prod, shapes)):
         return skipped(name)
     parts = [target.point[v.span][: 2 if v.is_complex else 1] for v in target.variables]
     other = target.reshaped([()] * len(parts), np.concatenate(parts))
@@ -171,10 +170,10 @@ def empty(context: Context) -> Probing:
     if target.arguments.constants:
         return skipped(name, CONSTANTS)
     shapes = [(0, *v.shape[1:]) if v.shape else () for v in target.variables]
-    if all(math.prod(shape) for shape in shapes):
+    if all(map(math.prod, shapes)):
         return skipped(name)
     parts = [target.point[v.span] for v, s in zip(target.variables, shapes, strict=True) if not s]
-    point = np.concatenate(parts) if parts else np.zeros(0)
+    point = np.concatenate(parts) if parts else ones(0)
     other = target.reshaped(shapes, point)
     try:
         recording = other.record(point)
