@@ -48,9 +48,9 @@ def apply_in_place(run: Operator, inputs: Sequence[Any], params: Mapping[str, An
         check_apart(name, target, inputs[1 : -1 if run.names[-1] == "value" else None])
     check_writable(target, name, inputs[1:])
     if MODES.forward or MODES.saved_hooks:  # which see the inputs as tensors
-        inputs = [_stand_in(target), *inputs[1:]]
+        inputs = [stand_in(target), *inputs[1:]]
     result: Tensor = apply(run, inputs, params) if params else quick(run.op)(*inputs)
-    _check_fits(target, result, name)
+    check_fits(target, result, name)
     if not run.op.rules and target.dtype.differentiable:  # the old history must not stay
         return apply_in_place(operator(REGISTRY["copy"]), (target, result.to(target.dtype)), {})
     bump(target)
@@ -68,7 +68,7 @@ def apply_in_place(run: Operator, inputs: Sequence[Any], params: Mapping[str, An
     return target
 
 
-def _stand_in(target: Tensor) -> Tensor:
+def stand_in(target: Tensor) -> Tensor:
     """A copy of a tensor that is about to be written, at its place in the graph. Where nothing is
     recorded it has none, nor need its history be one that can follow.
     """
@@ -231,7 +231,8 @@ def _in_part(x: Any, y: Any) -> bool:
     return spans[0] != spans[1] and spans[0][0] < spans[1][1] and spans[1][0] < spans[0][1]
 
 
-def _check_fits(target: Tensor, result: Tensor, name: str) -> None:
+def check_fits(target: Tensor, result: Tensor, name: str) -> None:
+    """RuntimeError for a result that cannot be written into a tensor."""
     if result.shape != target.shape:
         raise RuntimeError(
             f"{name} computed shape {list(result.shape)}, which does not fit into a tensor of "

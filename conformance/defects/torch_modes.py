@@ -166,6 +166,20 @@ assert value.item() == 4 and torch.equal(g, 2 * x), found
         operations=("func.linearize",),  # which no program applies
     ),
     Defect(
+        "torch-70", "torch", _VERSIONS, ("DAT-10",), "silently-wrong",
+        "logical_and_, logical_or_, logical_xor_ and logical_not_ leave their target the history of"
+        " the values that they overwrite: the gradient of these comes out, where it is zero.",
+        """
+import torch
+x = torch.tensor([1.0, 2.0], requires_grad=True)
+y = x * 3
+y.logical_and_(torch.tensor([True, True]))
+y.sum().backward()
+assert y.tolist() == [1, 1] and not x.grad.any(), f"{x.grad.tolist()} for a constant"
+""",
+        operations=("logical_and", "logical_or", "logical_xor", "logical_not"),
+    ),
+    Defect(
         "torch-61", "torch", _VERSIONS, ("FUN-14",), "not-refused",
         "A second backward through a once_differentiable function is refused, except with inputs="
         " and in autograd.grad with allow_unused=True: there its part counts as zero.",

@@ -11,7 +11,7 @@ import numpy as np
 
 from reference_engine.dispatch import apply, operator
 from reference_engine.fast import quick, unary
-from reference_engine.inplace import apply_in_place, check_apart
+from reference_engine.inplace import apply_in_place, check_apart, check_fits, stand_in
 from reference_engine.modes import MODES, no_grad
 from reference_engine.ops.accepted import INTEGRAL, check, least_of, of_integers
 from reference_engine.ops.opdef import REGISTRY, REQUIRED, OpDef
@@ -70,7 +70,9 @@ def in_place_of(op: OpDef) -> Callable[..., Tensor]:
     def composed(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if op.name != "masked_scatter":  # which reads all first
             check_apart(name, x, (*args, *kwargs.values()))
-        written: Tensor = x.copy_(make(x, *args, **kwargs))
+        y = make(stand_in(x), *args, **kwargs)
+        check_fits(x, y, name)
+        written: Tensor = x.copy_(y)
         return written
 
     return _named(composed, name, op)

@@ -11,15 +11,16 @@ from reference_engine.ops.opdef import composite, elementwise, nondiff
 # rows are laid out by hand
 # fmt: off
 
-_BITS: dict[str, Any] = {"promotion": "promote", "inplace": True, "inputs": ("x", "other")}
+_ORDER: dict[str, Any] = {"promotion": "promote", "inplace": True}
+_BITS = _ORDER | {"inputs": ("x", "other")}
 
 # operators, because torch.equal is another function, and Python numbers may be on either side
-nondiff("eq", lambda xp, x, other: x == other, promotion="promote")
-nondiff("ne", lambda xp, x, other: x != other, promotion="promote", aliases=("not_equal",))
-nondiff("lt", lambda xp, x, other: x < other, promotion="promote", aliases=("less",))
-nondiff("le", lambda xp, x, other: x <= other, promotion="promote", aliases=("less_equal",))
-nondiff("gt", lambda xp, x, other: x > other, promotion="promote", aliases=("greater",))
-nondiff("ge", lambda xp, x, other: x >= other, promotion="promote", aliases=("greater_equal",))
+nondiff("eq", lambda xp, x, other: x == other, **_ORDER)
+nondiff("ne", lambda xp, x, other: x != other, **_ORDER, aliases=("not_equal",))
+nondiff("lt", lambda xp, x, other: x < other, **_ORDER, aliases=("less",))
+nondiff("le", lambda xp, x, other: x <= other, **_ORDER, aliases=("less_equal",))
+nondiff("gt", lambda xp, x, other: x > other, **_ORDER, aliases=("greater",))
+nondiff("ge", lambda xp, x, other: x >= other, **_ORDER, aliases=("greater_equal",))
 
 
 def _truth(xp: Any, x: Any) -> Any:
@@ -31,10 +32,10 @@ def _place_of(xp: Any, x: Any, *, verb: str, dim: int | None = None, keepdim: bo
     return getattr(xp, verb)(x, axis=where, keepdims=keepdim)
 
 
-nondiff("logical_and", lambda xp, x, other: _truth(xp, x) & _truth(xp, other))
-nondiff("logical_or", lambda xp, x, other: _truth(xp, x) | _truth(xp, other))
-nondiff("logical_xor", lambda xp, x, other: _truth(xp, x) ^ _truth(xp, other))
-nondiff("logical_not", lambda xp, x: ~_truth(xp, x))
+nondiff("logical_and", lambda xp, x, other: _truth(xp, x) & _truth(xp, other), inplace=True)
+nondiff("logical_or", lambda xp, x, other: _truth(xp, x) | _truth(xp, other), inplace=True)
+nondiff("logical_xor", lambda xp, x, other: _truth(xp, x) ^ _truth(xp, other), inplace=True)
+nondiff("logical_not", lambda xp, x: ~_truth(xp, x), inplace=True)
 nondiff("bitwise_not", lambda xp, x: ~x, inplace=True)
 for _name in ("bitwise_and", "bitwise_or", "bitwise_xor", "floor_divide"):
     nondiff(_name, **_BITS)

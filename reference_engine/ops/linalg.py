@@ -303,9 +303,9 @@ composite("cross", lambda F, x, other, dim=None: _cross(F, x, other, dim))
 composite("linalg.vecdot", lambda F, x, other, *, dim=-1: F.sum(F.conj(x) * other, dim=dim),
           samples=[on((2, 3), (2, 3))])
 composite("addr", lambda F, x, vec1, vec2, *, beta=1, alpha=1: _plus(
-    F, x, F.outer(vec1, vec2), beta, alpha))
+    F, x, F.outer(vec1, vec2), beta, alpha), inplace=True)
 composite("addbmm", lambda F, x, batch1, batch2, *, beta=1, alpha=1: _plus(
-    F, x, F.sum(F.bmm(batch1, batch2), dim=0), beta, alpha))
+    F, x, F.sum(F.bmm(batch1, batch2), dim=0), beta, alpha), inplace=True)
 # the chain from the left; first and last may be vectors
 composite("linalg.multi_dot", lambda F, *xs: reduce(matmul, xs))
 composite("linalg.tensorinv", _tensorinv)

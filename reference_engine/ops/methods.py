@@ -17,7 +17,7 @@ from reference_engine.ops.table import ALIASES, TABLE
 from reference_engine.tensor import Tensor
 
 #: operators of one tensor, those that compare two, and those that an array or number may be left of
-_UNARY = {"neg": "neg", "abs": "abs", "invert": "bitwise_not"}
+_UNARY = {"neg": "neg", "abs": "abs", "invert": "bitwise_not", "pos": "positive"}
 _COMPARING = ("eq", "ne", "lt", "le", "gt", "ge")
 _REFLECTED = {
     "add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "pow": "pow", "matmul": "matmul",

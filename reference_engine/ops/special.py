@@ -53,8 +53,9 @@ floating("_polygamma", _polygamma, dx=lambda F, x, n: F._polygamma(x, n=n + 1), 
          node="PolygammaBackward0", samples=[on((2, 3), n=2)], **_POSITIVE)
 # the n-th derivative of digamma; the method takes n second, the function first
 composite("polygamma", lambda F, n, x: F._polygamma(n, n=x) if hasattr(n, "shape")
-          else F._polygamma(x, n=n), aliases=("special.polygamma",))
-composite("mvlgamma", _mvlgamma, aliases=("special.multigammaln",), methods=("mvlgamma",), **_REAL)
+          else F._polygamma(x, n=n), aliases=("special.polygamma",), inplace=True)
+composite("mvlgamma", _mvlgamma, aliases=("special.multigammaln",), methods=("mvlgamma",),
+          inplace=True, **_REAL)
 
 
 # Bessel -------------------------------------------------------------------------------------------
@@ -143,10 +144,10 @@ def _better_row(name: str, least: bool) -> None:
 
 elementwise("_copysign", "copysign", dx=lambda F, x, y: F.sgn(x) * F.sgn(y), dother=0,
             node="CopysignBackward0", kinks={"x": (0.0,)}, promotion="float", **_REAL)
-composite("copysign", lambda F, x, other: F._copysign(x, other), **_REAL)
+composite("copysign", lambda F, x, other: F._copysign(x, other), inplace=True, **_REAL)
 # an integer's power is of x's dtype, as in PyTorch
 composite("ldexp", lambda F, x, other: x * (
-    F.pow(2.0, other) if other.dtype.differentiable else _two_to(F, other, x)))
+    F.pow(2.0, other) if other.dtype.differentiable else _two_to(F, other, x)), inplace=True)
 composite("float_power", lambda F, x, exponent: F.pow(_double(x), _double(exponent)))
 _better_row("fmax", least=False)
 _better_row("fmin", least=True)

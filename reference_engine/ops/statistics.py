@@ -213,4 +213,4 @@ composite("corrcoef", _corrcoef, samples=[on((2, 4))])
 composite("dist", lambda F, x, other, p=2: F.linalg_vector_norm(x - other, ord=p))
 composite("cdist", lambda F, x1, x2, p=2.0, compute_mode=None: F.linalg_vector_norm(
     x1[..., :, None, :] - x2[..., None, :, :], ord=p, dim=-1), methods=(), complex=False)
-composite("renorm", _renorm, samples=[on((2, 3), p=2, dim=0, maxnorm=0.5)])
+composite("renorm", _renorm, inplace=True, samples=[on((2, 3), p=2, dim=0, maxnorm=0.5)])
