@@ -8,14 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from conformance.gradient_check.arguments import Variable
-from conformance.gradient_check.directions import (
-    Draws,
-    along,
-    finite,
-    scales,
-    signed,
-)
+from conformance.gradient_check.directions import REPEATED, Draws, along, scales, signed
 from conformance.gradient_check.line import Line
+from conformance.gradient_check.products import finite
 from conformance.gradient_check.recordings import Recording
 from conformance.gradient_check.result import Departure, Place
 from conformance.gradient_check.targets import Target, WrongShape
@@ -57,7 +52,7 @@ class BasePoint:
         self.point = target.point
         self._keep(target.record(self.point) if recording is None else recording)
         self.unit: float = target.output_unit(self.recording) if known is None else known.unit
-        self.scales = scales(self.point, target.spans) if steps is None else steps
+        self._scales = steps
         self._named: tuple[Variable, ...] | None = None
 
     def _keep(self, recording: Recording) -> None:
@@ -91,6 +86,13 @@ class BasePoint:
         return True
 
     @property
+    def scales(self) -> Array:
+        """The step scale per element."""
+        if self._scales is None:
+            self._scales = scales(self.point, self.target.spans)
+        return self._scales
+
+    @property
     def finite(self) -> Array:
         """Which numbers of the outputs are finite."""
         return np.isfinite(self.outputs)
@@ -122,7 +124,11 @@ class BasePoint:
 
     def direction(self, gradient: Array) -> Array:
         """Return a random direction, as `along` does; zero where an element is not finite."""
-        drawn = along(self.random, self.scales, gradient)
+        steps, point = self._scales, self.point
+        if steps is None:
+            whole = point.size > REPEATED and np.count_nonzero(point) == point.size
+            steps = point if whole else self.scales
+        drawn = along(self.random, steps, gradient)
         return drawn if finite(drawn) else np.where(np.isfinite(drawn), drawn, 0.0)
 
     def line(self, direction: Array) -> Line:

@@ -16,7 +16,7 @@ from conformance.adapters.load import load_engine
 from conformance.errors import UsageError
 from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaised, BasePoint
 from conformance.gradient_check.comparison import Comparison, compare
-from conformance.gradient_check.directions import Draws, finite
+from conformance.gradient_check.directions import Draws
 from conformance.gradient_check.examination import Findings, examined, judge_nonfinite
 from conformance.gradient_check.full import by_element
 from conformance.gradient_check.numerics import taylor_order
@@ -24,6 +24,7 @@ from conformance.gradient_check.probes import PROBES, SPENT, Questions, probed
 from conformance.gradient_check.probes.context import Context
 from conformance.gradient_check.probes.inputs import HUGE, NOT_FINITE
 from conformance.gradient_check.probes.precision import native
+from conformance.gradient_check.products import finite
 from conformance.gradient_check.result import (
     Departure,
     ElementErrors,
@@ -288,7 +289,7 @@ class Check:
             direction = np.where(strange, 0.0, direction)
             gradient = np.where(strange, 0.0, gradient)
         line = base.line(direction)
-        found.comparison = compare(line, weights, gradient)
+        found.comparison = compare(line, weights, gradient, aligned=True)
         found.evaluations = self.target.calls
         context = Context(base, line, weights, whole)
         if found.comparison.convinces:

@@ -10,6 +10,7 @@ import numpy as np
 
 from conformance.gradient_check.line import DEPTH, SETTLED, SETTLED_NOISE, Line
 from conformance.gradient_check.numerics import Slope
+from conformance.gradient_check.products import product
 from conformance.observation import Array
 
 ROUNDING = 16.0
@@ -78,15 +79,16 @@ def compare(
     gradient: Array,
     noise: float | None = None,
     spread: float = 0.0,
+    aligned: bool = False,
 ) -> Comparison:
     """Compare, at the first window of steps that resolves an error, or else at the best one.
 
     A gradient of zero is right where no output changes at all.
     noise: of Σ weights·outputs, measured; None for the usual. spread: what rounding was measured to
-    do to the analytic side.
+    do to the analytic side. aligned: the direction has the signs of this gradient.
     """
-    analytic = float(gradient.dot(line.direction))
-    magnitudes = line.magnitude(gradient)
+    analytic = product(gradient, line.direction)
+    magnitudes = analytic if aligned else line.magnitude(gradient)
     rounding = ROUNDING * line.unit * magnitudes + spread
     expected = line.usual_noise(weights) if noise is None else noise
     wanted = line.unit**0.4
@@ -121,20 +123,24 @@ def _at_sight(
     line: Line, weights: Array, analytic: float, magnitudes: float, noise: float, rounding: float,
     first: int,
 ) -> Comparison:  # fmt: skip
-    """Compare with the limit of the two smaller steps of a window.
+    """Compare with the limit of the two smaller steps of a window, or with the larger of them.
 
     Two differences do not tell how far their limit is off; what it lacks beside rounding goes as
     the square of the distance between them. A gradient as close to it as that is right, as nothing
-    else would be where two steps happen to point.
+    else would be where two steps happen to point. On a long line steps are so small that one of
+    them lacks no more, and calls take their time.
     """
     wanted = line.unit**0.4
-    far, near = line.difference(first + 1, weights), line.difference(first + 2, weights)
-    apart, scale = abs(near - far), magnitudes
-    arriving = 3 * noise * 2.0 ** (first + 1)
+    far = near = line.difference(first + 1, weights)
+    arriving, last = noise * 2.0 ** (first + 1), first + 1
+    if not line.long:
+        near, last = line.difference(first + 2, weights), first + 2
+        arriving *= 3
+    scale = magnitudes
     if arriving > wanted * scale:  # the outputs may cancel, to the last digits
-        scale = max(scale, _magnitude(line, weights, first + 2, 1))
-    lacking = COINCIDENCE * scale
-    if apart < scale:
+        scale = max(scale, _magnitude(line, weights, last, 1))
+    lacking, apart = COINCIDENCE * scale, abs(near - far)
+    if apart < scale and not line.long:
         lacking = min(lacking, apart * apart / scale)
     slope = Slope(near + (near - far) / 3, lacking + arriving)
     return Comparison(analytic, slope, slope.error + 2 * rounding, scale, wanted, first, True)

@@ -16,8 +16,6 @@ EXPONENT = 0x7FF0000000000000
 DIGITS = 0.7390851332151607
 """A factor without trailing zeros: a gradient that was rounded on its way shows."""
 WORD = (1 << 64) - 1
-BRIEF = 1 << 12
-"""Length up to which vectors are compared as bytes first."""
 POOL = 1 << 17
 """Length of the sequence from which directions are taken."""
 REPEATED = POOL // 2
@@ -79,7 +77,8 @@ def along(random: Draws, scale: Array, gradient: Array) -> Array:
     """Return a random direction in proportion to a scale per element.
 
     Its signs are the gradient's, random where that is zero: terms of one sign do not cancel, so
-    that an error in proportion to the gradient shows at its full size.
+    that an error in proportion to the gradient shows at its full size. Beyond REPEATED numbers, the
+    scale may be the point itself where that has no zeros.
     """
     if scale.size > REPEATED:
         return _along_many(random, scale, gradient)
@@ -94,11 +93,12 @@ def along(random: Draws, scale: Array, gradient: Array) -> Array:
 def _along_many(random: Draws, scale: Array, gradient: Array) -> Array:
     """Return what `along` does, stretch by stretch: each stays in a cache."""
     piece = random.stretch(_pool(), scale.size)
-    drawn = np.empty_like(scale)
+    drawn, powers = np.empty_like(scale), np.empty(piece.size, np.int64)
     for begin in range(0, scale.size, piece.size):
         part = slice(begin, begin + piece.size)
         out, signs = drawn[part], gradient[part]
-        np.multiply(piece[: out.size], scale[part], out=out)
+        own = np.bitwise_and(scale[part].view(np.int64), EXPONENT, out=powers[: out.size])
+        np.multiply(piece[: out.size], own.view(np.float64), out=out)
         np.copysign(out, signs, out=out, where=signs != 0)
     return drawn
 
@@ -111,21 +111,6 @@ def signed(random: Draws, size: int, digits: bool = False) -> Array:
     """
     found = random.stretch(_digits() if digits else _pool(), size)
     return found if found.size == size else np.resize(found, size)
-
-
-def equal(one: Array, other: Array) -> bool:
-    """Tell whether two vectors are the same, number by number, NaN where NaN is."""
-    if one.size <= BRIEF and one.tobytes() == other.tobytes():
-        return True
-    if one.size == other.size and np.count_nonzero(one == other) == other.size:
-        return True
-    return np.array_equal(one, other, equal_nan=True)  # not of other sizes
-
-
-def finite(array: Array) -> bool:
-    """Tell whether all numbers of a vector are finite; one product tells where none is huge."""
-    squares = float(array.dot(array))
-    return squares - squares == 0.0 or bool(np.isfinite(array).all())
 
 
 def ones(size: int) -> Array:

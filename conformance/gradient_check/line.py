@@ -9,6 +9,7 @@ from functools import cache, cached_property
 import numpy as np
 
 from conformance.gradient_check.numerics import NOISE, Slope, extrapolated, extrapolated_slope
+from conformance.gradient_check.products import CACHED, product_of_sizes
 from conformance.gradient_check.targets import Target
 from conformance.observation import Array
 
@@ -22,8 +23,6 @@ STEADY = 2.0**-6
 """Fraction of the sum of magnitudes by which slopes at far and near steps may differ."""
 LONG = 1 << 18
 """Numbers of inputs, or of outputs, beyond which a line is long: it takes memory sparingly."""
-CACHED = 1 << 13
-"""Numbers of a long vector that are worked on at a time: too few for BLAS to wake its threads."""
 DEPTH = 3
 """Steps of one window: enough for an extrapolation and for a bound of its error."""
 
@@ -108,11 +107,7 @@ class Line:
         """Return Σ |gradient|·|direction|."""
         if gradient.size <= CACHED:
             return float(np.abs(gradient).dot(self.sizes))
-        total = 0.0
-        for begin in range(0, gradient.size, CACHED):
-            part = slice(begin, begin + CACHED)
-            total += float(np.abs(gradient[part]).dot(np.abs(self.direction[part])))
-        return total
+        return product_of_sizes(gradient, self.direction)
 
     @cached_property
     def sizes(self) -> Array:
@@ -212,10 +207,12 @@ class Line:
 
     def usual_noise(self, weights: Array) -> float:
         """Return the rounding noise of Σ weights·outputs if each output is good to a roundoff."""
-        sizes = np.abs(weights)
-        total = float(sizes.dot(self.magnitudes))
+        if weights.size <= CACHED:
+            total = float(np.abs(weights).dot(self.magnitudes))
+        else:
+            total = product_of_sizes(weights, self.outputs)
         if total != total:
-            total = float(sizes @ np.where(weights == 0, 0.0, self.magnitudes))
+            total = float(np.abs(weights) @ np.where(weights == 0, 0.0, self.magnitudes))
         return NOISE * self.unit * total
 
     def along(

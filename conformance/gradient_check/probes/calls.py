@@ -9,10 +9,10 @@ import numpy as np
 
 from conformance.gradient_check.arguments import Variable
 from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaised
-from conformance.gradient_check.directions import finite
 from conformance.gradient_check.examination import coarser
 from conformance.gradient_check.probes.asking import Answer, Ask, Outcome, Probing
 from conformance.gradient_check.probes.context import ROUNDINGS, Context
+from conformance.gradient_check.products import finite
 from conformance.gradient_check.recordings import Recording
 from conformance.gradient_check.result import Departure, Probe, passed, skipped
 from conformance.observation import Array

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from conformance.gradient_check.base_point import BACKWARD_ERRORS, BasePoint
-from conformance.gradient_check.directions import equal
 from conformance.gradient_check.line import Line
+from conformance.gradient_check.products import equal
 from conformance.gradient_check.recordings import Recording
 from conformance.gradient_check.result import Departure
 from conformance.observation import Array

@@ -8,9 +8,10 @@ import numpy as np
 
 from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaised
 from conformance.gradient_check.comparison import compare
-from conformance.gradient_check.directions import equal, finite, ones
+from conformance.gradient_check.directions import ones
 from conformance.gradient_check.probes.asking import Answer, Ask, Outcome, Probing
 from conformance.gradient_check.probes.context import EQUAL, ROUNDINGS, SCALED, Context
+from conformance.gradient_check.products import equal, finite
 from conformance.gradient_check.recordings import Recording
 from conformance.gradient_check.result import Departure, passed, skipped
 from conformance.observation import Array

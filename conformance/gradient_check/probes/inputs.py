@@ -16,7 +16,6 @@ from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaise
 from conformance.gradient_check.comparison import compare
 from conformance.gradient_check.directions import (
     along,
-    finite,
     jitter,
     ones,
     scales,
@@ -26,6 +25,7 @@ from conformance.gradient_check.examination import Findings, examined, judge_non
 from conformance.gradient_check.line import STEADY, Line
 from conformance.gradient_check.probes.asking import Ask, Outcome, Probing
 from conformance.gradient_check.probes.context import Context
+from conformance.gradient_check.products import finite
 from conformance.gradient_check.result import Departure, Probe, passed, skipped
 from conformance.gradient_check.targets import Target
 from conformance.observation import Array
