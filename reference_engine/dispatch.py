@@ -159,7 +159,8 @@ def compute(run: Operator, backend: Backend, raws: Sequence[Any], params: Mappin
     """What the op's kernel gives; RuntimeError, as in PyTorch, when operands do not broadcast."""
     try:
         kernel = run.kernels.get(backend.array_type) or run.kernel(backend)
-        if backend.narrow is not None and not run.view:
+        kinds = [getattr(raw, "dtype", None) for raw in raws]
+        if not backend.narrow.isdisjoint(kinds) and not run.view:
             kernel = backend.wide(kernel)
         return MODES.run(kernel, *raws, **params)
     except ValueError:

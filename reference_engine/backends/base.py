@@ -8,7 +8,7 @@ function, ``xp.index_add`` one of the verbs below.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import partial
 from types import ModuleType
 from typing import Any, Protocol, TypeAlias
@@ -76,8 +76,8 @@ class Backend(ABC):
         """Adds a function that the library lacks, so that rules find it as ``xp.name``."""
         setattr(self, name, function)
 
-    #: a dtype that the library lacks functions for, once it is in use
-    narrow: Any = None
+    #: raw dtypes of which the library computes in a wider one
+    narrow: Set[Any] = frozenset()
 
     def wide(self, run: Kernel) -> Kernel:
         """A kernel that computes in a wider dtype where it is given the narrow one."""

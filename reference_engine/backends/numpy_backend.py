@@ -14,6 +14,7 @@ from reference_engine.backends.base import (
     BACKENDS,
     DIFFERENTIABLE,
     ENGINE_DTYPES,
+    NATIVE_FLOATING,
     Backend,
     Kernel,
     Shape,
@@ -35,16 +36,26 @@ def _bfloat16() -> np.dtype[Any]:
     import ml_dtypes
 
     raw: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
-    _RAW[dtypes.bfloat16] = NUMPY.narrow = raw
+    _RAW[dtypes.bfloat16] = raw
+    NUMPY.narrow.add(raw)
     ENGINE_DTYPES[raw] = dtypes.bfloat16
     DIFFERENTIABLE.add(raw)
     return raw
 
 
 def _reduction(ufunc: np.ufunc) -> Kernel:
-    """A reduction without NumPy's wrapper in Python, which costs as much as a short array's sum."""
+    """A reduction without NumPy's wrapper in Python, which costs as much as a short array's sum.
+
+    As in PyTorch, halves are added up in float32 and bytes in int64.
+    """
+    adds = ufunc in (np.add, np.multiply)
 
     def reduce(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
+        if adds and dtype is None and x.itemsize <= 2:
+            if x.dtype in NUMPY.narrow:
+                wide = ufunc.reduce(x, axis=axis, dtype=np.float32, keepdims=keepdims)
+                return wide.astype(x.dtype)
+            dtype = np.int64
         return ufunc.reduce(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
     return reduce
@@ -61,6 +72,10 @@ class NumpyBackend(Backend):
     isdtype = staticmethod(cache(np.isdtype))
     max, min = staticmethod(_reduction(np.maximum)), staticmethod(_reduction(np.minimum))
 
+    def __init__(self) -> None:
+        #: what is computed in float32, as PyTorch does: sums would overflow or stand still
+        self.narrow: set[Any] = {np.dtype(np.float16)}
+
     @cached_property
     def _generator(self) -> np.random.Generator:
         # made when first needed: numpy.random takes 10 ms to import
@@ -69,9 +84,10 @@ class NumpyBackend(Backend):
     def wide(self, run: Kernel) -> Kernel:
         def kernel(*xs: Any, **params: Any) -> Any:
             # ml_dtypes has arithmetic, but few functions, and no rule for Python numbers
-            narrow = self.narrow
-            if narrow is None or not any(getattr(x, "dtype", None) == narrow for x in xs):
+            kinds = {getattr(x, "dtype", None) for x in xs} & self.narrow
+            if not kinds:
                 return run(*xs, **params)
+            narrow = kinds.pop()
             wider = [x.astype(np.float32) if getattr(x, "dtype", 0) == narrow else x for x in xs]
             out = run(*wider, **params)
             if params.get("dtype") is not None:
@@ -264,3 +280,4 @@ def _root(x: Any) -> Any:
 
 NUMPY = NumpyBackend()
 register(NUMPY, _RAW)
+NATIVE_FLOATING.difference_update(NUMPY.narrow)

@@ -7,6 +7,7 @@ by a few times what torch is off.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -87,3 +88,28 @@ def test_row_is_as_good_as_torchs_in_half_precision(
         off = float(np.abs(np.float64(t[1][both]) - e[1][both]).max(initial=0))
         atol = max(scale * size, WORSE * off)
         np.testing.assert_allclose(np.float64(g[1]), e[1], rtol=0, atol=atol)
+
+
+LONG: dict[str, Callable[[Any, Any], Any]] = {
+    "mean": lambda t, x: x.mean(),
+    "var": lambda t, x: x.var(),
+    "cumsum": lambda t, x: x.cumsum(0) / 5000,
+    "mse_loss": lambda t, x: t.nn.functional.mse_loss(x, x.detach() * 0),
+    "scatter_add": lambda t, x: t.scatter_add(x[:1] * 0, 0, (x.detach() * 0).long(), x / 500),
+    "expand": lambda t, x: (x[:1] / 500).expand(5000) * 1,
+}
+
+
+@pytest.mark.parametrize("half", ROUNDOFF)
+@pytest.mark.parametrize("name", LONG)
+def test_what_is_added_up_in_half_precision_neither_overflows_nor_stands_still(
+    name: str, half: str
+) -> None:
+    found = []
+    for library in (torch, reference_engine):
+        x = (library.ones(5000) * 30).to(getattr(library, half)).requires_grad_()
+        y = LONG[name](library, x)
+        (g,) = library.autograd.grad(y.sum(), [x])
+        found.append([np.float64(numbers(v)) for v in (y, g)])
+    for theirs, ours in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=8 * ROUNDOFF[half])
