@@ -288,4 +288,23 @@ assert one.item() == 0 and same.grad.item() == 0
 assert x.grad.tolist() == [0, 0], f"{x.grad.tolist()} is not [0, 0]"
 """,
     ),
+    Defect(
+        "torch-70",
+        "torch",
+        _VERSIONS,
+        ("NUM-9", "NUM-2", "NUM-4"),
+        "silently-wrong",
+        "The gradient of linalg.matrix_exp loses as many digits as its cotangent is larger than 1:"
+        " in float32 it is wrong by 13 % for one of 2^20, such as loss scaling makes.",
+        """
+import torch
+x = torch.tensor([[0.5, 1.0], [-1.0, 0.25]], requires_grad=True)
+y, ones = torch.linalg.matrix_exp(x), torch.ones(2, 2)
+exact, = torch.autograd.grad(y, x, ones, retain_graph=True)
+got, = torch.autograd.grad(y, x, 2.0**20 * ones)
+got /= 2.0**20
+assert torch.allclose(got, exact, rtol=1e-4, atol=1e-4), f"{got.tolist()} is not {exact.tolist()}"
+""",
+        operations=("matrix_exp", "linalg.matrix_exp"),
+    ),  # fmt: skip
 )

@@ -136,11 +136,16 @@ def _numpy_matrix_exp(x: Any) -> Any:
 
 def _exp_along(F: Any, x: Any, direction: Any) -> Any:
     """The derivative of the exponential, a block of that of [[x, d], [0, x]] (Najfeld and Havel
-    1995, https://doi.org/10.1006/aama.1995.1017).
+    1995, https://doi.org/10.1006/aama.1995.1017), for a direction d brought near 1 by a power of 2:
+    from larger blocks the exponential takes as many digits as they are larger.
     """
     n = x.shape[-1]
-    block = F.cat(F.cat(x, direction, dim=-1), F.cat(x * 0, x, dim=-1), dim=-2)
-    return F.matrix_exp(block)[..., :n, n:]
+    if n == 0:
+        return direction
+    top = F.amax(F.abs(direction), dim=(-2, -1), keepdim=True)
+    scale = F.exp2(F.floor(F.log2(F.where((top > 0) & F.isfinite(top), top, 1))))
+    block = F.cat(F.cat(x, direction / scale, dim=-1), F.cat(x * 0, x, dim=-1), dim=-2)
+    return F.matrix_exp(block)[..., :n, n:] * scale
 
 
 NUMPY.define("matrix_exp", _numpy_matrix_exp)

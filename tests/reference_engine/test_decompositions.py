@@ -67,3 +67,33 @@ def test_an_exponential_of_a_large_matrix_is_good_to_its_last_digits(device: str
     np.testing.assert_allclose(found[0], exact, rtol=0, atol=5e-14)
     assert np.isnan(found[1]).all()
     np.testing.assert_array_equal(found[2], np.eye(3))
+
+
+@pytest.mark.parametrize("device", ["cpu", "torch"])
+@pytest.mark.parametrize("size", [1e-200, 1e10, 1e300])
+def test_the_gradient_of_an_exponential_is_as_good_for_any_size_of_cotangent(
+    device: str, size: float
+) -> None:
+    """As [[x, g], [0, x]], unscaled, it has no right digit left at 1e18."""
+    batch = np.array([_numbers(3, 3), np.zeros((3, 3))])
+    found = []
+    for scale in (1.0, size):
+        x = reference_engine.tensor(batch, device=device).requires_grad_()
+        weights = _numbers(2, 3, 3, seed=2) * scale
+        linalg.matrix_exp(x).backward(reference_engine.tensor(weights, device=device))
+        assert x.grad is not None
+        found.append(x.grad.cpu().numpy() / scale)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-13)
+
+
+def test_undefined_and_empty_directions_of_an_exponential_pass() -> None:
+    x = reference_engine.zeros(2, 2, 2, requires_grad=True)
+    cotangent = np.zeros((2, 2, 2), np.float32)
+    cotangent[1, 0, 0] = np.inf
+    linalg.matrix_exp(x).backward(reference_engine.tensor(cotangent))
+    assert x.grad is not None
+    np.testing.assert_array_equal(x.grad.numpy()[0], 0)
+    empty = reference_engine.zeros(2, 0, 0, requires_grad=True)
+    linalg.matrix_exp(empty).sum().backward()
+    assert empty.grad is not None
+    assert empty.grad.shape == (2, 0, 0)
