@@ -165,7 +165,7 @@ def grad(
     results = go(roots, grads, targets, retain_graph, create_graph)
     if materialize_grads:
         return tuple(
-            TENSORS.zeros_like(x) if g is None and isinstance(x, Tensor) else g
+            _zeros(x, create_graph) if g is None and isinstance(x, Tensor) else g
             for g, x in zip(results, wanted, strict=True)
         )
     unused = [g is None for g in results]
@@ -178,6 +178,13 @@ def grad(
     return tuple(results)
 
 
+def _zeros(x: Tensor, create_graph: bool) -> Tensor:
+    """The gradient of an unused input: a leaf, so that derivatives of it are zeros as well."""
+    zeros: Tensor = TENSORS.zeros_like(x)
+    zeros._tracked = create_graph
+    return zeros
+
+
 def _run(
     roots: Sequence[Edge],
     grads: Sequence[Tensor],
@@ -188,7 +195,7 @@ def _run(
 ) -> Sequence[Tensor | None]:
     """Runs with the right namespace; returns what arrived at the targets, as tensors."""
     if not roots:
-        return ()
+        return [None for _ in targets or ()]
     keep = create_graph if retain_graph is None else retain_graph
     task = Task(roots, targets, accumulate)
     # saved values and cotangents may have tangents in a level of forward mode
@@ -236,6 +243,10 @@ def _edges(places: Sequence[Place], what: str) -> list[Edge]:
     """Where tensors are in the graph; RuntimeError for one that requires no grad."""
     edges: list[Any] = []
     for number, place in enumerate(places):
+        if not isinstance(place, (Tensor, GradientEdge)):
+            raise RuntimeError(
+                f"{what} {number} must be a Tensor or a GradientEdge, got {type(place).__name__}"
+            )
         edges.append(place[:2] if isinstance(place, GradientEdge) else place._edge())
         if edges[-1][0] is None and isinstance(place, Tensor):
             shape, reason = list(place.shape), _NO_GRAD[what]
@@ -260,6 +271,9 @@ def _root_grads(
     if grads is None:
         grads = [None] * len(outputs)
     given = [grads] if isinstance(grads, Tensor) else list(grads)
+    for g in given:
+        if not (g is None or isinstance(g, Tensor)):
+            raise TypeError(f"a gradient must be a Tensor or None, got {type(g).__name__}")
     if len(given) != len(outputs):
         raise RuntimeError(f"got {len(given)} gradients for {len(outputs)} outputs")
     return [_root_grad(_like(y), g, batched) for y, g in zip(outputs, given, strict=True)]
@@ -277,8 +291,6 @@ def _root_grad(out: Tensor, g: Tensor | None, batched: bool) -> Tensor:
         one = backend.copy(out._raw)
         backend.assign(one, 1)
         return from_raw(one)
-    if not isinstance(g, Tensor):
-        raise TypeError(f"a gradient must be a Tensor or None, got {type(g).__name__}")
     if tuple(g._raw.shape)[batched:] != shape or g._raw.ndim != len(shape) + batched:
         raise RuntimeError(
             f"a gradient of shape {list(g.shape)} was given for an output of shape "

@@ -65,7 +65,7 @@ def make_dual(primal: Tensor, tangent: Tensor, level: Level) -> Tensor:
     for what, x in (("primal", primal), ("tangent", tangent)):
         if not x.dtype.differentiable:
             raise ValueError(f"a {what} must be floating or complex, got {x.dtype}; convert it")
-    if tangent_of(primal, level) is not None:
+    if any(tangent_of(x, level) is not None for x in (primal, tangent)):
         raise RuntimeError(
             "this tensor has a tangent at this level already; take its primal with unpack_dual"
         )

@@ -13,7 +13,7 @@ from functools import partial, wraps
 from typing import Any, ClassVar
 
 from reference_engine.anomaly import note_traceback
-from reference_engine.backends.base import DIFFERENTIABLE, of_array
+from reference_engine.backends.base import COMPLEX, DIFFERENTIABLE, of_array
 from reference_engine.forward import attach_tangents, paused
 from reference_engine.function_misuse import refusal
 from reference_engine.function_rules import batch_of, is_inside, map_custom, push_custom
@@ -115,10 +115,11 @@ class Function:
         modified view next to other outputs.
         """
         separate = cls.setup_context is not Function.setup_context
-        if separate:
-            bound = inspect.signature(cls.forward).bind(*args, **kwargs)
-            bound.apply_defaults()
-            args, kwargs = bound.args, bound.kwargs
+        if separate or kwargs:
+            bound = inspect.signature(cls.forward).bind(*(None,) * (not separate), *args, **kwargs)
+            if separate:
+                bound.apply_defaults()
+            args, kwargs = bound.args[not separate :], bound.kwargs
         call = batch_of(args) if MODES.vmaps and cls.vmap is not Function.vmap else None
         if call is not None and not is_inside(call):
             return map_custom(cls, call, args)
@@ -270,7 +271,7 @@ class FunctionNode(FunctionCtx, Node):
                 for g, zeros in zip(given, self._zeros, strict=True)
             ]
         returned = (function.vjp if own else function.backward)(self, *given)
-        results = list(returned) if isinstance(returned, (tuple, list)) else [returned]
+        results = list(returned) if isinstance(returned, tuple) else [returned]
         count = len(self.needs_input_grad)
         while len(results) > count and results[-1] is None:
             results.pop()
@@ -281,6 +282,11 @@ class FunctionNode(FunctionCtx, Node):
             if g is not None and not (isinstance(g, Tensor) and place in self._positions):
                 raise refusal("gradient", self.name(), got=g, place=place, wanted=due)
         used = [results[i] if self.needs_input_grad[i] else None for i in self._positions]
+        for g, parent, nr in zip(used, self.next, self.nrs, strict=True):
+            if g is not None and g._raw.dtype in COMPLEX and parent is not None:
+                due = parent.metas[nr][1]
+                if not (due is None or due in COMPLEX):
+                    raise refusal("complex", self.name())
         return [None if g is None else F.from_tensor(g) for g in used]
 
     def release(self) -> None:

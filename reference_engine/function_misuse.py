@@ -18,6 +18,7 @@ _SENTENCES = {
     "gradients": "{name} returned {got} gradients; expected {count}, one for each argument of "
     "forward (None where there is none)",
     "gradient": "{name} returned {got!r} as gradient {place}; expected {wanted}",
+    "complex": "{name} returned a complex gradient for a real input; return its real part",
     "once": "a backward marked once_differentiable cannot be differentiated again; remove the mark "
     "if it is made of differentiable operations",
     # jvp

@@ -15,7 +15,7 @@ from reference_engine.graph import NO_EDGE, AccumulateGrad, Edge, Node
 from reference_engine.hooks import RemovableHandle
 from reference_engine.modes import MODES, refuse_in_transform
 from reference_engine.rare import NOTHING, Rare
-from reference_engine.storage import Detached, InferenceStorage, Storage
+from reference_engine.storage import Detached, InferenceStorage, Storage, new_storage
 
 _new = object.__new__
 
@@ -202,6 +202,8 @@ class Tensor:
     @grad_dtype.setter
     def grad_dtype(self, value: dtype | None) -> None:
         _, rare = self.grad_dtype, self._extras()  # the first raises for a non-leaf
+        if not (value is None or isinstance(value, dtype)):
+            raise RuntimeError(f"grad_dtype must be a dtype or None, got {value!r}")
         if rare.grad is not None and value is not None and rare.grad.dtype is not value:
             raise RuntimeError(
                 f"grad_dtype cannot become {value} while .grad has {rare.grad.dtype}; set .grad to "
@@ -297,7 +299,8 @@ class Tensor:
     @property
     def data(self) -> Tensor:
         """The same memory with a version counter of its own: writes through it go unnoticed."""
-        return from_raw(self._raw)
+        ordinary = MODES.inference and not self.is_inference()
+        return from_raw(self._raw, new_storage() if ordinary else None)
 
     @data.setter
     def data(self, value: Tensor) -> None:
@@ -308,9 +311,10 @@ class Tensor:
                 f"data of dtype {value.dtype} on {value.device} cannot replace that of a tensor of "
                 f"dtype {self.dtype} on {self.device}"
             )
+        fits = value.shape == self.shape and value.dtype is self.dtype
         self._raw = value._raw
-        if self._rare.accumulator is not None:
-            self._rare.accumulator = None  # the leaf's node describes the shape it had
+        if self._rare.accumulator is not None and not fits:
+            self._rare.accumulator = None  # the leaf's node describes what it was
 
     @property
     def _version(self) -> int:

@@ -44,7 +44,7 @@ linear("clone", lambda xp, x, *, memory_format=None: laid_out(xp, x, memory_form
        transpose=lambda F, g: g)
 linear("_to_copy",
        lambda xp, x, *, dtype: xp.copy(x) if xp.dtype_of(x) is dtype else xp.cast(x, dtype),
-       transpose=lambda F, g: g)
+       transpose=lambda F, g, x_dtype: F._to_copy(g, dtype=x_dtype))
 linear("_to_device", lambda xp, x, *, device: device.backend.asarray(
            x, xp.dtype_of(x), device.raw), node="ToCopyBackward0",
        transpose=lambda F, g, x_device: F._to_device(g, device=x_device))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from reference_engine.backends.base import of_array
+from reference_engine.backends.dtypes import Category
 from reference_engine.dispatch import apply, operator
 from reference_engine.modes import MODES
 from reference_engine.ops.call import function_of, in_place_of
@@ -50,7 +51,13 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     """Sets every element to one value, a number or a 0-d tensor."""
     if isinstance(value, Tensor) and value.ndim:
         raise RuntimeError(f"fill_ needs a number or a 0-d tensor, got shape {list(value.shape)}")
+    _check_number(self, value)
     return in_place_of(REGISTRY["fill"])(self, value)
+
+
+def _check_number(x: Tensor, value: Any) -> None:
+    if isinstance(value, complex) and x.dtype.category < Category.COMPLEX:
+        raise RuntimeError(f"{value} cannot be written into a tensor of {x.dtype}")
 
 
 # parts --------------------------------------------------------------------------------------------
@@ -81,6 +88,7 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     if not _is_basic(parts):
         if isinstance(value, Tensor) and value.dtype is not self.dtype:
             raise RuntimeError(f"x[index] = value needs {self.dtype}, x's dtype, got {value.dtype}")
+        _check_number(self, value)
         in_place_of(REGISTRY["_index_put"])(self, value, index=tuple(parts))
         return
     target = _view(self, parts)

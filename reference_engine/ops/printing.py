@@ -17,6 +17,8 @@ def to_string(x: Tensor) -> str:
     """``tensor([1., 2.], grad_fn=<AddBackward0>)``: values to four digits, what is not usual."""
     from reference_engine.autograd.forward_ad import unpack_dual
 
+    if of_array(x._raw).batched:
+        return f"tensor(batched by vmap, size={tuple(x.shape)}, dtype={x.dtype.name})"
     values = np.asarray(of_array(x._raw).to_numpy(x._raw))
     notes = []
     if str(x.device) != str(get_default_device()):
@@ -26,8 +28,13 @@ def to_string(x: Tensor) -> str:
     default = get_default_dtype()
     if x.dtype not in (default, default.to_complex(), int64, bool_):
         notes.append(f"dtype={x.dtype.name}")
-    if x.grad_fn is not None:
-        notes.append(f"grad_fn=<{x.grad_fn.name()}>")
+    try:
+        node = x.grad_fn
+        made_by = None if node is None else node.name()
+    except RuntimeError:  # of a view whose history cannot follow
+        made_by = "Invalid"
+    if made_by is not None:
+        notes.append(f"grad_fn=<{made_by}>")
     elif x.requires_grad:
         notes.append("requires_grad=True")
     tangent = unpack_dual(x).tangent

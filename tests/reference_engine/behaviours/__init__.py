@@ -10,13 +10,13 @@ and named tensors, and what only C++ can see are no part of either). Checkpointi
 PyTorch next to its implementation, not here.
 
 theme | here | PyTorch | files (test_….py)
-core backward and grad | 34 | 28 | core
+core backward and grad | 36 | 28 | core
 accumulation, dtype and layout of .grad | 14 | 10 | accumulation
-tensor state | 25 | 19 | tensor_state
+tensor state | 28 | 19 | tensor_state
 grad modes | 17 | 14 | grad_modes
-inference mode | 22 | 19 | inference_mode
+inference mode | 23 | 19 | inference_mode
 views and in-place | 38 | 33 | views, in_place
-Function: core | 35 | 35 | function, function_returns
+Function: core | 37 | 35 | function, function_returns
 Function: views and dirty | 15 | 12 | function_views
 Function: jvp | 12 | 7 | function_jvp
 hooks | 35 | 29 | hooks, node_hooks
@@ -26,10 +26,10 @@ mutation of saved tensors | 14 | 13 | mutation_of_saved_tensors
 Node and GradientEdge | 18 | 15 | nodes
 anomaly | 9 | 7 | anomaly
 gradcheck | 31 | 26 | gradcheck
-forward mode | 41 | 37 | forward_mode
+forward mode | 42 | 37 | forward_mode
 double backward | 6 | 3 | double_backward
 engine, re-entrancy, threads | 37 | 35 | engine, threads
 gradients of operations | 35 | 31 | operations
 lifetime and deep graphs | 14 | 10 | lifetime
-indices, overlap, copies and prints | 18 | - | memory
+indices, overlap, copies and prints | 20 | - | memory
 """

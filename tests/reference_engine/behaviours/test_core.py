@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.reference_engine.behaviours.evidence import assert_values, counting, standing, warns
@@ -330,3 +331,27 @@ def test_a_failed_run_leaves_modes_as_they_were(torch: Any) -> None:
     z = x * 2
     z.sum().backward()
     assert_values(x.grad, [2.0, 2.0])
+
+
+def test_zeros_that_stand_for_unused_gradients_can_be_differentiated(torch: Any) -> None:
+    x = counting(torch, 2)
+    other = counting(torch, 2)
+    (zeros,) = torch.autograd.grad(x.sum(), other, create_graph=True, materialize_grads=True)
+    assert zeros.requires_grad
+    (again,) = torch.autograd.grad(zeros.sum(), other, materialize_grads=True)
+    assert_values(again, [0.0, 0.0])
+
+
+def test_places_that_are_no_tensors_are_refused(torch: Any) -> None:
+    x = counting(torch, 2)
+    y = (x * 2).sum()
+    for unfit in ("x", None, (y.grad_fn, 0)):
+        with pytest.raises(RuntimeError):
+            torch.autograd.grad(y, [unfit], retain_graph=True)
+        with pytest.raises(RuntimeError):
+            y.backward(inputs=[unfit], retain_graph=True)
+    with pytest.raises(RuntimeError):
+        torch.autograd.grad((), x)
+    with pytest.raises(TypeError):
+        (x * 2).backward(np.ones(2))
+    assert x.grad is None

@@ -379,3 +379,10 @@ def test_an_inference_tensor_has_no_tangent(torch: Any) -> None:
     with level(torch), torch.inference_mode():
         y = torch.ones(2) * 2
     assert tangent_of(torch, y) is None
+
+
+def test_a_tangent_has_no_tangent_at_the_same_level(torch: Any) -> None:
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(torch.zeros(2), torch.ones(2))
+        with pytest.raises(RuntimeError):
+            torch.autograd.forward_ad.make_dual(torch.zeros(2), dual)

@@ -294,3 +294,45 @@ def test_setup_context_and_ctx_in_forward_do_not_mix_attributes(torch: Any) -> N
     made = function(torch, forward, lambda ctx, g: g * 2, setup_context=setup)
     made.apply(counting(torch, 2))
     assert order == ["forward", ("setup", 1, False)]
+
+
+def test_a_list_of_gradients_and_a_complex_gradient_of_a_real_input_are_refused(
+    torch: Any,
+) -> None:
+    for answer in (lambda g: [g], lambda g: g * 1j):
+
+        class Unfit(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx: Any, x: Any) -> Any:
+                return x * 1
+
+            @staticmethod
+            def backward(ctx: Any, g: Any, answer: Any = answer) -> Any:
+                return answer(g)
+
+        for x in (counting(torch, 2), counting(torch, 2) * 1):
+            with pytest.raises(RuntimeError):
+                Unfit.apply(x).sum().backward()
+
+
+def test_tensors_given_by_name_get_gradients(torch: Any) -> None:
+    class Times(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any, w: Any) -> Any:
+            ctx.save_for_backward(x, w)
+            return x * w
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            x, w = ctx.saved_tensors
+            assert ctx.needs_input_grad == (True, True)
+            return g * w, g * x
+
+    x, w = counting(torch, 2), counting(torch, 2) * 10
+    w.retain_grad()
+    Times.apply(x, w=w).sum().backward()
+    assert_values(x.grad, [10.0, 20.0])
+    assert_values(w.grad, [1.0, 2.0])
+    x.grad = w.grad = None
+    Times.apply(w=w.detach().requires_grad_(), x=x).sum().backward()
+    assert_values(x.grad, [10.0, 20.0])

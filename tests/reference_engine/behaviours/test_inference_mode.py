@@ -236,3 +236,12 @@ def test_detach_of_an_ordinary_tensor_inside_is_ordinary_and_shares_its_version(
         d.add_(1)
     assert not d.is_inference()
     assert x._version == 1
+
+
+def test_data_in_inference_mode_is_what_the_tensor_is(torch: Any) -> None:
+    x = torch.zeros(2)
+    with torch.inference_mode():
+        assert torch.zeros(2).data.is_inference()
+        data = x.data
+        assert not data.is_inference()
+    assert_values((counting(torch, 2) * data).detach(), [0.0, 0.0])  # it can be saved

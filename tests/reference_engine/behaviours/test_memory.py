@@ -214,3 +214,28 @@ def test_reshape_copies_only_where_a_view_cannot_be(torch: Any) -> None:
     assert not x.t().reshape(6)._is_view()
     with pytest.raises(RuntimeError):
         x.t().view(6)
+
+
+def test_complex_numbers_are_not_written_into_real_tensors(torch: Any) -> None:
+    x = torch.zeros(3)
+    for write in (
+        lambda: x.fill_(1j),
+        lambda: x.__setitem__(0, 1j),
+        lambda: x.__setitem__(torch.tensor([0]), 1j),
+        lambda: x.__setitem__(torch.tensor([True, False, True]), 1j),
+    ):
+        with pytest.raises(RuntimeError):
+            write()
+    assert x._version == 0
+    assert_values(x, [0.0, 0.0, 0.0])
+
+
+def test_tensors_print_where_they_have_no_numbers_or_no_history(torch: Any) -> None:
+    y = counting(torch, 2) * 1
+    with torch.no_grad():
+        view = y[:1]
+    y.mul_(2)
+    assert "grad_fn=<Invalid>" in repr(view)
+    printed = []
+    torch.func.vmap(lambda t: (printed.append(repr(t)), t)[1])(torch.zeros(3, 2))
+    assert "tensor" in printed[0].lower()

@@ -249,3 +249,33 @@ def test_a_long_tensor_is_printed_by_its_ends(torch: Any) -> None:
     x = torch.arange(1001, dtype=torch.float64)
     assert repr(x) == "tensor([   0.,    1.,    2.,  ...,  998.,  999., 1000.])"
     assert repr(torch.ones(2, 0)) == "tensor([], size=(2, 0))"
+
+
+def test_a_leaf_whose_data_is_replaced_stays_in_its_graphs(torch: Any) -> None:
+    x = counting(torch, 2)
+    y = x * 3
+    x.data = torch.zeros(2, dtype=torch.float64)
+    (g,) = torch.autograd.grad(y.sum(), x, retain_graph=True)
+    assert_values(g, [3.0, 3.0])
+    y.sum().backward()
+    assert_values(x.grad, [3.0, 3.0])
+    assert_values(x, [0.0, 0.0])
+    x.data, x.grad = torch.zeros(3, dtype=torch.float64), None
+    del y
+    (x * 2).sum().backward()
+    assert_values(x.grad, [2.0, 2.0, 2.0])
+
+
+def test_a_grad_dtype_is_a_dtype(torch: Any) -> None:
+    x = counting(torch, 2)
+    with pytest.raises(RuntimeError):
+        x.grad_dtype = "float64"
+    assert x.grad_dtype is torch.float64
+
+
+def test_a_conversion_gives_gradients_of_the_dtype_it_converts_from(torch: Any) -> None:
+    x = counting(torch, 2).detach().to(torch.float32).requires_grad_()
+    x.grad_dtype = None  # the leaf takes what comes
+    (x.double() * 2).sum().backward()
+    assert x.grad.dtype is torch.float32
+    assert_values(x.grad, [2.0, 2.0])
