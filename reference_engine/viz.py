@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from reference_engine.function import FunctionNode
 from reference_engine.graph import CONSTANT, AccumulateGrad, Node, OpNode
@@ -22,6 +22,19 @@ from reference_engine.tensor import Tensor
 Edge = tuple[Node | None, int]
 #: a line of text, after the name of its colour
 Row = tuple[str, str]
+#: by input of a node, the number of the box that it comes from and as which of its outputs
+Inputs = list["tuple[int, int] | None"]
+
+
+class Box(NamedTuple):
+    """What a picture says of a tensor or a node; ``kind`` is the name of its colour."""
+
+    kind: str
+    title: str
+    outputs: Sequence[str]
+    rows: Sequence[Row]
+    inputs: Inputs
+
 
 #: what is drawn in which colour, on light ground and on dark: kinds of boxes, then texts and lines
 COLOURS = {
@@ -50,6 +63,28 @@ def draw(
         from pygraphviz import AGraph
     except ImportError as error:
         raise ImportError("pictures are drawn by Graphviz; pip install pygraphviz") from error
+    boxes = describe(tensors, names=names, max_nodes=max_nodes)
+    picture = AGraph(directed=True, strict=False, bgcolor=COLOURS["paper"][0], ranksep=0.35)
+    picture.node_attr.update(_NODES)
+    picture.edge_attr.update(_EDGES)
+    for number, box in enumerate(boxes):
+        picture.add_node(number, **_attributes(box))
+    for number, box in enumerate(boxes):
+        for place, source in enumerate(box.inputs):
+            if source is not None:
+                ends = {"headport": f"{source[1]}:n"} if len(boxes[source[0]].outputs) > 1 else {}
+                ends |= {"tailport": f"in{place}:s"} if len(box.inputs) > 1 else {}
+                picture.add_edge(number, source[0], **ends)
+    text = picture.draw(format="svg", prog="dot").decode()
+    size, _, drawn = text[text.index("<svg") + 4 :].partition(">")
+    return f'<svg class="autograd-graph" role="img"{size}>{_style()}{drawn}'
+
+
+def describe(
+    tensors: Tensor | Iterable[Tensor], *, names: Mapping[str, Tensor] | None = None,
+    max_nodes: int = 400,
+) -> list[Box]:  # fmt: skip
+    """What :func:`draw` draws, for whoever draws it differently: the tensors, then the nodes."""
     roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     known = {id(x): name for name, x in (names or {}).items()}
     named = {x._edge(): name for name, x in (names or {}).items() if x.requires_grad}
@@ -60,24 +95,14 @@ def draw(
             f"the graph has {len(nodes)} nodes, more than max_nodes={max_nodes}; draw a tensor "
             "nearer to the leaves, or pass a larger max_nodes"
         )
-    picture = AGraph(directed=True, strict=False, bgcolor=COLOURS["paper"][0], ranksep=0.35)
-    picture.node_attr.update(_NODES)
-    picture.edge_attr.update(_EDGES)
-    boxes = [_of_tensor(x, known.get(id(x), "output")) for x in roots]
-    boxes += [_of_node(node, named) for node in nodes]
-    for number, box in enumerate(boxes):
-        picture.add_node(number, **box)
     numbers = {node: number for number, node in enumerate(nodes, len(roots))}
-    inputs = [*([edge] for edge in starts), *(node.next_functions for node in nodes)]
-    for number, edges in enumerate(inputs):
-        for place, (node, nr) in enumerate(edges):
-            if node is not None:
-                ends = {"headport": f"{nr}:n"} if 1 < len(node.metas) <= _SHOWN else {}
-                ends |= {"tailport": f"in{place}:s"} if len(edges) > 1 else {}
-                picture.add_edge(number, numbers[node], **ends)
-    text = picture.draw(format="svg", prog="dot").decode()
-    size, _, drawn = text[text.index("<svg") + 4 :].partition(">")
-    return f'<svg class="autograd-graph" role="img"{size}>{_style()}{drawn}'
+
+    def inputs(edges: Iterable[Edge]) -> Inputs:
+        return [None if node is None else (numbers[node], nr) for node, nr in edges]
+
+    pairs = zip(roots, starts, strict=True)
+    boxes = [_of_tensor(x, known.get(id(x), "output"), inputs([edge])) for x, edge in pairs]
+    return boxes + [_of_node(node, named, inputs(node.next_functions)) for node in nodes]
 
 
 def _style() -> str:
@@ -104,17 +129,17 @@ def save(
 
 
 # what a box says ----------------------------------------------------------------------------------
-def _box(
-    kind: str, title: str, outputs: Sequence[str], rows: Sequence[Row], inputs: Sequence[int] = ()
-) -> dict[str, str]:
+def _attributes(box: Box) -> dict[str, str]:
     """The attributes that Graphviz draws a box by: what it computed or is, lines of text, and which
     of several inputs lead on.
     """
+    kind, title, outputs, rows, edges = box
     head = f'<TD ALIGN="LEFT"><B>{_text(kind, title)}</B></TD><TD WIDTH="9"></TD>'
     for nr, output in enumerate(outputs):
         head += f'<TD ALIGN="RIGHT" PORT="{nr}">{_text("soft", output)}</TD>'
     line = f'<TD ALIGN="LEFT" COLSPAN="{2 + len(outputs)}">'
     cells = [head, *(f"{line}{_text(*row)}</TD>" for row in rows)]
+    inputs = [place for place, edge in enumerate(edges) if edge and len(edges) > 1]
     if inputs:
         ports = (f'<TD PORT="in{n}" WIDTH="24">{_text("soft", str(n))}</TD>' for n in inputs)
         cells.append(line.replace("LEFT", "CENTER") + _table("".join(ports)) + "</TD>")
@@ -131,20 +156,20 @@ def _text(colour: str, text: str) -> str:
     return f'<FONT COLOR="{COLOURS[colour][0]}">{escape(text) or " "}</FONT>'
 
 
-def _of_tensor(x: Tensor, name: str) -> dict[str, str]:
+def _of_tensor(x: Tensor, name: str, inputs: Inputs) -> Box:
     flags = "requires_grad" if x.requires_grad else "requires no grad"
     rows = [("soft", flags + ", retains_grad" * x.retains_grad)]
-    return _box("tensor", name, [str(list(x.shape))], rows)
+    return Box("tensor", name, [str(list(x.shape))], rows, inputs)
 
 
-def _of_node(node: Node, names: Mapping[Edge, str]) -> dict[str, str]:
+def _of_node(node: Node, names: Mapping[Edge, str], inputs: Inputs) -> Box:
     if isinstance(node, AccumulateGrad):
         x = node.variable
         flags = "requires_grad" if x.requires_grad else "requires no grad"
         flags += ", no grad yet" if x._extras().grad is None else ", has grad"
         flags += "" if x.is_inference() else f", v{x._version}"
         title, rows = names.get((node, 0), "leaf"), [("soft", flags), *_hooks(node)]
-        return _box("leaf", title, [str(list(x.shape))], rows)
+        return Box("leaf", title, [str(list(x.shape))], rows, inputs)
     outputs = [
         f"{names.get((node, nr), '')} {list(shape)}".strip()
         for nr, (shape, _) in enumerate(node.metas)
@@ -162,8 +187,7 @@ def _of_node(node: Node, names: Mapping[Edge, str]) -> dict[str, str]:
         kind = "view"
     if isinstance(inner, (OpNode, FunctionNode)):
         rows += _saved(inner)
-    inputs = [place for place, parent in enumerate(node.next) if parent and len(node.next) > 1]
-    return _box(kind, node.name(), outputs, rows + _hooks(node), inputs)
+    return Box(kind, node.name(), outputs, rows + _hooks(node), inputs)
 
 
 def _hooks(node: Node) -> list[Row]:
@@ -205,4 +229,4 @@ def _saved(node: OpNode | FunctionNode) -> list[Row]:
     return rows
 
 
-__all__ = ["draw", "save"]
+__all__ = ["Box", "describe", "draw", "save"]
