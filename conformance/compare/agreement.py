@@ -38,9 +38,7 @@ def same(mine: object, theirs: object) -> bool:
         return isinstance(theirs, np.ndarray) and _close(mine, theirs)
     if isinstance(mine, tuple):
         return (
-            isinstance(theirs, tuple)
-            and len(mine) == len(theirs)
-            and all(map(same, mine, theirs))
+            isinstance(theirs, tuple) and len(mine) == len(theirs) and all(map(same, mine, theirs))
         )
     if isinstance(mine, str):
         return isinstance(theirs, str)  # engines name their nodes as they like
