@@ -289,7 +289,7 @@ assert x.grad.tolist() == [0, 0], f"{x.grad.tolist()} is not [0, 0]"
 """,
     ),
     Defect(
-        "torch-70",
+        "torch-71",
         "torch",
         _VERSIONS,
         ("NUM-9", "NUM-2", "NUM-4"),
