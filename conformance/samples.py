@@ -7,11 +7,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from conformance.leaves import leaf_array
 from conformance.program import Param, Program, Ref, Step
 
 PATH = Path(__file__).parent / "operation_samples.json"
@@ -113,7 +116,8 @@ class Call:
                 params += [] if item.value is None else [(item.name, item.value)]
                 continue
             name = f"x{number}" if number else "x"
-            self.steps.append(_leaf(name, item, seed + number, dtype, tracked and item.tracked))
+            leaf = _leaf(name, item, seed + number, dtype, tracked and item.tracked)
+            self.steps.append(leaf if all(sample.floats) else _untied(leaf))
             if item.tracked:
                 self.tracked.append(name)
             if params:  # after a gap, what is left is given by name
@@ -134,6 +138,18 @@ class Call:
 def call(sample: Sample, seed: int = 0, dtype: str | None = None, tracked: bool = True) -> Call:
     """Return the call of a sample with seeded numbers, in a dtype where one is named."""
     return Call(sample, seed, dtype, tracked)
+
+
+def _untied(leaf: Step) -> Step:
+    """Return a leaf with another seed where its numbers tie: which index results then is open."""
+    params = dict(leaf.params)
+    while "seed" in params:
+        numbers = leaf_array(leaf, "float64")
+        if len(np.unique(numbers)) == numbers.size:
+            break
+        params["seed"] = int(str(params["seed"])) + 1
+        leaf = replace(leaf, params=tuple(params.items()))
+    return leaf
 
 
 def _leaf(name: str, item: Input, seed: int, dtype: str | None, tracked: bool) -> Step:

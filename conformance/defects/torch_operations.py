@@ -306,5 +306,5 @@ got /= 2.0**20
 assert torch.allclose(got, exact, rtol=1e-4, atol=1e-4), f"{got.tolist()} is not {exact.tolist()}"
 """,
         operations=("matrix_exp", "linalg.matrix_exp"),
-    ),  # fmt: skip
+    ),
 )

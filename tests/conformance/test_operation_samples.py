@@ -7,6 +7,7 @@ import pytest
 
 from conformance.adapters.load import load_engine
 from conformance.execute import execute
+from conformance.leaves import leaf_array
 from conformance.samples import Sample, call, samples
 
 #: of which a quotient's divisors, multiples of 1/64 around zero, met zero every fortieth time
@@ -21,3 +22,13 @@ def test_no_divisor_is_zero(sample: Sample) -> None:
         event = execute(engine, call(sample, seed).program()).events[-1]
         assert isinstance(event.value, np.ndarray)
         assert np.isfinite(event.value).all(), seed
+
+
+@pytest.mark.parametrize("name", ["sort", "topk", "cummax", "nn.functional.max_pool1d"])
+def test_numbers_do_not_tie_where_indices_are_results(name: str) -> None:
+    for sample in (s for s in samples() if s.op == name and not all(s.floats)):
+        for seed in range(20):
+            numbers = leaf_array(call(sample, seed).steps[0], "float64")
+            assert len(np.unique(numbers)) == numbers.size
+        first, second = (call(sample, seed).steps[0] for seed in (3, 3))
+        assert first == second
