@@ -188,14 +188,14 @@ class Target:
     ) -> list[Tensor]:
         """Return the variables' tensors at a point; only: the number of the one that is tracked."""
         leaf, share = self.bridge.leaf, self._share
-        if share is not None and arrangement == "plain" and only is None:
+        if share is not None and arrangement == "plain":
             places = self._places
             if len(places) == 1:
                 made = [share(point.reshape(places[0][1]))]
             else:
                 made = [share(point[span].reshape(shape)) for span, shape in places]
             if tracked:
-                for tensor in made:
+                for tensor in made if only is None else [made[only]]:
                     tensor.requires_grad_()
             return made
         return [

@@ -12,7 +12,7 @@ from conformance.gradient_check.base_point import BACKWARD_ERRORS, BackwardRaise
 from conformance.gradient_check.examination import coarser
 from conformance.gradient_check.probes.asking import Answer, Ask, Outcome, Probing
 from conformance.gradient_check.probes.context import ROUNDINGS, Context
-from conformance.gradient_check.products import finite
+from conformance.gradient_check.products import equal, finite
 from conformance.gradient_check.recordings import Recording
 from conformance.gradient_check.result import Departure, Probe, passed, skipped
 from conformance.observation import Array
@@ -60,6 +60,8 @@ def one_at_a_time(context: Context) -> Probing:
         circumstance = f"where only {variable.name} requires grad"
         if isinstance(found, BackwardRaised):
             return name, Departure(name, f"{circumstance}, {found.sentence}")
+        if equal(found, context.gradient[variable.span]):
+            continue
         whole = context.gradient.copy()
         whole[variable.span] = found
         if not context.same(whole):

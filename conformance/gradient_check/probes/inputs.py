@@ -123,17 +123,21 @@ def _tiled(context: Context, first: int, others: int) -> Target | None:
             shapes.append(variable.shape)
             parts.append(target.point[variable.span])
             continue
-        factors = jitter(context.base.random, math.prod(repeats) * array.size)
-        apart = [n for pair in zip(repeats, array.shape, strict=True) for n in pair]
-        once = [n for size in array.shape for n in (1, size)]
-        shapes.append(tuple(map(mul, repeats, array.shape)))
-        values = (array.reshape(once) * factors.reshape(apart)).reshape(-1)
+        shape = tuple(map(mul, repeats, array.shape))
+        factors = jitter(context.base.random, math.prod(shape))
+        shapes.append(shape)
+        if repeats.count(1) >= len(repeats) - 1 and repeats[0] > 1:
+            values = (array.reshape(-1) * factors.reshape(repeats[0], -1)).reshape(-1)
+        else:
+            apart = [n for pair in zip(repeats, array.shape, strict=True) for n in pair]
+            once = [n for size in array.shape for n in (1, size)]
+            values = (array.reshape(once) * factors.reshape(apart)).reshape(-1)
         if np.count_nonzero(array) < array.size:  # equal zeros would be ties
             np.copyto(values, _beside_zero(array, factors), where=values == 0)
         parts.append(values.view(np.float64))
     if shapes == [variable.shape for variable in target.variables]:
         return None
-    return target.reshaped(shapes, np.concatenate(parts))
+    return target.reshaped(shapes, np.concatenate(parts) if len(parts) > 1 else parts[0])
 
 
 def _beside_zero(array: Array, factors: Array) -> Array:
