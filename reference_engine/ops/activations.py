@@ -48,7 +48,7 @@ elementwise("nn.functional.hardsigmoid", lambda xp, x: xp.clip(x + 3, 0.0, 6.0) 
             dx=lambda F, v, x: F.where(F.logical_and(x > -3, x < 3), v / 6, 0),
             kinks={"x": (-3.0, 3.0)})
 elementwise("nn.functional.hardswish", lambda xp, x: x * xp.clip(x + 3, 0.0, 6.0) / 6, **_ROW,
-            dx=lambda F, x: F.where(x < -3, 0, F.where(x <= 3, x / 3 + 0.5, 1)),
+            dx=lambda F, x: F.where(x <= -3, 0, F.where(x < 3, x / 3 + 0.5, 1)),
             kinks={"x": (-3.0, 3.0)})
 elementwise("nn.functional.threshold", lambda xp, x, *, threshold, value: xp.where(
                 x > threshold, x, value), kinks={"x": ("threshold",)}, **_ROW,
@@ -73,8 +73,9 @@ def _elu(xp: Any, x: Any, alpha: float, scale: float = 1.0, inner: float = 1.0) 
 
 
 def _elu_slope(F: Any, x: Any, alpha: float, scale: float = 1.0, inner: float = 1.0) -> Any:
-    # the exponential of what is not selected must not overflow: its gradient would be 0 · inf
-    bent = F.exp(F.where(x > 0, 0, x) * inner) * (alpha * scale * inner)
+    # the exponential of what is not selected must not overflow: its gradient would be 0 · inf; at
+    # 0 that of the slope is 0, as in PyTorch
+    bent = F.exp(F.where(x >= 0, 0, x) * inner) * (alpha * scale * inner)
     return F.where(x > 0, scale, bent)
 
 
@@ -93,9 +94,9 @@ elementwise("nn.functional.celu", lambda xp, x, *, alpha=1.0: _elu(xp, x, alpha,
 elementwise("nn.functional.selu", lambda xp, x: _elu(xp, x, *_SELU), node="EluBackward0",
             dx=lambda F, x: _elu_slope(F, x, *_SELU), **_KINK)
 elementwise("nn.functional.softplus", _softplus, dx=lambda F, x, beta, threshold: F.where(
-                x * beta > threshold, 1, F.sigmoid(x * beta)), **_ROW)
+                x * beta > threshold, 1, F._sigmoid(x * beta)), **_ROW)
 elementwise("nn.functional.logsigmoid", lambda xp, x: -_softplus(xp, -x, threshold=1e300),
-            dx=lambda F, x: F.sigmoid(-x), node="LogSigmoidBackward0", **_ROW)
+            dx=lambda F, x: F._sigmoid(-x), node="LogSigmoidBackward0", **_ROW)
 
 
 # smooth gates -------------------------------------------------------------------------------------
@@ -122,7 +123,7 @@ def _gelu_slope(F: Any, x: Any, approximate: str) -> Any:
 
 def _mish_slope(F: Any, x: Any) -> Any:
     bend = F.tanh(F.softplus(x))
-    return bend + x * (1 - bend * bend) * F.sigmoid(x)
+    return bend + x * (1 - bend * bend) * F._sigmoid(x)
 
 
 def _glu(F: Any, x: Any, dim: int = -1) -> Any:
@@ -135,7 +136,7 @@ def _glu(F: Any, x: Any, dim: int = -1) -> Any:
 elementwise("nn.functional.gelu", _gelu, dx=_gelu_slope, **_ROW,
             samples=[on((2, 3)), on((2, 3), approximate="tanh")])
 elementwise("nn.functional.silu", lambda xp, x: x * xp.sigmoid(x), **_ROW,
-            dx=lambda F, x: F.sigmoid(x) * (x * F.sigmoid(-x) + 1))
+            dx=lambda F, x: F._sigmoid(x) * (x * F._sigmoid(-x) + 1))
 elementwise("nn.functional.mish", lambda xp, x: x * xp.tanh(_softplus(xp, x)), dx=_mish_slope,
             **_ROW)
 composite("nn.functional.softsign", lambda F, x: x / (F.abs(x) + 1), samples=[on((2, 3))])

@@ -71,10 +71,10 @@ def _exponent_slope(F: Any, x: Any, exponent: Any, y: Any) -> Any:
 
 elementwise("pow", lambda xp, x, exponent: x**exponent, dx=_power_slope, dexponent=_exponent_slope,
             nodes={"exponent": 1}, domain={"x": _POSITIVE})
-floating("logaddexp", dx=lambda F, x, other: F.sigmoid(x - other),
-         dother=lambda F, x, other: F.sigmoid(other - x), inplace=False)
-floating("logaddexp2", dx=lambda F, x, other: F.sigmoid((x - other) * log(2)),
-         dother=lambda F, x, other: F.sigmoid((other - x) * log(2)), complex=False, inplace=False)
+floating("logaddexp", dx=lambda F, x, other: F._sigmoid(x - other),
+         dother=lambda F, x, other: F._sigmoid(other - x), inplace=False)
+floating("logaddexp2", dx=lambda F, x, other: F._sigmoid((x - other) * log(2)),
+         dother=lambda F, x, other: F._sigmoid((other - x) * log(2)), complex=False, inplace=False)
 
 
 _PAIR = [on((2, 3), (2, 3)), on((3,), (2, 1)), on((), ())]
@@ -87,11 +87,26 @@ floating("xlogy", lambda xp, x, other: xp.where(
          samples=_PAIR, aliases=("special.xlogy",))
 
 # distance, angle and mixtures -------------------------------------------------------------------
+def _over_square(F: Any, v: Any, x: Any, other: Any) -> Any:
+    """v over the square of the distance from 0, which may not be a number; 0 at 0, as PyTorch."""
+    none = F.logical_and(x == 0, other == 0)
+    distance = F.hypot(x, F.where(none, 1, other))
+    return F.where(none, 0, v / distance / distance)
+
+
+def _lerp(xp: Any, x: Any, end: Any, weight: Any) -> Any:
+    """From the nearer end, so that both ends are met exactly."""
+    near, far = x + weight * (end - x), end - (1 - weight) * (end - x)
+    if isinstance(weight, (int, float, complex)):
+        return near if abs(weight) < 0.5 else far
+    return xp.where(xp.abs(weight) < 0.5, near, far)
+
+
 floating("hypot", dx=lambda F, x, y: x / y, dother=lambda F, other, y: other / y, complex=False)
-floating("atan2", dx=lambda F, x, other: other / (x * x + other * other),
-         dother=lambda F, x, other: -x / (x * x + other * other),
+floating("atan2", dx=lambda F, x, other: _over_square(F, other, x, other),
+         dother=lambda F, x, other: _over_square(F, -x, x, other),
          complex=False, aliases=("arctan2",))
-elementwise("lerp", lambda xp, x, end, weight: x + weight * (end - x), nodes={"weight": 1},
+elementwise("lerp", _lerp, nodes={"weight": 1},
             dx=lambda F, weight: 1 - weight, dend=lambda F, weight: weight,
             dweight=lambda F, x, end: end - x)
 elementwise("addcmul", lambda xp, x, tensor1, tensor2, *, value=1: x + value * tensor1 * tensor2,
@@ -115,8 +130,9 @@ def _clamped(F: Any, x: Any, min: Any, max: Any, v: Any, of_min: Any, of_max: An
 def _clamp(xp: Any, x: Any, min: Any = None, max: Any = None) -> Any:
     if min is None and max is None:
         raise RuntimeError("clamp needs min, max or both, got neither")
-    y = x if min is None else xp.where(x < min, min, x)
-    return y if max is None else xp.where(y > max, max, y)
+    # a bound that is nan makes nan
+    y = x if min is None else xp.where((x < min) | (min != min), min, x)
+    return y if max is None else xp.where((y > max) | (max != max), max, y)
 
 
 _CHOICE: dict[str, Any] = {"complex": False, "kinks": "ties"}
@@ -133,12 +149,12 @@ elementwise("clamp", _clamp, node="ClampBackward1", nodes={"min": 0, "max": 0}, 
             dmax=lambda F, v, x, min, max: _clamped(F, x, min, max, F.zeros_like(v), 0, v),
             samples=[on((2, 3), -0.5, 0.5), on((2, 3), None, 0.5), on((2, 3), (3,), (2, 1))],
             **_CHOICE)
-elementwise("clamp_min", lambda xp, x, min: xp.where(x < min, min, x), nodes={"min": 1},
-            dx=lambda F, v, x, min: F.where(x < min, 0, v), **_CHOICE,
+elementwise("clamp_min", lambda xp, x, min: _clamp(xp, x, min), nodes={"min": 1},
+            dx=lambda F, v, x, min: F.where(x >= min, v, 0), **_CHOICE,
             dmin=lambda F, v, x, min: F.where(x < min, v, 0),
             samples=[on((2, 3), 0.1), on((2, 3), (3,))])
-elementwise("clamp_max", lambda xp, x, max: xp.where(x > max, max, x), nodes={"max": 1},
-            dx=lambda F, v, x, max: F.where(x > max, 0, v), **_CHOICE,
+elementwise("clamp_max", lambda xp, x, max: _clamp(xp, x, None, max), nodes={"max": 1},
+            dx=lambda F, v, x, max: F.where(x <= max, v, 0), **_CHOICE,
             dmax=lambda F, v, x, max: F.where(x > max, v, 0),
             samples=[on((2, 3), 0.1), on((2, 3), (3,))])
 linear("where", lambda xp, condition, x, other: xp.where(condition, x, other),

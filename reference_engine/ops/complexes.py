@@ -103,7 +103,7 @@ def _angle(xp: Any, x: Any) -> Any:
 def _normal(F: Any, x: Any) -> Any:
     """Direction in which the angle grows, over |x|: i·x/|x|²; 0 for real numbers and at 0."""
     if not holds_complex(x):
-        return x * 0
+        return F.nan_to_num(x) * 0
     squared = F.square(F.real(x)) + F.square(F.imag(x))
     return F.where(squared == 0, 0, x * 1j / F.where(squared == 0, 1, squared))
 

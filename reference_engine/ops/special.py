@@ -4,7 +4,7 @@ https://dlmf.nist.gov, chapters 5 (gamma), 7 (error) and 10 (Bessel).
 
 from __future__ import annotations
 
-from math import inf, log, pi, sqrt
+from math import factorial, inf, log, pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -59,31 +59,60 @@ composite("mvlgamma", _mvlgamma, aliases=("special.multigammaln",), methods=("mv
 
 
 # Bessel -------------------------------------------------------------------------------------------
-def _over(F: Any, v: Any, x: Any) -> Any:
-    """v/x for an odd function v with slope ½ at 0."""
-    return F.where(x == 0, 0.5, v / F.where(x == 0, 1, x))
+_SERIES_I1 = [0.5 / (4**k * factorial(k) * factorial(k + 1)) for k in range(9, -1, -1)]
+
+
+def _polynomial(z: Any, coefficients: list[float]) -> Any:
+    total: Any = 0.0
+    for c in coefficients:
+        total = total * z + c
+    return total
+
+
+def _over(F: Any, v: Any, x: Any, decays: bool = False) -> Any:
+    """v/x for v = I₁(x), or that times e^−|x|; near 0 by its series, which can be differentiated
+    again there (https://dlmf.nist.gov/10.25.2).
+    """
+    near = F.abs(x) < 1
+    small = F.where(near, x, 0)
+    series = _polynomial(small * small, _SERIES_I1)
+    series = series * F.exp(-F.abs(small)) if decays else series
+    return F.where(near, series, v / F.where(near, 1, x))
 
 
 floating("i0", dx=lambda F, x: F.special_i1(x), aliases=("special.i0",), **_REAL)
 _row("i0e", lambda F, x, y: F.special_i1e(x) - F.sgn(x) * y, kinks={"x": (0.0,)})
 _row("i1", lambda F, x, y: F.i0(x) - _over(F, y, x))
-_row("i1e", lambda F, x, y: F.special_i0e(x) - F.sgn(x) * y - _over(F, y, x))
+_row("i1e", lambda F, x, y: F.special_i0e(x) - F.sgn(x) * y - _over(F, y, x, True))
 
 # error and normal distribution --------------------------------------------------------------------
+def _log_ndtr_slope(F: Any, x: Any) -> Any:
+    """Density over distribution; above 0 the scaled erfc would overflow, below it the density."""
+    low, high = F.where(x > 0, 0, x), F.where(x > 0, x, 0)
+    below = sqrt(2 / pi) / F.special_erfcx(low * -sqrt(0.5))
+    above = F.exp(high * high * -0.5) / (F.special_ndtr(high) * sqrt(2 * pi))
+    return F.where(x > 0, above, below)
+
+
 _row("entr", lambda F, x: -F.log(x) - 1, **_POSITIVE)
 _row("erfcx", lambda F, x, y: x * y * 2 - ERF_SLOPE)
 _row("ndtri", lambda F, y: F.exp(y * y * 0.5) * sqrt(2 * pi), domain={"x": (0.0, 1.0)})
-_row("log_ndtr", lambda F, x: sqrt(2 / pi) / F.special_erfcx(x * -sqrt(0.5)))
+_row("log_ndtr", _log_ndtr_slope)
 # torch's own ndtr cancels for negative x
 floating("special.ndtr", lambda xp, x: xp.erfc(x * -sqrt(0.5)) * 0.5, inplace=False, **_REAL,
          dx=lambda F, x: F.exp(x * x * -0.5) * (1 / sqrt(2 * pi)))
 
 
 # others -------------------------------------------------------------------------------------------
+_SERIES_SINC = [2 * k * (-1) ** k / factorial(2 * k + 1) for k in range(9, 0, -1)]
+
+
 def _sinc_slope(F: Any, x: Any) -> Any:
-    """(cos πx − sin πx/(πx))/x, and its limit 0 at 0."""
-    safe = F.where(x == 0, 1, x)
-    return F.where(x == 0, 0, (F.cos(safe * pi) - F.sin(safe * pi) / (safe * pi)) / safe)
+    """(cos πx − sin πx/(πx))/x; near 0, where that cancels, by its series."""
+    near = F.abs(x) < 0.3
+    far, small = F.where(near, 1, x) * pi, F.where(near, x, 0) * pi
+    series = _polynomial(small * small, _SERIES_SINC) * small
+    return F.where(near, series, (F.cos(far) - F.sin(far) / far) / far) * pi
 
 
 def _logit(xp: Any, x: Any, *, eps: float | None = None) -> Any:

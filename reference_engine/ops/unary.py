@@ -52,6 +52,9 @@ floating("atanh", dx=lambda F, x: 1 / ((1 - x) * (1 + x)), domain=_UNIT, aliases
 
 # saturating
 floating("sigmoid", dx=lambda F, y: y * (1 - y), aliases=("special.expit", "nn.functional.sigmoid"))
+# of which 1 − y would have lost the digits: for what is differentiated again
+floating("_sigmoid", "sigmoid", dx=lambda F, x: F._sigmoid(x) * F._sigmoid(-x), inplace=False,
+         node="SigmoidBackward0")
 floating("erf", dx=lambda F, x: F.exp(-(x * x)) * ERF_SLOPE, complex=False,
          aliases=("special.erf",))
 floating("erfc", dx=lambda F, x: F.exp(-(x * x)) * -ERF_SLOPE, complex=False,
