@@ -154,8 +154,6 @@ def grad(
         raise ValueError("materialize_grads needs allow_unused=True, got False")
     allow_unused = materialize_grads if allow_unused is None else allow_unused
     outs, wanted = _sequence(outputs), _sequence(inputs)
-    if materialize_grads and any(isinstance(x, GradientEdge) for x in wanted):
-        raise RuntimeError("materialize_grads needs tensors as inputs, got a GradientEdge")
     if not wanted:
         raise RuntimeError("grad got no inputs; name the tensors to differentiate with respect to")
     targets = _edges(wanted, "input")
@@ -165,7 +163,7 @@ def grad(
     results = go(roots, grads, targets, retain_graph, create_graph)
     if materialize_grads:
         return tuple(
-            _zeros(x, create_graph) if g is None and isinstance(x, Tensor) else g
+            _zeros(x, create_graph) if g is None else g
             for g, x in zip(results, wanted, strict=True)
         )
     unused = [g is None for g in results]
@@ -178,8 +176,10 @@ def grad(
     return tuple(results)
 
 
-def _zeros(x: Tensor, create_graph: bool) -> Tensor:
+def _zeros(x: Place, create_graph: bool) -> Tensor:
     """The gradient of an unused input: a leaf, so that derivatives of it are zeros as well."""
+    if not isinstance(x, Tensor):
+        raise RuntimeError("materialize_grads needs tensors as inputs, got a GradientEdge")
     zeros: Tensor = TENSORS.zeros_like(x)
     zeros._tracked = create_graph
     return zeros

@@ -14,7 +14,7 @@ from reference_engine.backends.base import of_array
 from reference_engine.backends.device import device
 from reference_engine.backends.dtypes import dtype
 from reference_engine.backends.memory_format import memory_format
-from reference_engine.modes import no_grad
+from reference_engine.modes import MODES, no_grad
 from reference_engine.ops.call import function_of
 from reference_engine.ops.opdef import REGISTRY
 from reference_engine.tensor import Size, Tensor, from_raw
@@ -87,8 +87,10 @@ class Conversions(Tensor):
         return self._raw.tolist()
 
     def numpy(self, *, force: bool = False) -> Any:
-        """A NumPy array, over the same memory on the CPU; RuntimeError if it requires grad."""
-        if not force and self.requires_grad:
+        """A NumPy array, over the same memory on the CPU; RuntimeError if it requires grad, unless
+        in no_grad, as in a custom Function's forward.
+        """
+        if not force and MODES.grad and self.requires_grad:
             raise RuntimeError("numpy() would lose the gradient; call detach().numpy()")
         if not force and str(self._raw.device) != "cpu":
             raise TypeError(f"numpy() needs a tensor on the cpu, this one is on {self.device}")

@@ -16,14 +16,14 @@ tensor state | 28 | 19 | tensor_state
 grad modes | 17 | 14 | grad_modes
 inference mode | 23 | 19 | inference_mode
 views and in-place | 38 | 33 | views, in_place
-Function: core | 37 | 35 | function, function_returns
+Function: core | 38 | 35 | function, function_returns
 Function: views and dirty | 15 | 12 | function_views
 Function: jvp | 12 | 7 | function_jvp
 hooks | 35 | 29 | hooks, node_hooks
 retain_grad | 10 | 6 | retain_grad
 saved tensors and hooks | 30 | 28 | saved_tensors
 mutation of saved tensors | 14 | 13 | mutation_of_saved_tensors
-Node and GradientEdge | 18 | 15 | nodes
+Node and GradientEdge | 19 | 15 | nodes
 anomaly | 9 | 7 | anomaly
 gradcheck | 31 | 26 | gradcheck
 forward mode | 42 | 37 | forward_mode

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.reference_engine.behaviours.evidence import assert_values, counting, standing
@@ -212,3 +213,28 @@ def test_undefined_gradients_arrive_as_zeros_or_as_none_when_asked(torch: Any) -
     made.apply(counting(torch, 2), False)[0].sum().backward()
     assert_values(seen[0], [[0.0, 0.0]])
     assert seen[1] is None
+
+
+def test_forward_may_compute_with_numpy(torch: Any) -> None:
+    class PlusOne(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            array = x.numpy()
+            array += 1
+            ctx.mark_dirty(x)
+            return x
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g
+
+    leaf = counting(torch, 2)
+    x = leaf * 1
+    product = x * x
+    assert_values(PlusOne.apply(x), [2.0, 3.0])
+    with pytest.raises(RuntimeError):
+        product.sum().backward()  # it needs the value before
+    with pytest.raises(RuntimeError):
+        x.numpy()
+    with torch.no_grad():
+        assert x.numpy().tolist() == np.asarray(x).tolist() == [2.0, 3.0]

@@ -170,3 +170,13 @@ def test_materialize_grads_and_edges_do_not_go_together(torch: Any) -> None:
     edge = torch.autograd.graph.get_gradient_edge(x * 2)
     with pytest.raises(RuntimeError):
         torch.autograd.grad((x * 3).sum(), [edge], materialize_grads=True)
+
+
+def test_zeros_are_made_for_tensors_not_for_edges(torch: Any) -> None:
+    x = counting(torch, 2)
+    y = x * 2
+    edge, apart = map(torch.autograd.graph.get_gradient_edge, (y, counting(torch, 2)))
+    (g,) = torch.autograd.grad(y.sum(), edge, retain_graph=True, materialize_grads=True)
+    assert_values(g, [1.0, 1.0])
+    with pytest.raises(RuntimeError):
+        torch.autograd.grad(y.sum(), apart, materialize_grads=True)
