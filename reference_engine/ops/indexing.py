@@ -90,7 +90,7 @@ def _flat(name: str, index: Any, ndim: int) -> bool:
 
 def _gather(xp: Any, x: Any, index: Any, *, dim: int) -> Any:
     if _flat("gather", index, x.ndim):
-        return xp.copy(xp.expand(xp.sum(x), tuple(index.shape)))
+        return xp.copy(xp.expand(xp.cast(xp.sum(x), xp.dtype_of(x)), tuple(index.shape)))
     where = axis(dim, x.ndim)
     # x counts only as far as the index reaches in the other dimensions
     corner = x[tuple(slice(None) if d == where else slice(n) for d, n in enumerate(index.shape))]
@@ -102,9 +102,12 @@ def _scatter(xp: Any, x: Any, index: Any, src: Any = None, *, dim: int, value: A
              reduce: str | None = None, accumulate: bool = False) -> Any:
     """``reduce`` has a row of its own."""
     src = value if src is None else src
+    if getattr(src, "dtype", x.dtype) != x.dtype:  # a number
+        src = xp.cast(src, xp.dtype_of(x))
     if _flat("scatter", index, x.ndim):
         base = x if accumulate else xp.zeros_like(x)
-        return base + xp.sum(xp.asarray(src)) if prod(index.shape) else xp.copy(x)
+        total = base + xp.sum(xp.asarray(src)) if prod(index.shape) else xp.copy(x)
+        return xp.cast(total, xp.dtype_of(x))
     if accumulate:
         return xp.scatter_add(x, axis(dim, x.ndim), index, src)
     if getattr(src, "ndim", 0):
@@ -188,7 +191,8 @@ def _scatter_reduce(F: Any, x: Any, index: Any, src: Any, *, dim: int, reduce: s
         if reduce == "sum":
             return total(x, src)
         count = total(F.ones_like(x.detach()), F.ones_like(src.detach()))
-        return total(x, src) / F.where(count == 0, 1, count)
+        rounding = None if x.dtype.differentiable else "floor"
+        return F.div(total(x, src), F.where(count == 0, 1, count), rounding_mode=rounding)
     if x.ndim == 0:
         x, index, src = (F.reshape(v, (1,)) for v in (x, index, src))
         return F.reshape(_met(F, 0, x, index, src, reduce, include_self), ())

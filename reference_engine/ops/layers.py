@@ -7,7 +7,7 @@ from functools import partial
 from math import inf, prod
 from typing import Any
 
-from reference_engine.backends.dtypes import uint8
+from reference_engine.backends import dtypes
 from reference_engine.ops.opdef import composite, nondiff, on
 
 # rows are laid out by hand
@@ -37,14 +37,20 @@ composite("nn.functional.bilinear", lambda F, x1, x2, weight, bias=None: _affine
 
 
 # normalisation ------------------------------------------------------------------------------------
+def _wide(x: Any) -> Any:
+    """Halves in float32, as PyTorch normalises them: their squares would overflow."""
+    return x.to(dtypes.float32) if x.dtype in (dtypes.float16, dtypes.bfloat16) else x
+
+
 def _standard(F: Any, x: Any, dim: tuple[int, ...], eps: float) -> tuple[Any, Any, Any]:
     """x less its mean over its standard deviation, both over ``dim``; the mean, and one over the
     standard deviation.
     """
+    kind, x = x.dtype, _wide(x)
     mean = F.mean(x, dim=dim, keepdim=True)
     centred = x - mean
     scale = F.rsqrt(F.mean(centred * centred, dim=dim, keepdim=True) + eps)
-    return centred * scale, mean, scale
+    return tuple(v.to(kind) for v in (centred * scale, mean, scale))
 
 
 def _per_channel(F: Any, x: Any, *vs: Any) -> list[Any]:
@@ -115,8 +121,11 @@ def _native_batch_norm(F: Any, x: Any, weight: Any = None, bias: Any = None,
 
 def _rms_norm(F: Any, x: Any, normalized_shape: Any, weight: Any = None,
               eps: float | None = None) -> Any:
-    square = F.mean(x * x, dim=tuple(range(-len(normalized_shape), 0)), keepdim=True)
-    return _affine(x * F.rsqrt(square + (2.0**-52 if eps is None else eps)), weight, None)
+    wide = _wide(x)
+    if eps is None:  # the dtype's own
+        eps = 2.0**-52 if wide.dtype in (dtypes.float64, dtypes.complex128) else 2.0**-23
+    square = F.mean(wide * wide, dim=tuple(range(-len(normalized_shape), 0)), keepdim=True)
+    return _affine((wide * F.rsqrt(square + eps)).to(x.dtype), weight, None)
 
 
 def _response_norm(F: Any, x: Any, size: int, alpha: float = 1e-4, beta: float = 0.75,
@@ -151,7 +160,7 @@ for _name in ("native_batch_norm", "_native_batch_norm_legit"):
     composite(_name, _native_batch_norm, **_REAL)
 composite("_batch_norm_with_update", lambda F, x, weight, bias, running_mean, running_var, momentum,
           eps: (*_native_batch_norm(F, x, weight, bias, running_mean, running_var, True, momentum,
-                                    eps), F._numbers_of(x, values=()).to(uint8)), **_REAL)
+                                    eps), F._numbers_of(x, values=()).to(dtypes.uint8)), **_REAL)
 composite("nn.functional.rms_norm", _rms_norm)
 composite("nn.functional.local_response_norm", _response_norm, **_REAL,
           samples=[on((1, 4, 3), size=2)])
@@ -201,7 +210,7 @@ def _rrelu(F: Any, x: Any, lower: float = 1 / 8, upper: float = 1 / 3, training:
     return F.where(x > 0, x, x * ((lower + upper) / 2 if drawn is None else drawn))
 
 
-def _safe_softmax(F: Any, x: Any, dim: int, dtype: Any = None) -> Any:
+def safe_softmax(F: Any, x: Any, dim: int, dtype: Any = None) -> Any:
     """Rows of −∞ alone give 0."""
     empty = F.all(x == -inf, dim=dim, keepdim=True)
     return F.where(empty, 0, F.softmax(F.where(empty, 0, x), dim=dim, dtype=dtype))
@@ -221,7 +230,7 @@ composite("native_dropout_backward", lambda F, grad_output, mask, scale: grad_ou
 composite("nn.functional.rrelu", _rrelu, kinks={"x": (0.0,)}, samples=[on((2, 3))], **_REAL)
 composite("bernoulli", lambda F, x, p=None: (F.uniform(x.detach()) < (
     x.detach() if p is None else p)).to(x.dtype) + x * 0, complex=False)
-composite("torch.ops.aten._safe_softmax.default", _safe_softmax, **_REAL)
+composite("torch.ops.aten._safe_softmax.default", safe_softmax, **_REAL)
 composite("_softmax_backward_data", lambda F, grad_output, output, dim, input_dtype=None:
           output * (grad_output - F.sum(grad_output * output, dim=dim, keepdim=True)), **_REAL)
 

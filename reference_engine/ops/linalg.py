@@ -111,7 +111,7 @@ def _matrix_power(F: Any, x: Any, n: int) -> Any:
     if n < 0:
         return _matrix_power(F, F.linalg_inv(x), -n)
     if n < 2:
-        return F.clone(x) if n else eye(F, x)
+        return F.clone(x) if n else F._beside(eye(F, x), x)
     half = _matrix_power(F, x, n // 2)
     return half @ half @ x if n % 2 else half @ half
 

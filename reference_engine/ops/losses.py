@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import log, pi, prod
+from math import log, nan, pi, prod
 from typing import Any
 
 import numpy as np
@@ -85,11 +85,12 @@ _residual("mse_loss", "MseLossBackward0", lambda xp, z: z * z, lambda F, z: z * 
 _residual("smooth_l1_loss", "SmoothL1LossBackward0",
           lambda xp, z, beta: xp.abs(z) if beta == 0 else xp.where(
               xp.abs(z) < beta, z * z * (0.5 / beta), xp.abs(z) - 0.5 * beta),
-          lambda F, z, beta: F.sgn(z) if beta == 0 else F.clamp(z / beta, -1, 1), 0.3, 0, beta=1.0)
+          lambda F, z, beta: F.sgn(z) if beta == 0 else F.where(
+              F.abs(z) < beta, z / beta, F.sgn(z)), 0.3, 0, beta=1.0)
 _residual("huber_loss", "HuberLossBackward0",
           lambda xp, z, delta: xp.where(xp.abs(z) <= delta, z * z * 0.5,
                                         (xp.abs(z) - 0.5 * delta) * delta),
-          lambda F, z, delta: F.clamp(z, -delta, delta), 0.3, delta=1.0)
+          lambda F, z, delta: F.where(F.abs(z) < delta, z, F.sgn(z) * delta), 0.3, delta=1.0)
 composite("nn.functional.l1_loss", lambda F, x, target, *, reduction="mean": reduce(
     F, F.abs(F.sub(*_broadcast(F, x, target))), reduction), samples=_PAIR)
 
@@ -210,7 +211,8 @@ def _nll_loss(F: Any, x: Any, target: Any, weight: Any = None, *, ignore_index: 
     factor = -_shares(F, x, target, weight, ignore_index)
     factor = -factor / F.sum(factor) if reduction == "mean" else factor
     row = F._nll_loss2d if x.ndim == 4 else F._nll_loss
-    return row(x, F.where(target == ignore_index, 0, target), factor, reduction=reduction)
+    lost = row(x, F.where(target == ignore_index, 0, target), factor, reduction=reduction)
+    return lost if prod(target.shape) or reduction != "mean" else lost * nan  # of no targets
 
 
 def _cross_entropy(F: Any, x: Any, target: Any, weight: Any = None, *, ignore_index: int = -100,
@@ -293,7 +295,7 @@ def _multi_margin(F: Any, x: Any, target: Any, p: int = 1, margin: float = 1.0, 
 
 def _multilabel_margin(F: Any, x: Any, target: Any, *, reduction: str = "mean") -> Any:
     """The classes of a row are those before its first −1."""
-    n = x.shape[-1] if x.ndim else 1
+    n, rows = x.shape[-1] if x.ndim else 1, tuple(target.shape[:-1])
     x, target = F.reshape(x, shape=(-1, n)), F.reshape(target, shape=(-1, n))
     named = F.cumsum((target < 0).long(), dim=1) == 0
     index = F.where(named, target, 0)
@@ -301,7 +303,7 @@ def _multilabel_margin(F: Any, x: Any, target: Any, *, reduction: str = "mean") 
     gaps = 1 - F.unsqueeze(F.gather(x, dim=1, index=index), dim=2) + F.unsqueeze(x, dim=1)
     counted = F.logical_and(F.unsqueeze(named, dim=2), F.unsqueeze(hits == 0, dim=1))
     lost = F.sum(F.where(counted, F.clamp_min(gaps, 0), 0), dim=(1, 2)) / n
-    return reduce(F, lost, reduction)
+    return reduce(F, F.reshape(lost, shape=rows), reduction)
 
 
 composite("nn.functional.hinge_embedding_loss", lambda F, x, target, margin=1.0, reduction="mean":

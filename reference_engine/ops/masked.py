@@ -11,6 +11,9 @@ from functools import partial
 from math import inf, nan
 from typing import Any
 
+import numpy as np
+
+from reference_engine.backends.dtypes import Category
 from reference_engine.ops.dims import axes, count
 from reference_engine.ops.opdef import composite, on
 
@@ -20,7 +23,11 @@ from reference_engine.ops.opdef import composite, on
 
 def _filled(F: Any, x: Any, mask: Any, value: float, dtype: Any = None) -> Any:
     x = x if dtype is None else x.to(dtype)
-    return x if mask is None else F.where(mask, x, value)
+    if mask is None:
+        return x
+    if abs(value) == inf and x.dtype.category == Category.INTEGER:  # its greatest or least number
+        value = int(np.iinfo(x.dtype.name).max if value > 0 else np.iinfo(x.dtype.name).min)
+    return F.where(mask, x, value)
 
 
 def _count(F: Any, x: Any, mask: Any, dim: Any, keepdim: bool) -> Any:

@@ -62,7 +62,8 @@ def reducing(name: str, forward: Rule, slope: Rule, real: bool = False, **row: A
 # sums and products ------------------------------------------------------------------------------
 def _sum(
     xp: Any, x: Any, *, dim: Dims = None, keepdim: bool = False, dtype: dtype | None = None) -> Any:
-    return xp.sum(cast(xp, x, dtype), axis=axes(dim, x.ndim) or None, keepdims=keepdim)
+    total = xp.sum(cast(xp, x, dtype), axis=axes(dim, x.ndim) or None, keepdims=keepdim)
+    return cast(xp, total, dtype)
 
 
 def _mean(
@@ -98,8 +99,8 @@ linear("mean", _mean, samples=_DIMS, nodes={"dim": 1},
 linear("sum_to_size", lambda xp, x, *, size: xp.sum_to_size(x, tuple(size)), order=("x", "*size"),
        transpose=lambda F, g, x_shape: F.expand(g, size=x_shape),
        samples=[on((2, 3, 4), size=(3, 1))])
-reducing("prod", lambda xp, x, *, dim=None, keepdim=False, dtype=None: xp.prod(
-             cast(xp, x, dtype), axis=axes(dim, x.ndim), keepdims=keepdim),
+reducing("prod", lambda xp, x, *, dim=None, keepdim=False, dtype=None: cast(xp, xp.prod(
+             cast(xp, x, dtype), axis=axes(dim, x.ndim), keepdims=keepdim), dtype),
          lambda F, x, dim: F.conj(_others(F, x, dim)), nodes={"dim": 1},
          samples=[on((2, 3)), *ONE_DIM, on((0,))])
 

@@ -174,14 +174,22 @@ def kernel(d: Any, cubic: bool, far: bool | None = None) -> Any:
     return ((d * -0.75 + 3.75) * d - 6) * d + 3 if far else (d * 1.25 - 2.25) * d * d + 1
 
 
-def _triangles(n: int, out: int, align: bool, scale: float | None) -> Taps:
-    """Against aliasing: a triangle as wide as the step, where the image shrinks."""
+def _hat(d: float, cubic: bool) -> float:
+    """Against aliasing: a triangle, or Keys' cubic with a = −½."""
+    if not cubic:
+        return max(1 - d, 0.0)
+    return (1.5 * d - 2.5) * d * d + 1 if d < 1 else max(((2.5 - d * 0.5) * d - 4) * d + 2, -1.0)
+
+
+def _hats(n: int, out: int, align: bool, scale: float | None, cubic: bool = False) -> Taps:
+    """Weights that are as wide as the step, where the image shrinks."""
     step = ((n - 1) / (out - 1) if out > 1 else 0.0) if align else 1 / scale if scale else n / out
-    reach, rows = max(step, 1.0), []
+    width, rows = max(step, 1.0), []
+    reach = width * (1 + cubic)
     for i in range(out):
         centre = step * (i + 0.5)
         first, last = max(int(centre - reach + 0.5), 0), min(int(centre + reach + 0.5), n)
-        row = [(j, max(1 - abs((j - centre + 0.5) / reach), 0.0)) for j in range(first, last)]
+        row = [(j, _hat(abs(j - centre + 0.5) / width, cubic)) for j in range(first, last)]
         rows.append([(j, w / sum(w for _, w in row)) for j, w in row])
     return taps_of(rows)
 
@@ -191,8 +199,8 @@ _MODES = {"nearest": (1, 2, 3), "nearest-exact": (1, 2, 3), "linear": (1,), "bil
 
 
 def _interpolate(F: Any, x: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
-                 align_corners: bool | None = None, recompute_scale_factor: bool | None = None
-                 ) -> Any:
+                 align_corners: bool | None = None, recompute_scale_factor: bool | None = None,
+                 antialias: bool = False) -> Any:
     """(N, C, *in) to ``size``, or to the input's sizes times ``scale_factor``."""
     n = x.ndim - 2
     if n not in _MODES.get(mode, ()):
@@ -206,9 +214,14 @@ def _interpolate(F: Any, x: Any, size: Any = None, scale_factor: Any = None, mod
         scales = tuple(map(float, scale_factor)) if many else (float(scale_factor),) * n
         size = tuple(int(m * (s or 0)) for m, s in zip(x.shape[2:], scales, strict=True))
         scales = (None,) * n if recompute_scale_factor else scales
-    taps = tuple(_taps(m, o, mode, bool(align_corners), s) for m, o, s in zip(
-        x.shape[2:], tuple_of(size, n), scales, strict=True))
-    return getattr(F, f"_upsample_{mode.replace('-', '_')}{n}d")(x, taps=taps)
+    if antialias and mode not in ("bilinear", "bicubic"):
+        raise ValueError(f"interpolate with antialias got mode={mode!r}, not bilinear or bicubic")
+    each = zip(x.shape[2:], tuple_of(size, n), scales, strict=True)
+    taps = tuple(
+        _hats(m, o, bool(align_corners), s, mode == "bicubic") if antialias
+        else _taps(m, o, mode, bool(align_corners), s) for m, o, s in each)
+    row = f"_{mode}2d_aa" if antialias else f"_upsample_{mode.replace('-', '_')}{n}d"
+    return getattr(F, row)(x, taps=taps)
 
 
 def _antialiased(F: Any, x: Any, output_size: Any, align_corners: bool, scale_factors: Any = None,
@@ -217,7 +230,7 @@ def _antialiased(F: Any, x: Any, output_size: Any, align_corners: bool, scale_fa
     if output_size is None:
         output_size = [int(n * s) for n, s in zip(size, scales, strict=True)]
     each = zip(size, output_size, scales, strict=True)
-    return F._upsample_aa2d(x, taps=tuple(_triangles(n, o, align_corners, s) for n, o, s in each))
+    return F._bilinear2d_aa(x, taps=tuple(_hats(n, o, align_corners, s) for n, o, s in each))
 
 
 def _adaptive(F: Any, x: Any, output_size: Any, *, n: int) -> Any:
@@ -234,7 +247,8 @@ _REAL: Any = {"complex": False, "methods": ()}
 for _mode, _n in ((mode, n) for mode, dims in _MODES.items() for n in dims):
     _title = _mode.title().replace("-", "")
     resampling_row(f"_upsample_{_mode.replace('-', '_')}{_n}d", f"Upsample{_title}{_n}DBackward0")
-resampling_row("_upsample_aa2d", "UpsampleBilinear2DAaBackward0")
+for _mode in ("bilinear", "bicubic"):
+    resampling_row(f"_{_mode}2d_aa", f"Upsample{_mode.title()}2DAaBackward0")
 composite("_upsample_bilinear2d_aa", _antialiased, **_REAL)
 composite("nn.functional.interpolate", _interpolate, **_REAL, samples=[
     on((1, 2, 3, 4), scale_factor=2), on((1, 2, 3, 4), size=(5, 3)),
@@ -300,8 +314,8 @@ def _grid_sampler(F: Any, x: Any, grid: Any, interpolation_mode: int, padding_mo
     total: Any = 0
     for corner in product(*taps):
         picked = _picked(F, x, [F.round(p) if padding_mode == 2 else p for p, _ in corner])
-        if interpolation_mode == 1:
-            return picked
+        if interpolation_mode == 1:  # the grid has a gradient, of zeros
+            return F._beside(picked, F.unsqueeze(F.select(grid, dim=-1, index=0), dim=1))
         weight = prod((w for _, w in corner[1:]), start=corner[0][1])
         total = total + picked * F.unsqueeze(weight, dim=1)
     return total

@@ -6,7 +6,7 @@ from functools import partial
 from math import prod
 from typing import Any
 
-from reference_engine.backends.dtypes import dtype
+from reference_engine.backends.dtypes import dtype, int64
 from reference_engine.ops.dims import at, axis
 from reference_engine.ops.opdef import composite, linear, on, own
 from reference_engine.ops.reduction import cast, picking
@@ -19,8 +19,9 @@ _DIM = [on((2, 3), dim=1), on((2, 3, 2), dim=-2), on((), dim=0), on((0, 2), dim=
 
 # cumulative -------------------------------------------------------------------------------------
 def _along(xp: Any, x: Any, *, dim: int, dtype: dtype | None = None, verb: str) -> Any:
-    x = cast(xp, x, dtype)
-    return getattr(xp, verb)(x, axis=axis(dim, x.ndim)) if x.ndim else xp.copy(x)
+    whole = dtype is None and xp.isdtype(x.dtype, ("bool", "integral"))
+    x, where = cast(xp, x, int64 if whole else dtype), axis(dim, x.ndim or 1)
+    return getattr(xp, verb)(x, axis=where) if x.ndim else xp.copy(x)
 
 
 def back_to_front(F: Any, x: Any, dim: int) -> Any:
@@ -134,6 +135,6 @@ def _topk(
 picking("sort", _sort, nodes={"stable": 1}, samples=[
     on((2, 3)), on((3, 2), dim=0, descending=True), on(())])
 picking("topk", _topk, samples=[on((2, 4), k=2), on((4, 2), k=3, dim=0, largest=False)])
-composite("argsort", lambda F, x, dim=-1, descending=False: F.sort(
+composite("argsort", lambda F, x, dim=-1, descending=False, *, stable=False: F.sort(
     x, dim=dim, descending=descending)[1], complex=False)
 composite("msort", lambda F, x: F.sort(x, dim=0)[0], complex=False)

@@ -8,6 +8,7 @@ from typing import Any
 
 from reference_engine.backends.dtypes import Category
 from reference_engine.ops.accepted import check
+from reference_engine.ops.layers import safe_softmax
 from reference_engine.ops.losses import reduce
 from reference_engine.ops.opdef import composite, linear, on
 
@@ -83,7 +84,8 @@ def _attention(F: Any, query: Any, key: Any, value: Any, attn_mask: Any = None,
     if attn_mask is not None:
         hidden = not attn_mask.dtype.differentiable
         scores = F.where(attn_mask, scores, -inf) if hidden else scores + attn_mask
-    return F.matmul(F.dropout(F.softmax(scores, dim=-1), p=dropout_p), value)
+    shares = safe_softmax(F, scores, dim=-1)  # a row that nothing takes part in gives 0
+    return F.matmul(F.dropout(shares, p=dropout_p), value)
 
 
 def _attend(F: Any, query: Any, key: Any, value: Any, embed_dim_to_check: int, num_heads: int,
