@@ -10,6 +10,7 @@ from conformance.adapters.base import Engine
 from conformance.compare.difference import is_grave
 from conformance.errors import UsageError
 from conformance.execute import or_fault
+from conformance.graph import graph_behind
 from conformance.judge import judge
 from conformance.notation import render
 from conformance.profiles import PROFILES, Profile
@@ -225,6 +226,7 @@ class _Examination:
             reproduction=script(self.engine, program, finding.dtype, finding, self.clause.oracles),
             oracle=finding.oracle,
             tags=tags,
+            graph=graph_behind(program, finding.step, finding.dtype),
         )
 
 

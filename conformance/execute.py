@@ -24,6 +24,7 @@ from conformance.scope import Scope
 from conformance.verbs import HANDLERS, UNSEEN, Unseen
 
 Result = TypeVar("Result")
+Look = Callable[[int, Scope], None]
 _NO_LEAVES: Mapping[str, Array] = MappingProxyType({})
 
 
@@ -32,20 +33,23 @@ def execute(
     program: Program,
     dtype: str | None = None,
     leaves: Mapping[str, Array] = _NO_LEAVES,
+    look: Look | None = None,
 ) -> Observation:
     """Run `program` on `engine` and return what happened, step by step.
 
     dtype: the NumPy dtype of leaves that name none; the engine's preferred one by default. leaves:
-    arrays of the leaves named, where they are not to be made from their steps. The engine is reset
-    before the program, and after it where the program entered a grad-mode block. Raises
-    `InvalidProgram` for a literal that is no array, and `EngineLost` where the process of an engine
-    elsewhere ended; never an exception of the engine.
+    arrays of the leaves named, where they are not to be made from their steps. look: called with
+    the number of each step that is about to run, and the scope; what it raises refuses the step. It
+    is not called for an engine in another process. The engine is reset before the program, and
+    after it where the program entered a grad-mode block. Raises `InvalidProgram` for a literal that
+    is no array, and `EngineLost` where the process of an engine elsewhere ended; never an exception
+    of the engine.
     """
     if isinstance(engine, RemoteEngine):
         return engine.run_program(program, dtype or engine.dtypes[0])
     session = engine.session()
     scope = Scope(session, dtype or engine.dtypes[0], leaves)
-    run = _Run(scope, program.needs - session.capabilities)
+    run = _Run(scope, program.needs - session.capabilities, look)
     with warnings.catch_warnings(), without_collector("watch" in program.needs):
         warnings.simplefilter("ignore")  # a warning is advice; under -W error it would be a refusal
         session.reset()
@@ -85,10 +89,10 @@ class _BlockLeft(Exception):
 class _Run:
     """One execution: its scope, the capabilities that its engine lacks, its events so far."""
 
-    __slots__ = ("events", "missing", "scope")
+    __slots__ = ("events", "look", "missing", "scope")
 
-    def __init__(self, scope: Scope, missing: frozenset[str]) -> None:
-        self.scope, self.missing = scope, missing
+    def __init__(self, scope: Scope, missing: frozenset[str], look: Look | None) -> None:
+        self.scope, self.missing, self.look = scope, missing, look
         self.events: list[Event] = []
 
     def steps(self, steps: tuple[Step, ...]) -> None:
@@ -116,6 +120,8 @@ class _Run:
         """Run one step, not skipped, and return its event."""
         expected: Array | None = None
         try:
+            if self.look is not None:
+                self.look(number, self.scope)
             if self.missing:
                 self._check_capabilities(step)
             value = (

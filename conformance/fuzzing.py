@@ -22,6 +22,7 @@ from conformance.adapters.load import load_engine
 from conformance.compare.difference import FAULT, is_grave
 from conformance.errors import EngineLoadError
 from conformance.execute import or_fault
+from conformance.graph import graph_behind
 from conformance.ledger import Ledger, RunFacts
 from conformance.notation import render
 from conformance.program import Program, to_json
@@ -169,6 +170,7 @@ def violation(check: RandomCheck, found: Checked) -> Violation:
         message=finding.message,
         reproduction=tried_script(check, program, finding),
         oracle=finding.oracle,
+        graph=graph_behind(program, finding.step, finding.dtype),
     )
 
 

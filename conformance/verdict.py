@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -78,6 +79,7 @@ class Violation:
 
     `cause` is the identity key: violations with the same cause in one clause are one defect.
     `program` is the JSON form; `text` the text form; `expected` and `observed` are short texts.
+    `graph` is what a picture of the graph behind it shows (`conformance.graph`), if there is one.
     """
 
     cause: str
@@ -93,6 +95,7 @@ class Violation:
     reproduction: str
     oracle: str = "clause"
     tags: tuple[str, ...] = ()
+    graph: tuple[Mapping[str, Json], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

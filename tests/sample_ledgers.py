@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from conformance.ledger import EngineFacts, Ledger, RunFacts
 from conformance.notation import parse, render
-from conformance.program import to_json
+from conformance.program import Json, to_json
 from conformance.verdict import ClauseResult, Kind, Level, OperationResult, Status, Violation
 
 TOOL = {
@@ -82,18 +84,40 @@ def violation(
     reproduction: str = SCRIPT,
     oracle: str = "clause",
     tags: tuple[str, ...] = (),
+    graph: tuple[dict[str, Json], ...] = (),
 ) -> Violation:
     program = parse(text, tags)
     return Violation(
         cause, kind, operation, dtype, to_json(program), render(program), step,
-        expected, observed, message, reproduction, oracle, tags,
+        expected, observed, message, reproduction, oracle, tags, graph,
     )  # fmt: skip
 
 
+def box(
+    kind: str,
+    title: str,
+    output: str = "[3]",
+    inputs: Sequence[tuple[int, int] | None] = (),
+    *rows: tuple[str, str],
+) -> dict[str, Json]:
+    edges: list[Json] = [None if edge is None else list(edge) for edge in inputs]
+    texts: list[Json] = [list(row) for row in rows]
+    return {"kind": kind, "title": title, "outputs": [output], "rows": texts, "inputs": edges}
+
+
+GRAPH = (
+    box("tensor", "s", "[]", [(1, 0)], ("soft", "requires_grad")),
+    box("op", "SumBackward0", "s []", [(2, 0)]),
+    box("op", "AddBackward0", "z [3]", [(3, 0), (5, 0)]),
+    box("view", "SelectBackward0", "v [3]", [(4, 0)]),
+    box("op", "MulBackward0", "y [3]", [(5, 0), None], ("stale", "saved other [3] v0, now v1")),
+    box("leaf", "x", "[3]", (), ("soft", "requires_grad, no grad yet, v0")),
+)
 SILENT = violation(
     Kind.SILENTLY_WRONG,
     message="The second backward overwrote the gradient of `x` where it should have added to it.",
     tags=("A6", "B5"),
+    graph=GRAPH,
 )
 PARTLY = violation(
     Kind.SILENTLY_WRONG,
@@ -137,6 +161,10 @@ HOSTILE = violation(
     message="<script>document.title='broken'</script> ∂ℒ/∂θ → «ünïcödé» 漢字 🔥 " + "x" * 200,
     reproduction="print('</script><script>alert(2)</script>')\n",
     oracle="finite_difference",
+    graph=(
+        box("tensor", "</text></svg><script>alert(3)</script>", '"><b>', [(1, 0)]),
+        box("leaf", "x" * 300, "[1]", (), ("soft", "<img src=x onerror=alert(4)> & plain")),
+    ),
 )
 SPRAWLING = violation(
     Kind.SILENTLY_WRONG,

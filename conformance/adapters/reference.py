@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module, metadata
 from typing import Any
 
@@ -60,6 +60,35 @@ class ReferenceEngine(TorchLikeEngine):
         """Return the values of `tensor`; may share its memory."""
         array: Array = tensor.numpy(force=True)  # in half the time of a detached tensor's
         return array
+
+    def graph(
+        self, roots: Sequence[Any], names: Mapping[str, Any], most: int
+    ) -> list[dict[str, Any]]:
+        """Return the boxes of the graph behind tensors, as `reference_engine.viz` describes them.
+
+        roots, names: of tensors, and of whatever else a program names. There is no box where no
+        tensor was computed in the graph, where a view of them can have no history, and where there
+        would be more than `most`.
+        """
+        viz = import_module("reference_engine.viz")
+        names = {name: x for name, x in names.items() if isinstance(x, viz.Tensor)}
+        tensors = [x for x in roots if isinstance(x, viz.Tensor)]
+        try:
+            if all(tensor.grad_fn is None for tensor in tensors):
+                return []
+            boxes = viz.describe(tensors, names=names, max_nodes=most - len(tensors))
+        except (ValueError, RuntimeError):
+            return []
+        return [
+            {
+                "kind": box.kind,
+                "title": box.title,
+                "outputs": list(box.outputs),
+                "rows": [list(row) for row in box.rows],
+                "inputs": [edge and list(edge) for edge in box.inputs],
+            }
+            for box in boxes
+        ]
 
     def watch(self, tensor: Tensor) -> Callable[[], bool]:
         """Return whether anyone still holds the array that owns the tensor's memory."""

@@ -11,6 +11,7 @@ from conformance.ledger import Ledger
 from conformance.program import Json
 from conformance.report.causes import shared_key, sharing_words
 from conformance.report.differences import Part, compare_texts
+from conformance.report.graph import Picture, picture
 from conformance.report.listing import Line, program_listing, script_listing
 from conformance.report.outcomes import (
     BY_KEY,
@@ -28,7 +29,7 @@ from conformance.verdict import ClauseResult, Level, OperationResult, Violation
 
 @dataclass(frozen=True, slots=True)
 class ViolationView:
-    """One departure: its record, and its listings."""
+    """One departure: its record, its listings and the picture of its graph."""
 
     record: Violation
     outcome: Outcome
@@ -36,6 +37,7 @@ class ViolationView:
     script: tuple[Line, ...]
     expected: tuple[Part, ...]
     observed: tuple[Part, ...]
+    picture: Picture | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,7 @@ def _violation(record: Violation) -> ViolationView:
         script_listing(record.reproduction),
         expected,
         observed,
+        picture(record.graph),
     )
 
 

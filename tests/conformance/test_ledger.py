@@ -32,6 +32,16 @@ VIOLATION = Violation(
     observed="[2.]",
     message="grad(x) is [2.], expected [1.]",
     reproduction="import torch",
+    graph=(
+        {"kind": "tensor", "title": "y", "outputs": ["[1]"], "rows": [], "inputs": [[1, 0]]},
+        {
+            "kind": "op",
+            "title": "MulBackward0",
+            "outputs": ["[1]"],
+            "rows": [["plain", "saved other = 3.0"]],
+            "inputs": [None],
+        },
+    ),
 )
 RESULT = ClauseResult(
     "ACC-1",
