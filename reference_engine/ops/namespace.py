@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from reference_engine.backends.base import BACKENDS, Backend, Shape, of_array
+from reference_engine.backends.memory_format import arranged_like
 from reference_engine.graph import Node
 from reference_engine.inplace import add_raw
 from reference_engine.modes import MODES
@@ -163,7 +164,9 @@ def _accumulate(leaf: Tensor, g: Any) -> None:
     rare = leaf._extras()
     if rare.grad is None:
         # what arrives may be shared with other leaves, or with the caller's gradient=
-        rare.grad = from_raw(of_array(g).copy(g))
+        backend, raw = of_array(g), leaf._raw
+        plain = g.ndim < 2 or g.shape != raw.shape
+        rare.grad = from_raw(backend.copy(g) if plain else arranged_like(backend, g, raw))
     else:
         add_raw(rare.grad, g)
 

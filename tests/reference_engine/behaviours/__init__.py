@@ -11,7 +11,7 @@ PyTorch next to its implementation, not here.
 
 theme | here | PyTorch | files (test_….py)
 core backward and grad | 36 | 28 | core
-accumulation, dtype and layout of .grad | 14 | 10 | accumulation
+accumulation, dtype and layout of .grad | 15 | 10 | accumulation
 tensor state | 28 | 19 | tensor_state
 grad modes | 17 | 14 | grad_modes
 inference mode | 23 | 19 | inference_mode

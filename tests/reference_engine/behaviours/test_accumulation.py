@@ -156,3 +156,24 @@ def test_a_tracked_dot_grad_is_written_without_being_recorded(torch: Any) -> Non
     (x * 3).sum().backward()
     assert x.grad.grad_fn is node
     assert_values(x.grad, [5.0, 7.0])
+
+
+def test_a_first_gradient_has_the_memory_layout_of_its_leaf(torch: Any) -> None:
+    dense = [counting(torch, 2, 3).detach().t(), counting(torch, 2, 3, 4).detach().permute(2, 0, 1)]
+    for values in dense:
+        for cotangent in (
+            torch.ones(values.shape),
+            torch.ones(values.shape[::-1]).permute(*reversed(range(values.ndim))),
+        ):
+            x = values.detach().requires_grad_()
+            (x * x).backward(cotangent)
+            assert x.grad.stride() == x.stride() != torch.ones(x.shape).stride()
+            assert_values(x.grad, (x * 2).detach())
+            (x * x).backward(cotangent)
+            assert x.grad.stride() == x.stride()
+            assert_values(x.grad, (x * 4).detach())
+    with_gaps = counting(torch, 2, 6).detach()[:, ::2].requires_grad_()
+    overlapping = counting(torch, 3).detach().expand(2, 3).requires_grad_()
+    for x in (with_gaps, overlapping):
+        (x * x).sum().backward()
+        assert x.grad.stride() == (3, 1)
