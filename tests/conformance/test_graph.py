@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
-import pytest
-
 from conformance import graph
 from conformance.adapters.load import load_engine
 from conformance.compare.agreement import agreed
 from conformance.examine import examine
 from conformance.execute import execute
 from conformance.graph import MOST, graph_behind
-from conformance.notation import parse
+from conformance.notation import parse, render
 from conformance.program import Json, Program, Step, from_json
 from conformance.scope import Scope
 from conformance.spec import clauses
@@ -87,26 +83,27 @@ def test_large_graphs_are_left_out() -> None:
     assert titles(chain(MOST - 1), MOST) == []
 
 
-@pytest.mark.parametrize("part", range(4))
-def test_a_graph_can_be_had_of_every_scenario(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[object] = []
-    plain = graph._boxes
-
-    def noted(step: Step, scope: Scope) -> object:
-        seen.append("raised")
-        seen[-1] = plain(step, scope)  # what it raises would be taken for a refusal of the step
-        return seen[-1]
-
-    monkeypatch.setattr(graph, "_boxes", noted)
-    for clause in clauses()[part::4]:
+def test_a_graph_can_be_had_before_every_step_of_every_scenario() -> None:
+    engine = load_engine("reference")
+    graphs = 0
+    for clause in clauses():
         for program in clause.scenarios:
-            for number in range(len(list(program.walk()))):
-                first = graph_behind(program, number, "float64")
-                if number % 5 == 0:
-                    again = graph_behind(program, number, "float64")
-                    assert json.dumps(first) == json.dumps(again)
-    assert "raised" not in seen
-    assert any(seen)
+            steps = list(program.walk())
+            raised: list[int] = []
+
+            def look(
+                number: int, scope: Scope, steps: list[Step] = steps, raised: list[int] = raised
+            ) -> None:
+                raised.append(number)
+                graph._boxes(steps[number], scope)  # an error would be taken for a refusal
+                raised.pop()
+
+            execute(engine, program, "float64", look=look)
+            assert raised == [], render(program)
+            found = graph_behind(program, len(steps) - 1, "float64")
+            assert found == graph_behind(program, len(steps) - 1, "float64")
+            graphs += bool(found)
+    assert graphs > 200
 
 
 def test_a_violation_carries_its_graph() -> None:
