@@ -117,12 +117,16 @@ def _replaced(
 
 
 def _checked(value: Any, old: Tensor | None, kind: str) -> Tensor | None:
-    """A gradient that a hook returned in place of another: of the same shape and dtype."""
+    """What a hook returned in place of a gradient: one of the same shape and dtype, or None."""
     from reference_engine.tensor import Tensor
 
     if value is not None and not isinstance(value, Tensor):
         raise TypeError(f"a {kind} must return Tensors or None, got {value!r}")
-    for what in ("shape", "dtype") if value is not None and old is not None else ():
+    if value is None:
+        return None
+    if old is None:
+        raise RuntimeError(f"a {kind} returned a gradient for an undefined one; return None")
+    for what in ("shape", "dtype"):
         if getattr(value, what) != getattr(old, what):
             raise RuntimeError(
                 f"a {kind} returned a gradient of {what} {getattr(value, what)} for one of "

@@ -19,7 +19,7 @@ views and in-place | 38 | 33 | views, in_place
 Function: core | 38 | 35 | function, function_returns
 Function: views and dirty | 15 | 12 | function_views
 Function: jvp | 12 | 7 | function_jvp
-hooks | 35 | 29 | hooks, node_hooks
+hooks | 36 | 29 | hooks, node_hooks
 retain_grad | 10 | 6 | retain_grad
 saved tensors and hooks | 30 | 28 | saved_tensors
 mutation of saved tensors | 14 | 13 | mutation_of_saved_tensors

@@ -229,3 +229,28 @@ def test_a_hook_may_assign_the_gradient_of_another_leaf(torch: Any) -> None:
     y.register_hook(hook)
     y.sum().backward()
     assert_values(w.grad, [9.0, 9.0])
+
+
+def test_hooks_do_not_define_a_gradient_that_is_undefined(torch: Any) -> None:
+    class Nothing(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return x * 1
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return None
+
+    x = counting(torch, 2)
+    ones = torch.ones(2)
+    for attach in (
+        lambda y, z: y.register_hook(lambda g: ones),
+        lambda y, z: y.grad_fn.register_prehook(lambda g: (ones,)),
+        lambda y, z: z.grad_fn.register_hook(lambda gi, go: (ones,)),
+    ):
+        y = x * 2
+        z = Nothing.apply(y)
+        attach(y, z)
+        with pytest.raises(RuntimeError):
+            z.sum().backward()
+        assert x.grad is None
