@@ -7,9 +7,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from conformance.gradient_check.base_point import BasePoint
+from conformance.gradient_check.beside import compared_beside
 from conformance.gradient_check.comparison import CONVINCING, Comparison, compare
 from conformance.gradient_check.directions import DIGITS
-from conformance.gradient_check.kinks import MARGIN, REASONS, Shape, classified, hull, interval
+from conformance.gradient_check.kinks import (
+    MARGIN,
+    REASONS,
+    Shape,
+    classified,
+    hull,
+    in_hull,
+    interval,
+)
 from conformance.gradient_check.line import Line, Slopes
 from conformance.gradient_check.locate import kinked_elements, located, one_sided
 from conformance.gradient_check.randomness import Noise, measured
@@ -99,7 +108,7 @@ def _judge(base: BasePoint, line: Line, weights: Array, gradient: Array, found: 
     slopes = line.best(noise.values)
     shapes = classified(line, slopes, noise.values)
     _judge_smooth(base, line, weights, shapes, noise, found)
-    _judge_kinks(base, line, weights, shapes, slopes, found)
+    _judge_kinks(base, line, weights, shapes, slopes, noise, found)
     for shape, reason in REASONS.items():
         _doubt(base, weights, shapes == shape, reason, found)
 
@@ -218,7 +227,7 @@ def _judge_smooth(
     if comparison.agrees:
         found.comparison = comparison
         vague = comparison.relative_limit > CONVINCING and comparison.scale > 0
-        if vague and _in_hull(base, line, smooth, gradient):
+        if vague and in_hull(line, smooth, gradient, base.random):
             found.comparison = None
             found.notes.append("kinks meet at this input; the gradient lies in the hull of those")
         elif vague:
@@ -245,21 +254,13 @@ def _excused(
         low, high, kinked = one_sided(base, weights, position)
         if kinked and not low <= gradient[position] <= high:
             return False
-    if not _in_hull(base, line, weights, gradient):
+    if not in_hull(line, weights, gradient, base.random):
         return False
     found.notes.append(
         f"kinks meet at {departure.input or 'this input'}; the gradient lies in the hull of those"
         " nearby"
     )
     return True
-
-
-def _in_hull(base: BasePoint, line: Line, weights: Array, gradient: Array) -> bool:
-    """Tell whether slopes nearby differ, and the gradient's is among them."""
-    nearby = hull(line, weights, base.random)
-    width = nearby.high - nearby.low
-    wide = width > 64 * line.unit**0.5 * max(abs(nearby.low), abs(nearby.high))
-    return wide and nearby.low <= float(gradient @ line.direction) <= nearby.high
 
 
 def _position(base: BasePoint, departure: Departure) -> int:
@@ -273,11 +274,19 @@ def _position(base: BasePoint, departure: Departure) -> int:
 
 
 def _judge_kinks(
-    base: BasePoint, line: Line, weights: Array, shapes: Array, slopes: Slopes, found: Findings
-) -> None:
+    base: BasePoint, line: Line, weights: Array, shapes: Array, slopes: Slopes, noise: Noise,
+    found: Findings,
+) -> None:  # fmt: skip
     """Ask, output by output, whether the gradient is one of those valid at the kink."""
     at = (shapes == Shape.KINK) | (shapes == Shape.EDGE_LEFT) | (shapes == Shape.EDGE_RIGHT)
     kinked = np.flatnonzero(at & (weights != 0))
+    beside, departure = compared_beside(base, line, weights, kinked, noise)
+    if departure is not None:
+        found.failures.append(departure)
+        return
+    if beside.any():
+        found.notes.append(f"{np.sum(beside)} outputs have a kink beside, not at, this input")
+    kinked = kinked[~beside]
     if kinked.size == 0:
         return
     judged = kinked

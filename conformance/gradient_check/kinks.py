@@ -18,6 +18,8 @@ from conformance.observation import Array
 
 MARGIN = 4.0
 """Times the bounds of two one-sided slopes that they must lie apart to be two."""
+AROUND, CLOSE = (0.3, 0.5), (0.62, 0.72)
+"""Where a hull is sampled, as parts of the bits of a roundoff: distance, and size of the steps."""
 NEARBY = 64
 """Points near a kink whose slopes stand for the hull."""
 MET = 3
@@ -154,10 +156,12 @@ class Hull:
     known: bool
 
 
-def hull(line: Line, weights: Array, random: Draws) -> Hull:
-    """Return the range of slopes of Σ weights·outputs at points near the start of the line."""
-    bits = -np.log2(line.unit)
-    away, step = 2.0 ** -round(0.3 * bits), 2.0 ** -round(0.5 * bits)
+def hull(line: Line, weights: Array, random: Draws, parts: tuple[float, float] = AROUND) -> Hull:
+    """Return the range of slopes of Σ weights·outputs at points near the start of the line.
+
+    parts: of the bits of a roundoff, how far away and how large the steps are.
+    """
+    away, step = (2.0 ** round(part * np.log2(line.unit)) for part in parts)
     scale = np.abs(line.direction)
     scale[scale == 0] = float(np.min(scale[scale > 0], initial=1.0))
     found = []
@@ -179,3 +183,16 @@ def hull(line: Line, weights: Array, random: Draws) -> Hull:
     extra = WIDEN * width + 2 * noise
     ends = [int(np.sum(abs(slopes - end) <= 0.05 * width + 2 * noise)) for end in (low, high)]
     return Hull(low - extra, high + extra, min(ends) >= MET)
+
+
+def in_hull(line: Line, weights: Array, gradient: Array, random: Draws) -> bool:
+    """Tell whether slopes nearby differ and a gradient's is among them, and is so closer by.
+
+    Of a kink beside the point, the steps that are taken closer by show one side only.
+    """
+    nearby, slope = hull(line, weights, random), float(gradient @ line.direction)
+    wide = 64 * line.unit**0.5 * max(abs(nearby.low), abs(nearby.high))
+    if not (nearby.high - nearby.low > wide and nearby.low <= slope <= nearby.high):
+        return False
+    close = hull(line, weights, random, CLOSE)
+    return close.low <= slope <= close.high

@@ -107,3 +107,24 @@ def test_inputs_for_which_a_function_reports_failure_are_not_judged() -> None:
     assert result.verdict == "pass", result
     outcome = {probe.name: probe.outcome for probe in result.probes}
     assert outcome["tiny inputs"] == "skipped"
+
+
+@pytest.mark.parametrize("bits", [24, 28, 32, 36])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_kink_close_by_neither_excuses_a_wrong_sign_nor_makes_a_right_one_wrong(
+    bits: int, seed: int
+) -> None:
+    """Steps of usual size cross the kink; only smaller ones show the side that the point is on."""
+    x = normal(5, seed=seed).detach()
+    kinks = x * 1.5
+    kinks[0] = x[0] * (1 + (2.0**-bits if seed else -(2.0**-bits)))
+    sign = torch.ones(5, dtype=torch.float64)
+    sign[0] = -1.0
+
+    def wrong(g: Any, x: Any) -> Any:
+        return g * (x - kinks).sign() * sign
+
+    bad = gradcheck(function(lambda x: (x - kinks).abs(), wrong), (x,), probes=False)
+    assert bad.verdict == "fail"
+    assert gradcheck(lambda x: (x - kinks).abs(), (x,), probes=False)
+    assert gradcheck(lambda x: (x - kinks).relu(), (x,), probes=False)
