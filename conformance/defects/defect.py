@@ -8,7 +8,8 @@ from functools import cache
 from typing import Literal
 
 _FILES = (
-    "torch_operations", "torch_modes", "torch", "paddle", "paddle_operations", "mindspore",
+    "torch_operations", "torch_modes", "torch_edges", "torch", "paddle", "paddle_operations",
+    "mindspore",
     "pytensor", "tinygrad",
     "dezero", "chainer", "smallpebble", "mlx", "autograd", "mygrad", "tensorflow", "micrograd",
     "drjit", "jax",
