@@ -13,7 +13,7 @@ from reference_engine.backends import dtypes
 from reference_engine.backends.base import of_array
 from reference_engine.backends.device import device
 from reference_engine.backends.dtypes import dtype
-from reference_engine.backends.memory_format import memory_format
+from reference_engine.backends.memory_format import arranged_like, memory_format
 from reference_engine.modes import MODES, no_grad
 from reference_engine.ops.call import function_of
 from reference_engine.ops.opdef import REGISTRY
@@ -177,6 +177,12 @@ class Conversions(Tensor):
         return self.to(f"cuda:{index}")
 
     # copies and pickles ---------------------------------------------------------------------------
+    def __copy__(self) -> Tensor:
+        """A leaf over the same memory."""
+        made = _rebuilt(type(self), self._raw, self.requires_grad)
+        vars(made).update(vars(self))
+        return made
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if id(self) in memo:
             found: Tensor = memo[id(self)]
@@ -184,7 +190,8 @@ class Conversions(Tensor):
         if not self.is_leaf:
             raise RuntimeError("only leaves can be deep-copied; use detach() or clone()")
         with no_grad():
-            made = _rebuilt(type(self), of_array(self._raw).copy(self._raw), self.requires_grad)
+            copied = arranged_like(of_array(self._raw), self._raw, self._raw)
+            made = _rebuilt(type(self), copied, self.requires_grad)
         memo[id(self)] = made
         vars(made).update(deepcopy(vars(self), memo))
         if self._rare.grad is not None:

@@ -239,3 +239,24 @@ def test_tensors_print_where_they_have_no_numbers_or_no_history(torch: Any) -> N
     printed = []
     torch.func.vmap(lambda t: (printed.append(repr(t)), t)[1])(torch.zeros(3, 2))
     assert "tensor" in printed[0].lower()
+
+
+def test_a_shallow_copy_is_a_leaf_over_the_same_memory(torch: Any) -> None:
+    x = counting(torch, 2)
+    for tensor in (x, x * 1):
+        tensor.note = ["kept"]
+        copied = copy.copy(tensor)
+        assert (copied.is_leaf, copied.requires_grad, copied.grad) == (True, True, None)
+        assert copied.note is tensor.note
+        copied.data.mul_(10)
+        assert_values(tensor, copied)
+        copied.data.div_(10)
+
+
+def test_a_deep_copy_keeps_the_memory_layout(torch: Any) -> None:
+    x = counting(torch, 2, 3).detach().t().requires_grad_()
+    copied = copy.deepcopy(x)
+    assert copied.stride() == x.stride() == (1, 3)
+    assert_values(copied, x)
+    copied.data.zero_()
+    assert_values(x[0].detach(), [1.0, 4.0])
