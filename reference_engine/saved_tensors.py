@@ -102,6 +102,10 @@ class saved_tensors_hooks(Mode):  # noqa: N801
             raise RuntimeError(MODES.saved_hooks_refusal)
         return {"saved_hooks": (*MODES.saved_hooks, self._hooks)}
 
+    def clone(self) -> Mode:
+        """These hooks again."""
+        return saved_tensors_hooks(*self._hooks)
+
 
 class save_on_cpu(saved_tensors_hooks):  # noqa: N801
     """Inside, saved tensors wait on the CPU, as copies. ``pin_memory`` is accepted and ignored."""

@@ -238,3 +238,39 @@ def test_a_coroutine_runs_in_its_mode(engine: Any) -> None:
 def test_a_class_cannot_be_decorated(engine: Any) -> None:
     with pytest.raises(TypeError, match="methods"):
         engine.no_grad()(type("Model", (), {}))
+
+
+def test_saved_tensor_hooks_decorate_functions_and_generators(engine: Any) -> None:
+    packed: list[int] = []
+    hooks = engine.autograd.graph.saved_tensors_hooks(
+        lambda x: (packed.append(1), x.clone())[1], lambda x: x
+    )
+
+    @hooks
+    def once(x: Any) -> Any:
+        return x.exp()
+
+    @hooks
+    def twice(x: Any) -> Any:
+        yield x.exp()
+        yield x.exp()
+
+    x = engine.ones(2, requires_grad=True)
+    y = once(x)
+    assert packed == [1]
+    for made in twice(x):
+        x.exp()  # between the steps the hooks are off
+        y = y + made
+    assert packed == [1, 1, 1]
+    y.sum().backward()
+    assert x.grad.tolist() == pytest.approx([3 * 2.718281828] * 2, rel=1e-5)
+
+    @engine.autograd.graph.save_on_cpu()
+    def kept(x: Any) -> Any:
+        return x.sin()
+
+    b = x * 1
+    y = kept(b)
+    b.zero_()  # what was saved is a copy
+    (g,) = engine.autograd.grad(y.sum(), x)
+    assert g.tolist() == pytest.approx([0.5403023] * 2, rel=1e-5)
