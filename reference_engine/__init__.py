@@ -69,6 +69,8 @@ def __getattr__(name: str) -> Any:
     if name in _NAMESPACES:
         made = ModuleType(f"reference_engine.{name}")
         vars(made).update(methods.functions(f"{name}."))
+        if name == "linalg":
+            vars(made)["LinAlgError"] = import_module("reference_engine.ops.accepted").LinAlgError
     elif name == "utils":
         made = ModuleType("reference_engine.utils")
         vars(made)["checkpoint"] = import_module("reference_engine.checkpoint")

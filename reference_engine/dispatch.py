@@ -15,7 +15,7 @@ from reference_engine.backends.base import COMPLEX, DIFFERENTIABLE, Backend, Ker
 from reference_engine.forward import push_forward
 from reference_engine.graph import CONSTANT, Node, OpNode, new_node, node_type
 from reference_engine.modes import MODES
-from reference_engine.ops.accepted import check, least_of
+from reference_engine.ops.accepted import as_torch, check, least_of
 from reference_engine.ops.opdef import OpDef
 from reference_engine.ops.plan import Plan
 from reference_engine.ops.promotion import Common, bring_together
@@ -156,18 +156,15 @@ def apply(run: Operator, inputs: Sequence[Any], params: Mapping[str, Any]) -> An
 
 
 def compute(run: Operator, backend: Backend, raws: Sequence[Any], params: Mapping[str, Any]) -> Any:
-    """What the op's kernel gives; RuntimeError, as in PyTorch, when operands do not broadcast."""
+    """What the op's kernel gives, and its errors as PyTorch raises them."""
     try:
         kernel = run.kernels.get(backend.array_type) or run.kernel(backend)
         kinds = [getattr(raw, "dtype", None) for raw in raws]
         if not backend.narrow.isdisjoint(kinds) and not run.view:
             kernel = backend.wide(kernel)
         return MODES.run(kernel, *raws, **params)
-    except ValueError:
-        if run.op.kind != "elementwise":
-            raise
-        shapes = " and ".join(str(list(getattr(raw, "shape", ()))) for raw in raws)
-        raise RuntimeError(f"{run.op.name}: shapes {shapes} do not broadcast together") from None
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise as_torch(run.op.name, run.op.kind, error, raws, params.get("dim")) from None
 
 
 def input_edges(run: Operator, inputs: Sequence[Any]) -> Edges | None:

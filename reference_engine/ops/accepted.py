@@ -93,6 +93,27 @@ def below(least: Category | None, inputs: Sequence[Any]) -> dtype | None:
     return kinds[0] if kinds and least and max(k.category for k in kinds) < least else None
 
 
+class LinAlgError(RuntimeError):
+    """``torch.linalg.LinAlgError``: a matrix is singular, not positive definite, and so on."""
+
+
+def as_torch(name: str, kind: str, error: Exception, inputs: Sequence[Any], dim: Any) -> Exception:
+    """What PyTorch raises where an array library raised an error for an op's inputs."""
+    if type(error).__name__.endswith("LinAlgError"):  # of NumPy or torch
+        return LinAlgError(f"{name}: {error}")
+    if isinstance(error, TypeError):
+        lacks = str(error).startswith("ufunc") and name != "bitwise_not"  # as of ``~x``
+        return NotImplementedError(f"{name} is not implemented: {error}") if lacks else error
+    if not isinstance(error, ValueError) or name.startswith("nn.functional.") or "_loss" in name:
+        return error  # those have ValueErrors of their own
+    shapes = " and ".join(str(list(getattr(x, "shape", ()))) for x in inputs)
+    if kind == "elementwise":
+        return RuntimeError(f"{name}: shapes {shapes} do not broadcast together")
+    about = f"{name} of shapes {shapes}: {error}"
+    picks = "empty sequence" in str(error) or (dim is not None and "zero-size" in str(error))
+    return IndexError(about) if picks or isinstance(error, IndexError) else RuntimeError(about)
+
+
 def of_integers(call: Callable[..., Any], kind: dtype | None, promotes: bool) -> Callable[..., Any]:
     """The function of an op of ``INTEGRAL``: on integers, its result is one of integers too, and so
     are the numbers that it is given, as in PyTorch. ``promotes``: it may be of more bits.
