@@ -13,7 +13,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any, Protocol, TypeAlias
 
-from reference_engine.backends.dtypes import dtype, unsupported
+from reference_engine.backends.dtypes import dtype, float32, unsupported
 
 Shape: TypeAlias = "tuple[int, ...]"
 Kernel: TypeAlias = "Callable[..., Any]"
@@ -76,12 +76,37 @@ class Backend(ABC):
         """Adds a function that the library lacks, so that rules find it as ``xp.name``."""
         setattr(self, name, function)
 
-    #: raw dtypes of which the library computes in a wider one
+    #: raw dtypes that are computed with in float32, as PyTorch does: sums would overflow or stand
+    #: still, and ml_dtypes has few functions, and no rule for Python numbers
     narrow: Set[Any] = frozenset()
 
     def wide(self, run: Kernel) -> Kernel:
-        """A kernel that computes in a wider dtype where it is given the narrow one."""
-        return run
+        """A kernel that computes in float32 where it is given a narrow dtype."""
+        if not self.narrow:
+            return run
+
+        def kernel(*xs: Any, **params: Any) -> Any:
+            kinds = self.narrow & {getattr(x, "dtype", None) for x in xs}
+            if not kinds:
+                return run(*xs, **params)
+            narrow = self.engine_dtype(next(iter(kinds)))
+            out = run(*(self.cast(x, float32) if is_narrow(x) else x for x in xs), **params)
+            if params.get("dtype") is not None:
+                return out
+            if isinstance(out, tuple):
+                return tuple(narrowed(x, narrow) for x in out)
+            return narrowed(out, narrow)
+
+        def is_narrow(x: Any) -> bool:
+            return getattr(x, "dtype", None) in self.narrow
+
+        def narrowed(x: Any, d: dtype) -> Any:
+            if self.engine_dtype(x.dtype) is not float32:
+                return x
+            backend = of_array(x)  # another one's where a kernel moves its input
+            return backend.cast(backend.wrap(x), d)
+
+        return kernel
 
     def kernel(self, forward: str | Kernel) -> Kernel:
         """The function that computes a forward rule: one of the library's own by name, or the rule

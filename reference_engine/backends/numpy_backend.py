@@ -73,33 +73,12 @@ class NumpyBackend(Backend):
     max, min = staticmethod(_reduction(np.maximum)), staticmethod(_reduction(np.minimum))
 
     def __init__(self) -> None:
-        #: what is computed in float32, as PyTorch does: sums would overflow or stand still
         self.narrow: set[Any] = {np.dtype(np.float16)}
 
     @cached_property
     def _generator(self) -> np.random.Generator:
         # made when first needed: numpy.random takes 10 ms to import
         return np.random.default_rng()
-
-    def wide(self, run: Kernel) -> Kernel:
-        def kernel(*xs: Any, **params: Any) -> Any:
-            # ml_dtypes has arithmetic, but few functions, and no rule for Python numbers
-            kinds = {getattr(x, "dtype", None) for x in xs} & self.narrow
-            if not kinds:
-                return run(*xs, **params)
-            narrow = kinds.pop()
-            wider = [x.astype(np.float32) if getattr(x, "dtype", 0) == narrow else x for x in xs]
-            out = run(*wider, **params)
-            if params.get("dtype") is not None:
-                return out
-            if isinstance(out, tuple):
-                return tuple(narrowed(x, narrow) for x in out)
-            return narrowed(out, narrow)
-
-        def narrowed(x: Any, narrow: Any) -> Any:
-            return np.asarray(x).astype(narrow) if x.dtype.kind == "f" else x
-
-        return kernel
 
     def namespace(self) -> ModuleType:
         return np

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reference_engine.backends import dtypes
-from reference_engine.backends.base import BACKENDS, Backend, Kernel, Shape, register
+from reference_engine.backends.base import (
+    BACKENDS,
+    NATIVE_FLOATING,
+    Backend,
+    Kernel,
+    Shape,
+    register,
+)
 from reference_engine.backends.dtypes import dtype
 from reference_engine.modes import check_randomness
 
@@ -34,6 +41,7 @@ class TorchBackend(Backend):
         self._generators: dict[str, torch.Generator] = {}
         self._seed: int | None = None
         self.array_type = torch.Tensor
+        self.narrow = frozenset({torch.float16, torch.bfloat16})
 
     @lru_cache(maxsize=1)  # noqa: B019  (the backend is a singleton)
     def namespace(self) -> ModuleType:
@@ -229,4 +237,5 @@ def torch_backend() -> TorchBackend:
             f"the torch backend needs torch, which does not import: {error}"
         ) from error
     register(backend, dtypes.ALL)
+    NATIVE_FLOATING.difference_update(backend.narrow)
     return backend

@@ -100,14 +100,15 @@ LONG: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+@pytest.mark.parametrize("device", ["cpu", "torch"])
 @pytest.mark.parametrize("half", ROUNDOFF)
 @pytest.mark.parametrize("name", LONG)
 def test_what_is_added_up_in_half_precision_neither_overflows_nor_stands_still(
-    name: str, half: str
+    name: str, half: str, device: str
 ) -> None:
     found = []
-    for library in (torch, reference_engine):
-        x = (library.ones(5000) * 30).to(getattr(library, half)).requires_grad_()
+    for library, place in ((torch, "cpu"), (reference_engine, device)):
+        x = (library.ones(5000, device=place) * 30).to(getattr(library, half)).requires_grad_()
         y = LONG[name](library, x)
         (g,) = library.autograd.grad(y.sum(), [x])
         found.append([np.float64(numbers(v)) for v in (y, g)])
