@@ -187,7 +187,6 @@ APART: dict[str, str] = {
         "Softplus>SoftMarginLoss",
     "ormqr": "Sub>Ormqr Transpose>Ormqr Conj>Ormqr",
     "permute_copy": "Clone>PermuteBackward0_copy",
-    "positive": "Positive>-",
     "qr": "Cat>LinalgQr",
     "quantile": "View>SqueezeBackward4",
     "renorm": "Mul>Renorm",

@@ -31,5 +31,5 @@ double backward | 6 | 3 | double_backward
 engine, re-entrancy, threads | 37 | 35 | engine, threads
 gradients of operations | 35 | 31 | operations
 lifetime and deep graphs | 14 | 10 | lifetime
-indices, overlap, copies and prints | 22 | - | memory
+indices, overlap, copies and prints | 23 | - | memory
 """

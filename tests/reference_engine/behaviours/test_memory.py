@@ -260,3 +260,10 @@ def test_a_deep_copy_keeps_the_memory_layout(torch: Any) -> None:
     assert_values(copied, x)
     copied.data.zero_()
     assert_values(x[0].detach(), [1.0, 4.0])
+
+
+def test_positive_returns_its_input(torch: Any) -> None:
+    x = counting(torch, 2)
+    assert +x is torch.positive(x) is x.positive() is x
+    with pytest.raises(RuntimeError):
+        +torch.tensor([True])
