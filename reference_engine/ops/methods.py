@@ -76,6 +76,7 @@ def install() -> None:
         if TABLE[name].inplace:
             members[f"__i{stem}__"] = in_place_of(TABLE[name])
     members["__rdiv__"] = members["__rtruediv__"]
+    members["conj_physical_"] = in_place_of(TABLE["conj"])
     # defining __eq__ on the class does not undo hashing by identity, which dicts of tensors need
     members["__hash__"] = object.__hash__
     members |= {name: property(method_of(TABLE[name])) for name in _PROPERTIES}

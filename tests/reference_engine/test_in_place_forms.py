@@ -11,7 +11,7 @@ from tests.reference_engine.outcome import assert_as_in_torch
 
 #: what the table of operations has, without an in-place form
 ABSENT = {
-    "as_strided_", "bernoulli_", "conj_physical_", "float_power_",
+    "as_strided_", "bernoulli_", "float_power_",
 }  # fmt: skip
 WRITES: dict[str, Any] = {
     **{
@@ -25,6 +25,7 @@ WRITES: dict[str, Any] = {
     "logical_and_": lambda t, y: y.logical_and_(t.tensor([1.0, 0.0])),
     "logical_or_": lambda t, y: y.logical_or_(y.detach()),
     "copysign_ a number": lambda t, y: y.copysign_(-1.0),
+    "conj_physical_": lambda t, y: y.conj_physical_(),
     "ldexp_": lambda t, y: y.ldexp_(t.tensor([1, 2])),
     "mvlgamma_": lambda t, y: y.mvlgamma_(2),
     "polygamma_": lambda t, y: y.polygamma_(1),
