@@ -182,4 +182,19 @@ with forward.dual_level():
 assert abs(tangent - 1) < 1e-12, f"{tangent.item()} is not 1"  # 4 - 2 - 2 + 1
 """,
     ),
+    _wrong(
+        85,
+        "LEAF-1",
+        "With scale_grad_by_freq, the gradient of embedding_bag divides a row's share by the count"
+        " of another row where rows of smaller index repeat; embedding divides by its own.",
+        """
+weight, again = number([[1.0], [2.0], [3.0]]), number([[1.0], [2.0], [3.0]])
+rows, whole = torch.tensor([1, 1, 2]), torch.tensor([0])
+bag = torch.nn.functional.embedding_bag(rows, weight, whole, scale_grad_by_freq=True, mode="sum")
+bag.backward()
+torch.nn.functional.embedding(rows, again, scale_grad_by_freq=True).sum().backward()
+assert again.grad.tolist() == [[0], [1], [1]]
+assert torch.equal(weight.grad, again.grad), f"{weight.grad.tolist()} is not [[0], [1], [1]]"
+""",
+    ),
 )
