@@ -42,8 +42,9 @@ for _name in ("bitwise_and", "bitwise_or", "bitwise_xor", "floor_divide"):
 for _name in ("isnan", "isinf", "isfinite", "signbit"):
     nondiff(_name)
 for _name in ("all", "any"):
+    # over no dimensions, each element's own: other reductions take that for all
     nondiff(_name, partial(lambda xp, x, *, verb, dim=None, keepdim=False: getattr(xp, verb)(
-        _truth(xp, x), axis=axes(dim, x.ndim), keepdims=keepdim), verb=_name))
+        _truth(xp, x), axis=() if dim == () else axes(dim, x.ndim), keepdims=keepdim), verb=_name))
 for _name in ("argmax", "argmin"):
     nondiff(_name, partial(_place_of, verb=_name))
 # the neighbour of x moves with it

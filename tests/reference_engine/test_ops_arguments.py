@@ -14,6 +14,7 @@ import reference_engine
 nan, inf = float("nan"), float("inf")
 _GRID = np.linspace(-1.1, 1.2, 24).reshape(1, 2, 3, 4)
 CASES: dict[str, tuple[Callable[[Any, Any], Any], Any]] = {
+    "any over nothing": (lambda t, x: x.any(dim=()), [[0, 2], [3, 0]]),
     "sum as int32": (lambda t, x: x.sum(dtype=t.int32), [1, 2]),
     "prod as bool": (lambda t, x: x.prod(dtype=t.bool), [1, 2]),
     "cumsum of a scalar": (lambda t, x: x.cumsum(0), True),
