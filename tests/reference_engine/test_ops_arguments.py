@@ -100,3 +100,11 @@ def test_arguments_mean_what_they_mean_to_torch(case: str, device: str) -> None:
         assert g.shape == e.shape
         size = np.abs(numbers[1]).max(initial=0, where=np.isfinite(numbers[1]))
         np.testing.assert_allclose(*numbers, rtol=rtol, atol=rtol * size)
+
+
+@pytest.mark.parametrize("target", [-1, 3])
+def test_classes_that_there_are_none_of_are_refused(target: int) -> None:
+    for library in (torch, reference_engine):
+        logits, classes = library.zeros(2, 3), library.tensor([0, target])
+        with pytest.raises(IndexError):
+            library.nn.functional.cross_entropy(logits, classes)
