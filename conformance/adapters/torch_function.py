@@ -102,7 +102,11 @@ class TorchLikeFunctions:
                 memory = self._tensor(buffer, dtype)[..., 0]
                 tensor = memory.permute(*range(array.ndim - 1, -1, -1)) if array.ndim else memory
         elif arrangement == "expanded" and array.size:
-            tensor = self._tensor(array.reshape(-1)[:1].reshape(()), dtype).expand(array.shape)
+            if self.share is not None and array.dtype is WIDEST.get(dtype):
+                still = (0,) * array.ndim
+                tensor = self.share(np.ndarray(array.shape, array.dtype, array, strides=still))
+            else:
+                tensor = self._tensor(array.reshape(-1)[:1].reshape(()), dtype).expand(array.shape)
         else:
             tensor = self._tensor(array, dtype)
         return tensor.requires_grad_() if tracked else tensor

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from conformance.observation import Array
 
 
-EXPONENT = 0x7FF0000000000000
+EXPONENT = np.int64(0x7FF0000000000000)
 """The bits of a float64 that hold its exponent."""
 DIGITS = 0.7390851332151607
 """A factor without trailing zeros: a gradient that was rounded on its way shows."""
-WORD = (1 << 64) - 1
+WORD = (1 << 32) - 1
 POOL = 1 << 17
 """Length of the sequence from which directions are taken."""
 REPEATED = POOL // 2
@@ -25,14 +25,14 @@ REPEATED = POOL // 2
 class Draws:
     """Random places in the fixed sequences, and a generator for what is drawn otherwise.
 
-    The places come from a counter by SplitMix64 (Steele, Lea and Flood 2014,
-    https://doi.org/10.1145/2660193.2660195): a NumPy generator takes longer to make than a small
-    function to check, so that there is one only where it is asked for.
+    The places come from a congruential generator with a multiplier of Steele and Vigna (2022,
+    https://doi.org/10.1002/spe.3030): a NumPy generator takes longer to make than a small function
+    to check, so that there is one only where it is asked for.
     """
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._state = seed * 0x9E3779B97F4A7C15
+        self._state = (seed * 0x9E3779B9) & WORD
 
     @cached_property
     def generator(self) -> np.random.Generator:
@@ -45,10 +45,7 @@ class Draws:
         Beyond REPEATED, what is to be repeated: one less, so that repetitions of an odd length do
         not line up with dimensions.
         """
-        self._state = mixed = (self._state + 0x9E3779B97F4A7C15) & WORD
-        mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & WORD
-        mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & WORD
-        drawn = (mixed ^ (mixed >> 31)) >> 32
+        self._state = drawn = (self._state * 0x915F77F5 + 0x9E3779B9) & WORD
         if size > REPEATED:
             start, size = (drawn * REPEATED) >> 32, REPEATED - 1
         else:

@@ -185,13 +185,17 @@ def expanded(context: Context) -> Probing:
 def _as_pushed(context: Context, weights: Array, found: Array) -> bool:
     """Tell whether a gradient and forward mode have the same slope, to within their rounding.
 
-    Forward mode was compared along another cotangent: it says here what differences would say.
+    Forward mode was compared along another cotangent: it says here what differences would say. The
+    terms of either side may cancel: those of the outputs do where their sum is constant.
     """
-    if context.pushed is None:
+    line, pushed = context.line, context.pushed
+    if pushed is None:
         return False
-    line = context.line
-    apart = abs(float(weights.dot(context.pushed)) - float(found.dot(line.direction)))
-    return apart <= ROUNDINGS * context.base.unit * line.magnitude(found) < np.inf
+    apart = abs(float(weights.dot(pushed)) - float(found.dot(line.direction)))
+    granted = ROUNDINGS * context.base.unit
+    if apart <= granted * line.magnitude(found) < np.inf:
+        return True
+    return apart <= granted * float(weights.dot(np.abs(pushed))) < np.inf
 
 
 def zero(context: Context) -> Probing:

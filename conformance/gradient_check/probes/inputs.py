@@ -223,8 +223,9 @@ def _checked(
     ahead = math.nan
     if slope - slope == 0.0:  # finite
         try:
-            change = target.evaluate(point + direction * FIRST_STEP) - outputs
-            ahead = float(weights.dot(change)) / FIRST_STEP
+            moved = direction * FIRST_STEP
+            moved += point
+            ahead = float(weights.dot(target.evaluate(moved) - outputs)) / FIRST_STEP
         except BACKWARD_ERRORS:
             pass  # refused: no slope there
     if abs(slope - ahead) <= FIRST_GLANCE * slope:
