@@ -21,7 +21,7 @@ class TorchLikeFunctions:
 
     kinds: the types of tensors. arrangements: how a tensor's memory may be laid out here, beside
     `plain`. share: makes a tensor of an array's memory, None where the module has no such thing.
-    double: the dtype of double precision.
+    double: the dtype of double precision. undefines: whether there are undefined gradients.
     """
 
     def __init__(self, engine: TorchLikeEngine) -> None:
@@ -46,6 +46,7 @@ class TorchLikeFunctions:
         self._undefined = getattr(
             getattr(getattr(self.module, "_C", None), "_functions", None), "UndefinedGrad", None
         )
+        self.undefines = self._undefined is not None
         self.arrangements = frozenset({"strided", "expanded"})
 
     def is_tensor(self, value: object) -> bool:
@@ -223,11 +224,9 @@ class TorchLikeFunctions:
         )  # fmt: skip
         return found if all(found) and hasattr(self._duals, "_current_level") else None
 
-    def undefined(self, tensors: Sequence[Tensor]) -> list[Tensor] | None:
-        """Return the tensors, no gradient reaching what is behind them; None where impossible."""
-        if self._undefined is None:
-            return None
-        return list(map(self._undefined(), tensors))
+    def undefined(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Return the tensors, no gradient reaching what is behind them; none if impossible."""
+        return list(map(self._undefined(), tensors)) if self._undefined is not None else []
 
     def random_state(self) -> object:
         """Return the state of the module's generator, or None where it has no such thing."""

@@ -19,7 +19,7 @@ class TapeFunctions:
     """Functions of a tape's tensors, through `backward` and `grad` or through `grad_of`."""
 
     arrangements: frozenset[str] = frozenset()
-    pushes = False
+    pushes = undefines = False
     share = None
     double: object = None
 
@@ -143,10 +143,10 @@ class TapeFunctions:
         del tensor
         return True
 
-    def undefined(self, tensors: Sequence[Tensor]) -> list[Tensor] | None:
-        """Return None: only PyTorch has undefined gradients that can be made on purpose."""
+    def undefined(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Return no tensors: only PyTorch has undefined gradients that can be made on purpose."""
         del tensors
-        return None
+        return []
 
     def random_state(self) -> object:
         """Return None: the engine's generator is unknown."""

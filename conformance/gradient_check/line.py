@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 
 import numpy as np
 
@@ -63,6 +63,7 @@ class Line:
         self._apart: dict[int, Array] = {}
         self._changes: dict[tuple[int, int], Array] = {}
         self._point: Array | None = None
+        self._sizes: Array | None = None
         self.skipped = 0
 
     def sample(self, level: int) -> tuple[Array, Array]:
@@ -106,18 +107,10 @@ class Line:
     def magnitude(self, gradient: Array) -> float:
         """Return Σ |gradient|·|direction|."""
         if gradient.size <= CACHED:
-            return float(np.abs(gradient).dot(self.sizes))
+            if self._sizes is None:
+                self._sizes = np.abs(self.direction)
+            return float(np.abs(gradient).dot(self._sizes))
         return product_of_sizes(gradient, self.direction)
-
-    @cached_property
-    def sizes(self) -> Array:
-        """The sizes of the direction's elements."""
-        return np.abs(self.direction)
-
-    @cached_property
-    def magnitudes(self) -> Array:
-        """The sizes of the outputs at the start."""
-        return np.abs(self.outputs)
 
     @property
     def first(self) -> int:
@@ -208,11 +201,11 @@ class Line:
     def usual_noise(self, weights: Array) -> float:
         """Return the rounding noise of Σ weights·outputs if each output is good to a roundoff."""
         if weights.size <= CACHED:
-            total = float(np.abs(weights).dot(self.magnitudes))
+            total = float(np.abs(weights).dot(np.abs(self.outputs)))
         else:
             total = product_of_sizes(weights, self.outputs)
         if total != total:
-            total = float(np.abs(weights) @ np.where(weights == 0, 0.0, self.magnitudes))
+            total = float(np.abs(weights) @ np.where(weights == 0, 0.0, np.abs(self.outputs)))
         return NOISE * self.unit * total
 
     def along(

@@ -61,7 +61,7 @@ class Recording:
             roots: Sequence[Tensor] = self.tensors
             seeds.append(target.like(roots[0], cotangent.copy(), arrangement))
         elif cotangent is None:
-            roots = target.bridge.undefined(self.tensors) or ()
+            roots = target.bridge.undefined(self.tensors)
             seeds.extend(target.like(t, ones(target.numbers(t)).copy(), "plain") for t in roots)
         else:
             cotangent = cotangent.copy()  # a backward may write into it

@@ -126,12 +126,11 @@ def _tiled(context: Context, first: int, others: int) -> Target | None:
         shape = tuple(map(mul, repeats, array.shape))
         factors = jitter(context.base.random, math.prod(shape))
         shapes.append(shape)
-        if repeats.count(1) >= len(repeats) - 1 and repeats[0] > 1:
-            values = (array.reshape(-1) * factors.reshape(repeats[0], -1)).reshape(-1)
-        else:
-            apart = [n for pair in zip(repeats, array.shape, strict=True) for n in pair]
-            once = [n for size in array.shape for n in (1, size)]
-            values = (array.reshape(once) * factors.reshape(apart)).reshape(-1)
+        apart = [n for pair in zip(repeats, array.shape, strict=True) for n in pair]
+        copies = np.empty(apart, array.dtype)
+        copies[...] = array.reshape([n for size in array.shape for n in (1, size)])
+        values = copies.reshape(-1)
+        values *= factors
         if np.count_nonzero(array) < array.size:  # equal zeros would be ties
             np.copyto(values, _beside_zero(array, factors), where=values == 0)
         parts.append(values.view(np.float64))
