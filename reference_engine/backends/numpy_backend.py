@@ -133,17 +133,19 @@ class NumpyBackend(Backend):
 
     def view(self, x: Any, shape: Sequence[int]) -> Any:
         try:
-            return x.reshape(shape, copy=False)
-        except ValueError as error:
-            if "copy" not in str(error):
-                raise RuntimeError(
-                    f"shape {tuple(shape)} does not hold the {x.size} elements of a tensor "
-                    f"of shape {x.shape}"
-                ) from None
+            made = x.reshape(shape)
+        except ValueError:
+            raise RuntimeError(
+                f"shape {tuple(shape)} does not hold the {x.size} elements of a tensor "
+                f"of shape {x.shape}"
+            ) from None
+        # a NumPy scalar has nothing to share, nor has an empty array; reshape(copy=) is NumPy 2.1
+        if made.size and isinstance(x, np.ndarray) and not np.may_share_memory(made, x):
             raise RuntimeError(
                 f"a tensor of shape {x.shape} and strides {self.strides(x)} has no view of shape "
                 f"{tuple(shape)}; use reshape, which copies when it must"
-            ) from None
+            )
+        return made
 
     def as_strided(self, x: Any, size: Sequence[int], stride: Sequence[int], offset: int) -> Any:
         root = _root(x)

@@ -97,7 +97,7 @@ composite("nn.functional.l1_loss", lambda F, x, target, *, reduction="mean": red
 
 def _bce(xp: Any, x: Any, target: Any, weight: Any = None) -> Any:
     # logarithms are cut off at −100, as PyTorch documents
-    log_x, log_rest = (xp.clip(v, min=-100.0) for v in (xp.log(x), xp.log1p(-x)))
+    log_x, log_rest = (xp.clip(v, -100.0, None) for v in (xp.log(x), xp.log1p(-x)))
     return _times((target - 1) * log_rest - target * log_x, weight)
 
 

@@ -66,6 +66,8 @@ NUMPY.define("sigmoid", lambda x: 1 / (1 + np.exp(-x)))
 NUMPY.define("rsqrt", lambda x: 1 / np.sqrt(x))
 NUMPY.define("sgn", _sgn)
 NUMPY.define("sign", _sign)
+NUMPY.define("cumulative_sum", np.cumsum)  # names of NumPy 2.1 on
+NUMPY.define("cumulative_prod", np.cumprod)
 NUMPY.define("square", lambda x: np.square(x, dtype=np.int64 if x.dtype.kind == "b" else None))
 NUMPY.define("remainder", _modulo(np.remainder))
 NUMPY.define("fmod", _modulo(np.fmod))
