@@ -329,13 +329,14 @@ class Target:
     def like(self, tensor: Tensor, values: Array, arrangement: str) -> Tensor:
         """Return a cotangent for an output tensor."""
         share, bridge = self._share, self.bridge
-        if share is not None and arrangement == "plain" and tensor.dtype is bridge.double:
-            return share(values.reshape(tensor.shape))
-        dtype = self.bridge.dtype_name(tensor)
-        shaped = paired(values) if dtype[0] == "c" else values
-        return self.bridge.leaf(
-            shaped.reshape(self.bridge.shape(tensor)), dtype, False, arrangement
-        )
+        if share is not None and tensor.dtype is bridge.double:
+            shaped = values.reshape(tensor.shape)
+            if arrangement == "plain":
+                return share(shaped)
+            return bridge.leaf(shaped, "float64", False, arrangement)
+        dtype = bridge.dtype_name(tensor)
+        shaped = (paired(values) if dtype[0] == "c" else values).reshape(bridge.shape(tensor))
+        return bridge.leaf(shaped, dtype, False, arrangement)
 
     def output_unit(self, recording: Recording) -> float:
         """Return the unit roundoff of the coarsest dtype among the variables and the outputs."""

@@ -88,18 +88,21 @@ def same_tensor_twice(context: Context) -> Probing:
     if together.outputs.shape != context.weights.shape or not finite(together.outputs):
         return skipped(name, "undefined for equal inputs")
     [found] = yield [Ask(together, context.weights)]
-    kept = np.ones(base.point.size, dtype=bool)
-    kept[second.span] = False
     if not isinstance(found, BackwardRaised):
-        whole = np.zeros(base.point.size)
-        whole[kept] = found
+        whole = _around(np.zeros(base.point.size), second.span, found)
         direction = np.copysign(context.line.direction, whole)
         direction[second.span] = direction[first.span]
         slope = float(whole.dot(direction))
         apart = abs(slope - _ahead(context, together, point, direction))
         if apart <= GLANCE * slope < math.inf:
             return passed(name)
-    return (yield from _twice(context, point, kept, found, first, second))
+    return (yield from _twice(context, point, found, first, second))
+
+
+def _around(whole: Array, gap: slice, found: Array) -> Array:
+    """Put the gradients of all variables but one, whose place is the gap, into a whole one."""
+    whole[: gap.start], whole[gap.stop :] = found[: gap.start], found[gap.start :]
+    return whole
 
 
 def _ahead(context: Context, recording: Recording, point: Array, direction: Array) -> float:
@@ -112,7 +115,7 @@ def _ahead(context: Context, recording: Recording, point: Array, direction: Arra
 
 
 def _twice(
-    context: Context, point: Array, kept: Array, found: Answer, first: Variable, second: Variable
+    context: Context, point: Array, found: Answer, first: Variable, second: Variable
 ) -> Probing:
     """Compare the gradient for one tensor, as two inputs, with those of two tensors."""
     base, name = context.base, "same tensor twice"
@@ -124,8 +127,7 @@ def _twice(
     circumstance = f"where {first.name} and {second.name} are one tensor"
     if isinstance(found, BackwardRaised):
         return name, Departure(name, f"{circumstance}, {found.sentence}")
-    whole = summed.copy()
-    whole[kept] = found
+    whole = _around(summed.copy(), second.span, found)
     if context.same(whole, summed):
         return passed(name)
     return name, context.wrong(name, whole, circumstance, summed)
