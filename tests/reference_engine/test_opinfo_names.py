@@ -101,7 +101,7 @@ APART: dict[str, str] = {
     "linalg.lu_solve":
         "Mm>LinalgLuSolve Transpose>LinalgLuSolve "
         "LinalgSolveEx>LinalgLuSolve Conj>LinalgLuSolve",
-    "linalg.matrix_power": "->CopyBackwards",
+    "linalg.matrix_power": "Beside>CopyBackwards",
     "linalg.multi_dot": "Mm>View",
     "linalg.qr": "Cat>LinalgQr",
     "linalg.solve": "SqueezeBackward1>LinalgSolveEx",
@@ -173,7 +173,7 @@ APART: dict[str, str] = {
     "nn.functional.max_unpool3d": "View>MaxUnpool3D",
     "nn.functional.max_unpool3d.grad": "View>MaxUnpool3D",
     "nn.functional.multi_margin_loss": "Mean>MultiMarginLoss",
-    "nn.functional.multilabel_margin_loss": "Mean>MultilabelMarginLoss Div>MultilabelMarginLoss",
+    "nn.functional.multilabel_margin_loss": "Mean>MultilabelMarginLoss View>MultilabelMarginLoss",
     "nn.functional.pad.circular": "Pad>CopySlices",
     "nn.functional.pad.reflect": "Pad>ReflectionPad1D",
     "nn.functional.pad.replicate": "Pad>ReplicationPad1D",
