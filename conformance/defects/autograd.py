@@ -144,4 +144,20 @@ for axes in ((2, 0, 1), (-1, 0, 1)):
 """,
         operations=("permute",),
     ),
+    Defect(
+        "autograd-9",
+        "autograd",
+        "1.9.1",
+        ("NUM-3",),
+        "refused-loudly",
+        "The tangents of var and std over a tuple of axes raise NameError: their rule names numpy"
+        " by an alias that it does not import.",
+        _HEAD
+        + """
+x = np.array([[1.0, 2.0]])
+value, tangent = autograd.make_jvp(lambda a: np.var(a, axis=(0, 1)))(x)(x)
+assert tangent == 2 * value, f"{tangent} is not {2 * value}"
+""",
+        operations=("var", "std"),
+    ),
 )
