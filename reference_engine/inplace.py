@@ -15,14 +15,7 @@ from reference_engine.backends.base import BACKENDS, of_array
 from reference_engine.dispatch import Operator, apply, operator
 from reference_engine.fast import quick
 from reference_engine.forward import copy_tangents, overwrite_tangent, tangent_of
-from reference_engine.graph import (
-    Cotangent,
-    Cotangents,
-    Node,
-    OpNode,
-    Wanted,
-    new_node,
-)
+from reference_engine.graph import Cotangent, Cotangents, Node, OpNode, Wanted, new_node
 from reference_engine.modes import MODES
 from reference_engine.ops.opdef import REGISTRY
 from reference_engine.rare import View
@@ -81,10 +74,8 @@ def stand_in(target: Tensor) -> Tensor:
 
 def _twin(node: OpNode) -> OpNode:
     """Another node of the same operation, with the same saved values."""
-    plan, edges = node._plan, (node.next, node.nrs)
-    assert node._saved is not None
-    saved: Any = node._saved
-    made = new_node(type(node), plan, *edges, node.metas, saved, node._facts)
+    saved: Any = node._saved  # packed too
+    made = new_node(type(node), node._plan, node.next, node.nrs, node.metas, saved, node._facts)
     if node.hooks is not None:
         made.attached().tangents = node.hooks.tangents
     return made

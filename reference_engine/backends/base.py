@@ -195,6 +195,12 @@ class Backend(ABC):
         """False where two arrays surely have no element in common."""
 
     # verbs of rules -------------------------------------------------------------------------------
+    @abstractmethod
+    def check_places(self, index: Any, size: int, what: str) -> None:
+        """IndexError for an index that is none of ``size`` places, where to ask does not wait for a
+        device.
+        """
+
     def sum_to_size(self, x: Any, size: Shape) -> Any:
         """Sums the dimensions along which ``size`` was broadcast to ``x.shape``."""
         if tuple(x.shape) == tuple(size):

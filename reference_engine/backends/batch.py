@@ -228,6 +228,7 @@ class BatchBackend(Backend):
     matrix_diagonal = _of_items("matrix_diagonal")
     address = _of_items("address")
     may_overlap = _of_items("may_overlap")
+    check_places = _of_items("check_places")
     index_put = _of_items("index_put")
     scatter_add = _of_items("scatter_add")
     sliding_windows = _of_items("sliding_windows")

@@ -190,6 +190,10 @@ class NumpyBackend(Backend):
     def may_overlap(self, x: Any, y: Any) -> bool:
         return np.may_share_memory(x, y)
 
+    def check_places(self, index: Any, size: int, what: str) -> None:
+        if index.size and (index.min() < 0 or index.max() >= size):
+            raise IndexError(f"a {what} is none of the {size} places from 0 to {size - 1}")
+
     def index_put(self, x: Any, index: Any, values: Any, accumulate: bool) -> Any:
         out = x.copy()
         if accumulate:

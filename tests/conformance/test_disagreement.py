@@ -56,9 +56,8 @@ def test_finite_differences_look_through_hooks_that_give_back_what_was_saved() -
     assert finding.cause == "silently-wrong/grad/value/sin"
 
 
-@pytest.mark.parametrize("oracle", ["finite_difference", "adjoint"])
-def test_functions_of_symmetric_matrices_are_followed_along_such_matrices(oracle: str) -> None:
-    finding = judge(load_engine("reference"), parse(CHOLESKY), oracles=(oracle,))
+def test_functions_of_symmetric_matrices_are_followed_along_such_matrices() -> None:
+    finding = judge(load_engine("reference"), parse(CHOLESKY), oracles=("finite_difference",))
     assert finding.outcome is Outcome.HOLDS
     finding = judge(Steep("steep", "cholesky"), parse(CHOLESKY), oracles=("finite_difference",))
     assert finding.outcome is Outcome.VIOLATED
